@@ -1,0 +1,1 @@
+"""HAProxy: its configuration, its runtime API, its request records."""

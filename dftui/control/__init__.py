@@ -1,0 +1,1 @@
+"""Observe, compare, act: up, scale, drain, down; every action reports its steps."""

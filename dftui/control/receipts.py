@@ -1,0 +1,52 @@
+"""What an action gives back: plain values that the screen shows and `--json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """One replica's way out: sessions that were cut (0 for a clean drain) and how long it took."""
+
+    name: str
+    sessions_left: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """From the balancer's own counters between the first and the last moment of the action."""
+
+    requests: int = 0
+    failed: int = 0
+    retries: int = 0
+    redispatches: int = 0
+    drained: tuple[Drained, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleResult:
+    """`scale --json`."""
+
+    before: int
+    after: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    seconds: float
+    receipt: Receipt
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape: `from` and `to` for before and after."""
+        return {
+            "from": self.before,
+            "to": self.after,
+            "added": list(self.added),
+            "removed": list(self.removed),
+            "seconds": round(self.seconds, 3),
+            "receipt": {
+                **{k: v for k, v in asdict(self.receipt).items() if k != "drained"},
+                "drained": [asdict(d) for d in self.receipt.drained],
+            },
+        }

@@ -1,0 +1,1 @@
+"""The container engine behind one Protocol; only this package imports docker."""

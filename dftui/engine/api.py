@@ -1,0 +1,454 @@
+"""The container engine as the rest of dftui knows it: a Protocol, its facts and its errors.
+
+Nothing here imports docker.  Times are seconds, sizes bytes, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+class EngineError(Exception):
+    """The engine refused or failed; `str()` is one plain sentence for a user, `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class EngineUnreachable(EngineError):
+    """No engine answers at the given address."""
+
+
+class EnginePermission(EngineUnreachable):
+    """The engine's socket is there but may not be opened by this user."""
+
+
+class NotFound(EngineError):
+    """The named container, image, network or volume does not exist."""
+
+
+class Conflict(EngineError):
+    """A name is taken, or the object's state does not allow the call."""
+
+
+class PortInUse(EngineError):
+    """A host port that a container should publish is held by something else."""
+
+
+class NoSpace(EngineError):
+    """The engine's disk is full."""
+
+
+class RegistryUnreachable(EngineError):
+    """The image's registry could not be reached at all (the one reason to fall back on bundled images)."""
+
+
+class PullRefused(EngineError):
+    """A registry answered and refused: no such tag, login needed, too many requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What answers: `kind` is "docker" (or "podman", "swarm"), `id` stays the same over the engine's restarts."""
+
+    kind: str
+    host: str
+    version: str
+    api_version: str
+    id: str
+    name: str
+    os: str
+    cpus: int
+    memory: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A published port; `host_ip` "" or "0.0.0.0" or "::" is open to every interface."""
+
+    container_port: int
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as the engine's list call tells it (no inspect needed)."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: ContainerState
+    health: Health
+    created: float
+    labels: Mapping[str, str]
+    addresses: Mapping[str, str]
+    """Address by network name; a stopped container keeps its fixed ones here."""
+    ports: tuple[Port, ...] = ()
+    status: str = ""
+    """The engine's own words, e.g. "Up 5 minutes (healthy)"."""
+    exit_code: int | None = None
+
+    @property
+    def short(self) -> str:
+        """The 12-hex id: the container's default hostname, so DreamFactory's Host."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDetail:
+    """What only inspect tells. `env` holds secrets: never shown, logged or put in a message."""
+
+    container: Container
+    env: Mapping[str, str] = field(repr=False)
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    restart_count: int = 0
+    started_at: str = ""
+    finished_at: str = ""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Volume name by target path."""
+    tty: bool = False
+    log_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A network to join, with a fixed address and DNS names there if given."""
+
+    network: str
+    address: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A check that the engine runs inside the container; `test` is an argv."""
+
+    test: tuple[str, ...]
+    interval: float = 10.0
+    timeout: float = 5.0
+    retries: int = 3
+    start_period: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file laid into a container before it starts (its folder is made if missing)."""
+
+    path: str
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What to create. The first attachment is joined at creation, the others before the start."""
+
+    name: str
+    image: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    networks: tuple[Attachment, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Named volume by target path."""
+    ports: tuple[Port, ...] = ()
+    health: HealthCheck | None = None
+    restart: str = "unless-stopped"
+    log_max_size: str = "10m"
+    log_max_file: int = 3
+    cpus: float | None = None
+    memory: int | None = None
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A bridge network; `subnet` in CIDR form or None for the engine's choice."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    subnet: str | None = None
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An existing network with every subnet it holds."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    subnets: tuple[str, ...]
+    internal: bool
+    driver: str = "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A named volume."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image the engine holds."""
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    size: int
+    created: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageProgress:
+    """One step of a pull, build or import: `done`/`total` bytes where known (else 0), `text` for a line."""
+
+    image: str
+    stage: str
+    """"pulling", "extracting", "building", "base", "done"."""
+    layer: str = ""
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """A finished exec."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An engine event about a container or network of interest. `action` is the engine's word
+    ("create", "start", "die", "destroy", "health_status: healthy", "pause", "connect" …)."""
+
+    time: float
+    kind: str
+    action: str
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line a container wrote, undecoded and unsanitised. `time_ns` is the engine's stamp (unix nanoseconds)."""
+
+    time_ns: int
+    stream: Literal["stdout", "stderr"]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """One sample: CPU in percent of one core (None in the first sample), memory without page cache."""
+
+    time: float
+    cpu: float | None
+    memory: int
+    memory_limit: int
+    net_rx: int
+    net_tx: int
+
+
+class ByteStream(Protocol):
+    """Both directions of an exec: what is written is its stdin, what is read its stdout."""
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Bytes as they come; b"" when the other side has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send to stdin. Raises EngineError when the stream is gone."""
+        ...
+
+    def stderr(self) -> bytes:
+        """What came on stderr so far (bounded)."""
+        ...
+
+    async def close(self) -> None:
+        """End it; never raises."""
+        ...
+
+
+class Engine(Protocol):
+    """A container engine. Every call raises EngineError or a subclass of it, nothing else."""
+
+    async def info(self) -> EngineInfo:
+        """What answers. Raises EngineUnreachable or EnginePermission when nothing does."""
+        ...
+
+    async def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
+        """All containers, stopped ones too, that carry all these labels; one request."""
+        ...
+
+    async def inspect(self, ref: str) -> ContainerDetail:
+        """By name or id. Raises NotFound."""
+        ...
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """Create with networks and files, not started; the full id. A failure part-way removes what it made."""
+        ...
+
+    async def start(self, ref: str) -> None:
+        """Start; raises PortInUse, Conflict, NoSpace."""
+        ...
+
+    async def stop(self, ref: str, timeout: float = 10.0) -> None:
+        """SIGTERM, then SIGKILL after `timeout` seconds; a stopped one is no error."""
+        ...
+
+    async def restart(self, ref: str, timeout: float = 10.0) -> None:
+        """Stop and start again."""
+        ...
+
+    async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
+        """Send a signal to PID 1."""
+        ...
+
+    async def pause(self, ref: str) -> None:
+        """Freeze all processes."""
+        ...
+
+    async def unpause(self, ref: str) -> None:
+        """And thaw them."""
+        ...
+
+    async def remove(self, ref: str, force: bool = False) -> None:
+        """Remove with its anonymous volumes; a missing one is no error."""
+        ...
+
+    async def put_file(self, ref: str, file: File) -> None:
+        """Lay a file into a running or created container (replacing it by rename-safe archive upload)."""
+        ...
+
+    async def get_file(self, ref: str, path: str) -> bytes:
+        """Read a file, also from a stopped container. Raises NotFound."""
+        ...
+
+    async def exec(
+        self,
+        ref: str,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        user: str = "",
+        timeout: float = 30.0,
+    ) -> ExecResult:
+        """Run to its end. Secrets go by `env` or `stdin`, never argv. Raises EngineError on a time-out."""
+        ...
+
+    async def exec_stream(
+        self,
+        ref: str,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+    ) -> ByteStream:
+        """Run with stdin and stdout held open."""
+        ...
+
+    async def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:
+        """All networks that carry all these labels."""
+        ...
+
+    async def create_network(self, spec: NetworkSpec) -> str:
+        """Create; the id. Raises Conflict when the subnet overlaps another."""
+        ...
+
+    async def connect(self, network: str, ref: str, attachment: Attachment) -> None:
+        """Join a container to a network."""
+        ...
+
+    async def remove_network(self, ref: str) -> None:
+        """Remove; tries again for a while when the engine still sees endpoints; missing is no error."""
+        ...
+
+    async def volumes(self, labels: Mapping[str, str] | None = None) -> tuple[Volume, ...]:
+        """All volumes that carry all these labels."""
+        ...
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create; an existing one with the same name is no error."""
+        ...
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove; missing is no error, in use raises Conflict."""
+        ...
+
+    async def images(self, labels: Mapping[str, str] | None = None) -> tuple[Image, ...]:
+        """All images that carry all these labels."""
+        ...
+
+    async def image(self, ref: str) -> Image | None:
+        """By tag, digest or id; None when the engine does not hold it."""
+        ...
+
+    async def remove_image(self, ref: str) -> None:
+        """Remove a tag or image; missing is no error."""
+        ...
+
+    async def tag(self, ref: str, tag: str) -> None:
+        """Give an image one more name."""
+        ...
+
+    def pull(self, ref: str) -> AsyncIterator[ImageProgress]:
+        """Pull with progress per layer. Raises RegistryUnreachable or PullRefused."""
+        ...
+
+    def build(
+        self, tag: str, context: bytes, *, labels: Mapping[str, str], args: Mapping[str, str] | None = None
+    ) -> AsyncIterator[ImageProgress]:
+        """Build a tar (Dockerfile at its root) with the classic builder."""
+        ...
+
+    def import_image(
+        self, tag: str, chunks: AsyncIterator[bytes], *, labels: Mapping[str, str]
+    ) -> AsyncIterator[ImageProgress]:
+        """Make an image of one layer from a root file system's tar."""
+        ...
+
+    def events(self, labels: Mapping[str, str] | None = None, since: float = 0.0) -> AsyncIterator[Event]:
+        """Container and network events as they happen, from `since` (unix time) if given; ends or raises
+        EngineUnreachable when the engine goes away."""
+        ...
+
+    def logs(
+        self, ref: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0
+    ) -> AsyncIterator[list[LogLine]]:
+        """Batches of lines in the order that the engine delivers; `tail` last lines or all; a batch holds what
+        one read brought. Lines at `since_ns` itself are included."""
+        ...
+
+    def stats(self, ref: str) -> AsyncIterator[Stats]:
+        """About one sample a second until the container ends."""
+        ...
+
+    async def close(self) -> None:
+        """Close every stream and connection."""
+        ...

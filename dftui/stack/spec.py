@@ -1,0 +1,78 @@
+"""What is wanted of a stack: plain frozen values with the defaults that hold without a stack file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Source = Literal["auto", "pull", "bundled"]
+
+REAL_IMAGES: Mapping[str, str] = {
+    "web": "dreamfactorysoftware/df-docker:latest",
+    "db": "mysql:8.4",
+    "cache": "redis:7",
+    "balancer": "haproxy:3.2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesSpec:
+    """Image of each role; None takes the real one of `REAL_IMAGES` or, where no registry answers, the bundled."""
+
+    web: str | None = None
+    db: str | None = None
+    cache: str | None = None
+    balancer: str | None = None
+    source: Source = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSpec:
+    """The replicas. `memory` in bytes, `cpus` in cores, `drain_timeout` and `start_timeout` in seconds."""
+
+    replicas: int = 3
+    env: Mapping[str, str] = field(default_factory=dict)
+    cpus: float | None = None
+    memory: int | None = None
+    min: int = 1
+    max: int = 200
+    health: str = "/status"
+    port: int = 80
+    drain_timeout: float = 30.0
+    start_timeout: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BalancerSpec:
+    """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else."""
+
+    publish: str | None = None
+    balance: str = "roundrobin"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSpec:
+    """The first admin: made by dftui (`auto`), or left to the setup form (`none`)."""
+
+    mode: Literal["auto", "none"] = "auto"
+    email: str = "admin@example.com"
+    first_name: str = "First"
+    last_name: str = "Admin"
+    phone: str = "5550100"
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """A whole stack file; `path` is where it came from, "" for the defaults."""
+
+    name: str = "df"
+    images: ImagesSpec = field(default_factory=ImagesSpec)
+    web: WebSpec = field(default_factory=WebSpec)
+    balancer: BalancerSpec = field(default_factory=BalancerSpec)
+    admin: AdminSpec = field(default_factory=AdminSpec)
+    subnet: str | None = None
+    """Front network in CIDR form; None takes a free /24."""
+    theme: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""

@@ -1,0 +1,1 @@
+"""The Textual screen; it draws snapshots and turns keys into actions."""

@@ -1,0 +1,1 @@
+"""Live facts: the snapshot, log rings, request ledger, stats; the one sanitiser."""

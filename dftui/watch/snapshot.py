@@ -1,0 +1,178 @@
+"""The snapshot: everything known about a stack at one moment, immutable, safe to draw.
+
+Every string in it has passed the sanitiser.  `to_json` is the `status --json` contract of the design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ReplicaState(StrEnum):
+    """A replica's life. Serving means: up in the balancer and eligible for new requests."""
+
+    STARTING = "starting"
+    HELD = "held"
+    SERVING = "serving"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """CPU in percent of one core, memory in bytes; None where not sampled."""
+
+    cpu: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """From the balancer: totals since the server was added, and rates over the last second."""
+
+    requests: int = 0
+    errors: int = 0
+    rate: float = 0.0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    sessions: int = 0
+    queue: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One web. `host` is the kernel's node name, its container's short id."""
+
+    name: str
+    id: str
+    host: str
+    number: int
+    state: ReplicaState
+    why: str = ""
+    key: str = ""
+    image: str = ""
+    address: str = ""
+    created: float = 0.0
+    load: Load = field(default_factory=Load)
+    traffic: Traffic = field(default_factory=Traffic)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Database, cache or balancer; `state` is the engine's word or "missing". `figures` are ready to draw:
+    name → value, in the order to show them."""
+
+    role: str
+    name: str
+    id: str = ""
+    state: str = "missing"
+    health: str = "none"
+    why: str = ""
+    image: str = ""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    load: Load = field(default_factory=Load)
+
+    @property
+    def well(self) -> bool:
+        """Runs, and its health check (where it has one) passes."""
+        return self.state == "running" and self.health in ("none", "healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference between what is wanted, what exists and what the balancer believes."""
+
+    what: str
+    repair: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """The engine; `lost_since` is the unix time of the last answer while it does not answer, else None."""
+
+    kind: str = "docker"
+    host: str = ""
+    version: str = ""
+    lost_since: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of it. `images` maps role to image name; `exposed` says that the port is open beyond loopback."""
+
+    stack: str
+    at: float
+    engine: EngineFacts
+    wanted: int
+    url: str
+    db: Service
+    cache: Service
+    balancer: Service
+    web: tuple[Replica, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    exposed: bool = False
+    drift: tuple[Drift, ...] = ()
+    traffic: Traffic = field(default_factory=Traffic)
+    admin: str = ""
+    """State of the first admin: "", "not migrated", "no admin", "ready"."""
+
+    @property
+    def exists(self) -> bool:
+        """Any container of the stack is there."""
+        return bool(self.web) or any(s.id for s in (self.db, self.cache, self.balancer))
+
+    @property
+    def serving(self) -> int:
+        """How many replicas take new requests."""
+        return sum(r.state is ReplicaState.SERVING for r in self.web)
+
+    def to_json(self) -> dict[str, Any]:
+        """The `status --json` document; values may be added, never renamed."""
+
+        def service(s: Service) -> dict[str, Any]:
+            return {
+                "name": s.name,
+                "id": s.id[:12],
+                "state": s.state,
+                "health": s.health,
+                "why": s.why,
+                "figures": dict(s.figures),
+            }
+
+        return {
+            "stack": self.stack,
+            "engine": {
+                "kind": self.engine.kind,
+                "host": self.engine.host,
+                "version": self.engine.version,
+            },
+            "wanted": self.wanted,
+            "url": self.url,
+            "exposed": self.exposed,
+            "images": {**self.images, "source": self.source},
+            "db": service(self.db),
+            "cache": service(self.cache),
+            "balancer": service(self.balancer),
+            "web": [
+                {
+                    "name": r.name,
+                    "id": r.id[:12],
+                    "host": r.host,
+                    "state": r.state.value,
+                    "why": r.why,
+                    "key": r.key,
+                    "requests": r.traffic.requests,
+                    "sessions": r.traffic.sessions,
+                }
+                for r in self.web
+            ],
+            "drift": [{"what": d.what, "repair": d.repair} for d in self.drift],
+        }

@@ -1,0 +1,143 @@
+"""What every command shares: the engine and the stack opened, JSON, messages, progress, an end by signal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dftui.cli.exits import Signalled, UsageError
+
+if TYPE_CHECKING:
+    from dftui.control.operator import Operator
+    from dftui.engine.api import Engine
+    from dftui.stack.spec import StackSpec
+    from dftui.watch.mask import Masker
+    from dftui.watch.records import Step
+
+
+@dataclass(slots=True)
+class Opened:
+    """A command's hold on the world: what is wanted, and the engine that has it."""
+
+    spec: StackSpec
+    engine: Engine
+
+    def operator(self, report: Callable[[Step], None]) -> Operator:
+        """The one who acts; its steps go to `report`."""
+        from dftui.control.operator import Operator
+
+        return Operator(self.engine, self.spec, report=report)
+
+
+def load_spec(args: argparse.Namespace) -> StackSpec:
+    """The stack file named on the command line, ./dftui.yaml, or the defaults. Raises StackFileError."""
+    from dftui.stack.file import load
+
+    return load(Path(args.stack) if args.stack else None)
+
+
+@asynccontextmanager
+async def opened(args: argparse.Namespace) -> AsyncIterator[Opened]:
+    """The stack file read first (a bad one touches nothing), then the engine; closed at the end."""
+    from dftui.engine.connect import connect
+
+    spec = load_spec(args)
+    engine = await connect(args.docker)
+    try:
+        yield Opened(spec, engine)
+    finally:
+        await engine.close()
+
+
+async def masker(world: Opened) -> Masker:
+    """Masks the stack's own secrets wherever they turn up, besides what looks like a secret."""
+    from dftui.stack.secrets import load_secrets
+    from dftui.watch.mask import Masker
+
+    info = await world.engine.info()
+    found = load_secrets(info.id, world.spec.name)
+    values: list[str] = []
+    if found is not None:
+        values = [
+            found.app_key,
+            found.db_root_password,
+            found.db_password,
+            found.cache_password,
+            found.admin_password,
+        ]
+    return Masker(value for value in values if value)
+
+
+def emit(document: Any) -> None:
+    """One JSON document on one line, pure ASCII, so that no terminal can be told anything by it."""
+    print(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")).replace("\x7f", "\\u007f"))
+
+
+def emit_line(document: Any) -> None:
+    """A JSON line of a stream: at once on its way to the reader."""
+    emit(document)
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A message to the person, on stderr."""
+    from dftui.watch.sanitise import clean
+
+    print(clean(text), file=sys.stderr)
+
+
+def coloured(stream: Any = None) -> bool:
+    """Whether colours may be used on a stream (stdout by default)."""
+    stream = stream or sys.stdout
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def ask(question: str, expected: str = "y") -> bool:
+    """Ask on stderr, read stdin; True when the answer is `expected` (for "y" also "yes").
+
+    Raises UsageError when nobody can answer.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("this needs a yes, and nobody is there to say it.", "Add --yes to go ahead.")
+    print(question, end=" ", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    return answer.lower() in ("y", "yes") if expected == "y" else answer == expected
+
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_async(work: Coroutine[Any, Any, int]) -> int:
+    """Run a command to its end. Ctrl-C, SIGTERM and SIGHUP cancel it, so that it can put things in order.
+
+    Raises KeyboardInterrupt or Signalled once the command has ended for a signal.
+    """
+
+    async def body() -> int:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        got: list[int] = []
+
+        def end(number: int) -> None:
+            got.append(number)
+            task.cancel()
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, end, number)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if got:
+                raise Signalled(got[0]) from None
+            raise
+
+    return asyncio.run(body())

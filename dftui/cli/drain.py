@@ -1,0 +1,26 @@
+"""`dftui drain WHO`: a replica gets no new requests; what it is working on it finishes."""
+
+from __future__ import annotations
+
+import argparse
+
+from dftui.cli.common import emit, opened, say
+from dftui.cli.progress import Progress
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """WHO."""
+    parser.add_argument("who", metavar="WHO", help="a replica: its number, name (df-web2) or Host")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Drain or undrain, by the name the command was called with."""
+    async with opened(args) as world:
+        with Progress(verbose=args.verbose) as progress:
+            operator = world.operator(progress.report)
+            await (operator.drain(args.who) if args.command == "drain" else operator.undrain(args.who))
+    if args.json:
+        emit({"who": args.who, "action": args.command})
+    else:
+        say(f"{args.who} gets no new requests." if args.command == "drain" else f"{args.who} serves again.")
+    return 0

@@ -1,0 +1,117 @@
+"""Plain text of what commands print for people; every state is a glyph and a word, colour only adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dftui.control.receipts import ScaleResult
+from dftui.watch.records import Request
+from dftui.watch.snapshot import ReplicaState, Service, Snapshot
+
+_GLYPHS = {
+    ReplicaState.STARTING: ("◔", "33"),
+    ReplicaState.HELD: ("◑", "33"),
+    ReplicaState.SERVING: ("●", "32"),
+    ReplicaState.DRAINING: ("◐", "36"),
+    ReplicaState.DRAINED: ("○", "36"),
+    ReplicaState.STOPPED: ("■", "37"),
+    ReplicaState.FAILED: ("✗", "31"),
+    ReplicaState.UNREACHABLE: ("?", "31"),
+}
+_ROLES = {"db": "database", "cache": "cache", "balancer": "balancer"}
+
+
+def paint(text: str, code: str, colour: bool) -> str:
+    """`text` in an SGR colour, if colours are wanted."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows as aligned columns; the last column is left as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
+    return [
+        (indent + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])).rstrip()
+        for row in rows
+    ]
+
+
+def status_text(snapshot: Snapshot, colour: bool = False) -> str:
+    """The whole snapshot, one line a container."""
+    if not snapshot.exists:
+        return f"There is no stack named {snapshot.stack} here. `dftui up` makes it."
+    head = f"{snapshot.stack}: {snapshot.serving} of {snapshot.wanted} replicas serving"
+    if snapshot.url:
+        head += f" at {snapshot.url}"
+    lines = [paint(head, "1", colour)]
+    if snapshot.exposed:
+        lines.append(
+            "  This port is open to every host that can reach this one; the host's firewall does not cover it."
+        )
+    if snapshot.source == "bundled":
+        lines.append("  Images: bundled. The web is a stand-in, not DreamFactory itself.")
+    if snapshot.admin == "no admin":
+        lines.append("  There is no first admin yet: whoever reaches the port can become it.")
+    services = [_service(service) for service in (snapshot.db, snapshot.cache, snapshot.balancer)]
+    webs = [
+        (
+            "web",
+            r.name,
+            r.host or r.id[:12],
+            f"{_GLYPHS[r.state][0]} {r.state.value}{f': {r.why}' if r.why else ''}",
+            f"key {r.key or '-'}",
+            f"{r.traffic.requests} requests",
+        )
+        for r in snapshot.web
+    ]
+    state_code = {r.name: _GLYPHS[r.state][1] for r in snapshot.web}
+    for row, line in zip([*services, *webs], columns([*services, *webs]), strict=True):
+        lines.append(paint(line, state_code.get(row[1], ""), colour))
+    for drift in snapshot.drift:
+        lines.append(f"  drift: {drift.what} Repair: {drift.repair}")
+    return "\n".join(lines)
+
+
+def _service(service: Service) -> tuple[str, str, str, str, str, str]:
+    health = "" if service.health == "none" else f", {service.health}"
+    mark = "●" if service.well else "✗"
+    why = f": {service.why}" if service.why else ""
+    figures = "  ".join(f"{k} {v}" for k, v in list(service.figures.items())[:3])
+    return (
+        _ROLES.get(service.role, service.role),
+        service.name,
+        service.id[:12] or "-",
+        f"{mark} {service.state}{health}{why}",
+        "",
+        figures,
+    )
+
+
+def receipt_text(result: ScaleResult) -> str:
+    """What scaling did and what it cost, from the balancer's counters."""
+    if result.before == result.after and not result.added and not result.removed:
+        return f"{result.after} replicas, as before."
+    lines = [f"{result.before} → {result.after} replicas in {result.seconds:.1f} s"]
+    if result.added:
+        lines.append(f"  added    {', '.join(result.added)}")
+    if result.removed:
+        lines.append(f"  removed  {', '.join(result.removed)}")
+    r = result.receipt
+    lines.append(
+        f"  receipt  {r.requests} requests, {r.failed} failed, {r.retries} retries, {r.redispatches} redispatches"
+    )
+    for drained in r.drained:
+        cut = "no session cut" if drained.sessions_left == 0 else f"{drained.sessions_left} sessions cut"
+        lines.append(f"  drained  {drained.name} in {drained.seconds:.1f} s, {cut}")
+    return "\n".join(lines)
+
+
+def request_text(request: Request) -> str:
+    """One line of the ledger."""
+    when = datetime.fromtimestamp(request.time).strftime("%H:%M:%S.%f")[:-3]
+    status = "gone" if request.status < 0 else str(request.status)
+    probe = "  (probe)" if request.probe else ""
+    return (
+        f"{when}  {request.replica or '-':<10} {request.host or '-':<12}  {status:>4}  {request.ms:>5} ms  "
+        f"{request.method} {request.path}  {request.client}{probe}"
+    )

@@ -1,0 +1,135 @@
+"""Masking of secrets in anything that is shown, saved or printed: known ones by value, others by their shape.
+
+The shapes are those of the real DreamFactory's logs (the key that its entrypoint prints, JWTs in DEBUG lines,
+passwords in JSON bodies), of HTTP (headers, query strings) and of the database's and the cache's own clients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "***"
+_SHORTEST = 6
+"""Shorter values are not masked by value: they would blank ordinary words."""
+
+# Values that are no secret but an answer about one: "using password: YES", "Choose a password: Aborted.".
+_PLAIN = r"(?!(?:YES|NO|null|true|false|none|Aborted|undefined|empty|incorrect|required|mismatch)\b|\*\*\*)"
+_NAMES = (
+    r"(?:password|passwd|passphrase|pwd|secret|app_?key|api[_-]?key|license[_-]?key|session[_-]?(?:token|id)"
+    r"|(?:access|refresh|csrf|xsrf|auth|bearer)?[_-]?token|authorization|credentials?)"
+    r"(?:[_-](?:confirmation|hash|root|db))?"
+)
+_HINTS = (
+    *("passw", "passp", "pwd", "secret", "token", "app_key", "appkey", "api_key", "apikey", "api-key", "license"),
+    *("session_id", "session-id", "sessionid", "authoriz", "credential"),
+)
+_WORD = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&\"',;)\\]+)"
+# Each: substrings (lower case) one of which must be there, the shape, what it becomes. Quantifiers are possessive
+# where giving back would let a lookahead be dodged.
+_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+    # JWTs and whatever else starts as base64 of '{"', also when its end was cut off.
+    (("eyj",), re.compile(r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}"), MASK),
+    # JSON, also escaped inside JSON: "password":"…"; an end that was cut off counts.
+    (
+        _HINTS,
+        re.compile(rf"""({_NAMES}\\*["']\s*+(?::|=>)\s*+(\\*["'])){_PLAIN}.*?(?=(?<!\\)\2|$)""", re.I),
+        rf"\1{MASK}",
+    ),
+    # Query strings: every value, names kept.
+    (("?",), re.compile(r"(?<=\?)[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
+    # Forms, variables, options: NAME=value, --password value.
+    (_HINTS, re.compile(rf"({_NAMES} ?+= ?+)(?!\*\*\*){_WORD}", re.I), rf"\1{MASK}"),
+    (("--pass",), re.compile(r"(--pass(?:word|wd)? ++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
+    # Headers and prose: "X-DreamFactory-Session-Token: …", "Authorization: Bearer …", "password: …".
+    (
+        ("x-dreamfactory-", "authorization", "cookie"),
+        re.compile(
+            r"((?:x-dreamfactory-(?:session-token|api-key)|(?:proxy-)?authorization|(?:set-)?cookie)"
+            r"\\*[\"']?\s*+(?::|=>|=)\s*+[\\\"'\[]*+)(?!\*\*\*)[^\r\n\"'\\\]]+",
+            re.I,
+        ),
+        rf"\1{MASK}",
+    ),
+    (("bearer",), re.compile(r"(\bbearer\s++)(?!\*\*\*)[^\s\"',;]{6,}", re.I), rf"\1{MASK}"),
+    (
+        _HINTS,
+        re.compile(
+            rf"((?:password|passwd|passphrase|secret|app_?key|api[_-]?key) ?+: ?+){_PLAIN}{_WORD}",
+            re.I,
+        ),
+        rf"\1{MASK}",
+    ),
+    # URLs: scheme://user:password@host.
+    (("://",), re.compile(r"(://[^\s/:@]*:)(?!\*\*\*@)[^\s/@]+(?=@)"), rf"\1{MASK}"),
+    # The database's and the cache's own words.
+    (
+        ("identified",),
+        re.compile(r"(identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?)(['\"]).*?(?:\2|$)", re.I),
+        rf"\1{MASK}",
+    ),
+    (("requirepass", "masterauth"), re.compile(r"((?:requirepass|masterauth)\s++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
+)
+_VALUE = re.compile(r"=[^&;]*")
+
+
+def mask_path(path: str) -> str:
+    """An HTTP path whose query string keeps its names and shows none of its values."""
+    head, mark, query = path.partition("?")
+    return f"{head}?{_VALUE.sub(f'={MASK}', query)}" if mark else path
+
+
+class Masker:
+    """Masks text for screens, files and JSON. Masking twice changes nothing."""
+
+    __slots__ = ("_starts", "_values")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """`secrets` are known values (APP_KEY, passwords, tokens); those under six characters are left out."""
+        known = {form for value in secrets if len(value) >= _SHORTEST for form in _forms(value)}
+        # The longest first, so that a value that begins with another is masked whole.
+        longest = sorted(known, key=lambda value: (-len(value), value))
+        self._values = re.compile("|".join(map(re.escape, longest))) if longest else None
+        self._starts = tuple(longest)
+
+    def __repr__(self) -> str:
+        return f"Masker({len(self._starts)} values)"
+
+    def mask(self, text: str) -> str:
+        """The text without secrets."""
+        if self._values is not None:
+            text = self._values.sub(MASK, text)
+        lower = text.lower()
+        named: bool | None = None
+        for hints, shape, becomes in _SHAPES:
+            if hints is _HINTS:
+                if named is None:
+                    named = any(hint in lower for hint in hints)
+                here = named
+            else:
+                here = any(hint in lower for hint in hints) if len(hints) > 1 else hints[0] in lower
+            if here:
+                text = shape.sub(_mask_query if becomes == "query" else becomes, text)
+        return text
+
+    def path(self, path: str) -> str:
+        """An HTTP path for the ledger: values in its query string and known secrets masked."""
+        return self.mask(mask_path(path))
+
+    def mask_cut(self, text: str) -> str:
+        """As `mask`, for text whose end was cut off: the beginning of a known secret at its end goes too."""
+        for value in self._starts:
+            for size in range(min(len(value) - 1, len(text)), 3, -1):
+                if text.endswith(value[:size]):
+                    return self.mask(text[:-size]) + MASK
+        return self.mask(text)
+
+
+def _forms(value: str) -> set[str]:
+    """A secret as it stands in JSON and in URLs."""
+    return {value, value.replace("/", "\\/"), quote(value, safe=""), quote(value)}
+
+
+def _mask_query(found: re.Match[str]) -> str:
+    return _VALUE.sub(f"={MASK}", found.group())

@@ -1,0 +1,1 @@
+"""Tests: unit, ui, engine (a real Docker Engine), bench."""

@@ -26,8 +26,8 @@ def state_dir() -> Path:
 
 
 def themes_dir() -> Traversable:
-    """The packaged themes (`*.yaml`), in a source tree as in an installed wheel."""
-    return resources.files("dftui.themes")
+    """The packaged themes (`*.yaml`), in a source tree (where dftui/themes is a link) as in an installed wheel."""
+    return resources.files("dftui") / "themes"
 
 
 def user_themes_dir() -> Path:

@@ -336,7 +336,7 @@ def _disagreement(name: str, by_value: Mapping[str, list[str]]) -> SecretsError:
     if name == "app_key":
         parts = [f"{appkey.fingerprint(key)} in {who(tellers)}" for key, tellers in by_value.items()]
         return SecretsError(
-            f"there are {len(by_value)} different APP_KEYs, and dftui does not choose between them: {'; '.join(parts)}",
+            f"there are {len(by_value)} different APP_KEYs ({'; '.join(parts)}): dftui does not choose",
             "remove the replicas that hold the wrong one, or put the right one into the file: "
             "dftui key import --replace",
         )

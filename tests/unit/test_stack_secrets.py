@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dftui.stack import secrets as module
 from dftui.stack.secrets import (
     Secrets,
     SecretsError,
@@ -132,7 +131,7 @@ def test_a_failed_write_leaves_the_old_file_whole(monkeypatch: pytest.MonkeyPatc
     def no_space(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", no_space)
+    monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(SecretsError, match="No space left on device"):
         save_secrets(ENGINE, "df", new_secrets())
     monkeypatch.undo()

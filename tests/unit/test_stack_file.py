@@ -1,0 +1,197 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dftui.stack.file import StackFileError, load, parse
+from dftui.stack.spec import StackSpec
+
+WHOLE = b"""\
+name: shop
+images:
+  web: registry.example.com:5000/team/df:7.3.3
+  db: mysql@sha256:%b
+  source: pull
+web:
+  replicas: 5
+  env: {LOG_TO_STDOUT: true, APP_LOG_LEVEL: debug, WORKERS: 012}
+  cpus: 0.5
+  memory: 512m
+  min: 2
+  max: 20
+  health: /up
+  drain_timeout: 2m
+balancer: {publish: "127.0.0.1:8080", balance: leastconn}
+admin: {email: ada@example.com, name: Ada King Lovelace, phone: 555-01000}
+subnet: 10.89.7.0/24
+theme: dawn
+keys: {scale-up: u}
+""" % (b"0" * 64)
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(StackFileError) as caught:
+        parse(text.encode(), "s.yaml")
+    return [str(error) for error in caught.value.errors]
+
+
+def test_a_whole_file() -> None:
+    spec = parse(WHOLE, "s.yaml")
+    assert spec.name == "shop"
+    assert spec.images.web == "registry.example.com:5000/team/df:7.3.3"
+    assert spec.images.source == "pull"
+    assert (spec.web.replicas, spec.web.min, spec.web.max) == (5, 2, 20)
+    assert spec.web.env == {"LOG_TO_STDOUT": "true", "APP_LOG_LEVEL": "debug", "WORKERS": "012"}
+    assert (spec.web.cpus, spec.web.memory, spec.web.drain_timeout) == (0.5, 512 * 2**20, 120)
+    assert spec.web.health == "/up"
+    assert (spec.balancer.publish, spec.balancer.balance) == ("127.0.0.1:8080", "leastconn")
+    assert (spec.admin.first_name, spec.admin.last_name) == ("Ada King", "Lovelace")
+    assert spec.admin.phone == "555-01000"
+    assert (spec.subnet, spec.theme, spec.keys, spec.path) == ("10.89.7.0/24", "dawn", {"scale-up": "u"}, "s.yaml")
+
+
+def test_no_file_is_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load() == StackSpec()
+    (tmp_path / "dftui.yaml").write_text("name: here\n")
+    assert load().name == "here"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "web:\n", "{}"])
+def test_an_empty_file_or_section_is_the_defaults(text: str) -> None:
+    assert parse(text.encode(), "") == StackSpec()
+
+
+def test_admin_none_leaves_the_form_open() -> None:
+    assert parse(b"admin: none", "s").admin.mode == "none"
+    assert parse(b"admin: auto", "s").admin.mode == "auto"
+
+
+def test_all_mistakes_come_at_once_each_with_its_place() -> None:
+    told = mistakes("nme: shop\nweb:\n  replicas: 201\n  memroy: 1g\nbalancer:\n  publish: 8080:80\nweb: {}\n")
+    assert [line.split(": ")[0] for line in told] == [
+        "s.yaml:1:1",
+        "s.yaml:3:13",
+        "s.yaml:4:3",
+        "s.yaml:6:12",
+        "s.yaml:7:1",
+    ]
+    assert "did you mean name?" in told[0]
+    assert "'201'; allowed: a whole number from 0 to 200" in told[1]
+    assert "did you mean memory?" in told[2]
+    assert "'8080:80'; allowed: PORT or ADDRESS:PORT" in told[3]
+    assert "twice (first in line 2)" in told[4]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "told"),
+    [
+        ("name: Shop", "1:7", "'Shop'; allowed: a lower-case letter"),
+        ("name: " + "a" * 32, "1:7", "allowed"),
+        ("name: on", "1:7", "'on'"),
+        ("name: ../x", "1:7", "allowed"),
+        ("- a", "1:1", "must be a mapping"),
+        ("just text", "1:1", "must be a mapping"),
+        ("web: 3", "1:6", "web must be a mapping (key: value), not '3'"),
+        ("web: {replicas: [3]}", "1:17", "must be a single value, not a list"),
+        ("web: {replicas: 3.5}", "1:17", "'3.5'; allowed: a whole number"),
+        ("web: {replicas: -1}", "1:17", "allowed"),
+        ("web: {replicas: '3'}", "1:17", "allowed"),
+        ("web: {replicas: 0x10}", "1:17", "allowed"),
+        ("web: {replicas: yes}", "1:17", "allowed"),
+        ("web: {replicas: }", "1:16", "is nothing"),
+        ("web: {replicas: 99999999999999999999999}", "1:17", "allowed"),
+        ("web: {min: 4}", "1:12", "web.min is 4, more than web.replicas, which is 3 by default"),
+        ("web: {max: 2}", "1:12", "web.max is 2, less than web.replicas, which is 3 by default"),
+        ("web: {min: 5, replicas: 9, max: 7}", "1:25", "web.replicas is 9, more than web.max, which is 7"),
+        ("web: {replicas: 0}", "1:17", "web.replicas is 0, less than web.min, which is 1 by default"),
+        ("web: {cpus: 0}", "1:13", "cores"),
+        ("web: {cpus: .nan}", "1:13", "cores"),
+        ("web: {memory: 5m}", "1:15", "at least 6m"),
+        ("web: {memory: much}", "1:15", "as 512m or 2g"),
+        ("web: {health: status}", "1:15", "begins with /"),
+        ('web: {health: "/a b"}', "1:15", "begins with /"),
+        ('web: {health: "/a\\r\\nX: y"}', "1:15", "begins with /"),
+        ("web: {drain_timeout: 2d}", "1:22", "as 30, 30s or 2m"),
+        ("balancer: {publish: 0}", "1:21", "PORT or ADDRESS:PORT"),
+        ("balancer: {publish: 70000}", "1:21", "PORT or ADDRESS:PORT"),
+        ("balancer: {publish: 'localhost:80'}", "1:21", "PORT or ADDRESS:PORT"),
+        ("balancer: {publish: '::1:80'}", "1:21", "PORT or ADDRESS:PORT"),
+        ("balancer: {balance: static-rr}", "1:21", "one of roundrobin, leastconn, random"),
+        ("images: {source: maybe}", "1:18", "one of auto, pull, bundled"),
+        ("images: {web: 'A B'}", "1:15", "an image name"),
+        ("subnet: 10.0.0.1/24", "1:9", "as 10.89.7.0/24"),
+        ("subnet: 8.8.8.0/24", "1:9", "private"),
+        ("subnet: 127.0.0.0/24", "1:9", "private"),
+        ("{subnet: 10.0.0.0/28, web: {replicas: 12}}", "1:10", "has 14 addresses; 12 replicas need 15"),
+        ("admin: maybe", "1:8", "one of auto, none"),
+        ("admin: {email: nobody}", "1:16", "an e-mail address"),
+        ("admin: {name: Ada}", "1:15", "first and last name"),
+        ("admin: {name: Ada King, first_name: Ada}", "1:9", "stands beside"),
+        ("theme: ../../etc/passwd", "1:8", "a theme's name"),
+        ("web: {env: {1A: x}}", "1:13", "no variable's name"),
+        ("web: {env: {A: }}", "1:15", "one line of text"),
+        ('web: {env: {A: "x\\ny"}}', "1:16", "one line of text"),
+        ("web: {env: {APP_KEY: x}}", "1:13", "dftui sets it itself"),
+        ("web: {env: {DB_HOST: x}}", "1:13", "dftui sets it itself"),
+        ("web: {env: {CACHE_STORE: x}}", "1:13", "dftui sets it itself"),
+        ("web: {env: {MY_TOKEN: x}}", "1:13", "secrets never stand in the stack file"),
+        ("{<<: {name: x}}", "1:2", "unknown key '<<'"),
+        ("? [a]\n: b", "1:3", "must be a word, not a list"),
+        ("name: !!python/object/apply:os.system [id]", "1:7", "must be a single value"),
+        ("name: !!python/name:os.system x", "1:7", "allowed"),
+        ("a: &a [*a]", "1:1", "unknown key"),
+        ("name: [", "1:8", "is not YAML"),
+        ("name: x\n\tweb: y", "2:1", "is not YAML"),
+        ("name: x\n---\nname: y", "2:1", "is not YAML"),
+        ("name: x\n# \x00", "2:3", "character that YAML forbids"),
+    ],
+)
+def test_one_mistake(text: str, place: str, told: str) -> None:
+    found = mistakes(text)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"s.yaml:{place}: "), found
+    assert told in found[0]
+
+
+def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:
+    found = mistakes(
+        "app_key: Abcdefgh12345678\nadmin: {password: Hunter2hunter2}\nweb: {env: {DB_PASSWORD: s3cr3t}}"
+    )
+    assert len(found) == 3
+    assert not any(secret in line for line in found for secret in ("Abcdefgh", "Hunter2", "s3cr3t"))
+
+
+def test_bytes_that_are_no_text_have_a_place() -> None:
+    with pytest.raises(StackFileError, match=r"s\.yaml:2:8: holds a character"):
+        parse(b"name: x\ntheme: \xff\n", "s.yaml")
+
+
+def test_hostile_values_are_spelled_out() -> None:
+    found = mistakes('name: "\\e[31m\\u202e' + "x" * 500 + '"')
+    assert found[0].isprintable()
+    assert len(found[0]) < 200
+
+
+def test_a_deep_file_is_told() -> None:
+    assert "nested too deeply" in mistakes("[" * 20000)[0]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(StackFileError, match="No such file"):
+        load(tmp_path / "missing.yaml")
+    with pytest.raises(StackFileError, match="Is a directory"):
+        load(tmp_path)
+    (tmp_path / "big.yaml").write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(StackFileError, match="larger than 1 MiB"):
+        load(tmp_path / "big.yaml")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_spec_or_sentences(text: str) -> None:
+    try:
+        parse(text.encode("utf-8", "surrogatepass"), "s.yaml")
+    except StackFileError as error:
+        assert error.errors
+        assert all(line.isprintable() for line in map(str, error.errors)), str(error)

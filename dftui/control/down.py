@@ -1,0 +1,58 @@
+"""`down`: everything of the stack removed; the volumes, the images and the secrets stay unless asked."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dftui.control.errors import ActionError
+from dftui.control.steps import Progress
+from dftui.control.world import World, bounded
+from dftui.engine.api import Container, EngineError
+from dftui.stack import names
+from dftui.stack.secrets import secrets_path
+
+_ORDER = ("balancer", "web", "setup", "cache", "db")
+
+
+async def down(world: World, *, volumes: bool) -> None:
+    """Remove containers and networks; with `volumes` the data and the secrets that open it, too."""
+    progress = Progress("down", world.report)
+    await world.link.close()
+    try:
+        await _down(world, progress, volumes)
+    except EngineError as error:
+        raise ActionError(str(error), error.hint) from None
+
+
+async def _down(world: World, progress: Progress, volumes: bool) -> None:
+    everyone = await world.containers()
+    progress.total = len(everyone) + 2
+
+    async def remove(container: Container) -> None:
+        command = f"docker stop {container.name} && docker rm {container.name}"
+        with progress.step(f"stop and remove {container.name}", command=command):
+            if container.state == "paused":
+                await world.engine.unpause(container.id)
+            # The balancer's stop signal is a soft stop that waits for idle clients: three seconds are enough.
+            role = container.labels.get(names.LABEL_ROLE)
+            await world.engine.stop(container.id, 3 if role == "balancer" else 10)
+            await world.engine.remove(container.id, force=True)
+
+    groups = [[c for c in everyone if c.labels.get(names.LABEL_ROLE) == role] for role in _ORDER]
+    known = {c.id for group in groups for c in group}
+    groups.append([c for c in everyone if c.id not in known])
+    for group in groups:
+        await bounded(8, remove, group)
+    for network in await world.engine.networks({names.LABEL_STACK: world.stack}):
+        with progress.step(f"remove network {network.name}", command=f"docker network rm {network.name}"):
+            await world.engine.remove_network(network.id)
+    if not volumes:
+        return
+    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
+        with progress.step(f"remove volume {volume.name}", command=f"docker volume rm {volume.name}"):
+            await world.engine.remove_volume(volume.name)
+    info = await world.engine.info()
+    path = secrets_path(info.id, world.stack)
+    if path.exists():
+        with progress.step(f"remove {path}: its APP_KEY opened nothing but this data", command=f"rm {path}"):
+            await asyncio.to_thread(path.unlink, missing_ok=True)

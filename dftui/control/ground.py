@@ -1,0 +1,228 @@
+"""What must be true before anything is created: names free, the port free, a subnet, the secrets, the images."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from dftui.control.errors import ActionError
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress
+from dftui.control.world import World, by_role, webs
+from dftui.engine.api import Container, EngineError, ImageProgress, Network, Port
+from dftui.engine.images import ResolvedImages, resolve_images
+from dftui.stack import names
+from dftui.stack.secrets import Recovered, SecretsError, load_secrets, recover, save_secrets
+
+_OPEN = ("", "0.0.0.0", "::")
+
+
+async def check_names(world: World, wanted: int) -> None:
+    """Raise ActionError when a container that is not this stack's holds a name that it needs."""
+    ours = {world.name(role) for role in ("db", "cache", "balancer", "setup")}
+    ours |= {world.name("web", n) for n in range(1, wanted + 1)}
+    for container in await world.engine.containers():
+        if container.name in ours and container.labels.get(names.LABEL_STACK) != world.stack:
+            raise ActionError(
+                f"a container named {container.name} exists and is not dftui's (image {container.image})",
+                "give this stack another name in dftui.yaml (name: …), or rename that container: "
+                f"docker rename {container.name} {container.name}-old",
+            )
+
+
+def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
+    """The name of another container that publishes this host port, else ""."""
+    for container in containers:
+        if container.labels.get(names.LABEL_STACK) == stack and container.labels.get(names.LABEL_ROLE) == "balancer":
+            continue
+        for held in container.ports:
+            same = held.host_ip == port.host_ip or held.host_ip in _OPEN or port.host_ip in _OPEN
+            if held.host_port == port.host_port and same and container.state == "running":
+                return container.name
+    return ""
+
+
+async def check_port(world: World, plan: Plan) -> None:
+    """Raise ActionError when the port to publish is taken, saying by whom as far as that can be seen."""
+    port = plan.publish()
+    everyone = await world.engine.containers()
+    mine = by_role([c for c in everyone if c.labels.get(names.LABEL_STACK) == world.stack], "balancer")
+    if mine is not None and mine.state in ("running", "paused"):
+        return
+    where = f"port {port.host_port}" + ("" if port.host_ip in _OPEN else f" on {port.host_ip}")
+    hint = f"free it, or publish another in dftui.yaml: balancer: {{publish: '127.0.0.1:{port.host_port + 8000}'}}"
+    holder = port_holder(everyone, port, world.stack)
+    if holder:
+        raise ActionError(f"{where} is held by the container {holder}", hint)
+    info = await world.engine.info()
+    if info.host.startswith("unix://") and _taken_here(port):
+        who = holder_of_local_port(port.host_port)
+        raise ActionError(f"{where} is in use on this machine" + (f", by {who}" if who else ""), hint)
+
+
+def _taken_here(port: Port) -> bool:
+    family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # A port in TIME_WAIT is free for the engine too; without this it would look taken after a `down`.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((port.host_ip, port.host_port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def holder_of_local_port(port: int) -> str:
+    """ "name (pid N)" of the process that listens on a TCP port here, as far as this user may see it.
+
+    Source: /proc/net/tcp and tcp6 (proc(5)): state 0A is LISTEN, the tenth field is the socket's inode.
+    """
+    inodes: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            field = line.split()
+            if field[3] == "0A" and int(field[1].rpartition(":")[2], 16) == port:
+                inodes.add(f"socket:[{field[9]}]")
+    if not inodes:
+        return ""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return ""
+
+
+def free_subnet(stack: str, networks: Iterable[Network], taken: Iterable[str] = ()) -> str:
+    """A /24 for the front network that overlaps no engine network and none of `taken`.
+
+    Starts at a place given by the stack's name, so that it is mostly the same after a `down`.
+    """
+    used = [
+        ipaddress.ip_network(s) for s in [*taken, *(s for n in networks for s in n.subnets)] if s and ":" not in s
+    ]
+    start = zlib.crc32(stack.encode()) % 4096
+    for step in range(4096):
+        block = (start + step) % 4096
+        candidate = ipaddress.ip_network(f"172.{16 + block // 256}.{block % 256}.0/24")
+        if not any(candidate.overlaps(other) for other in used):
+            return str(candidate)
+    raise ActionError("no free /24 is left in 172.16.0.0/12 for the front network", "set `subnet:` in dftui.yaml")
+
+
+def local_routes() -> list[str]:
+    """Networks this machine routes to already (proc(5), /proc/net/route; little-endian hex), default route left out."""
+    found = []
+    try:
+        lines = Path("/proc/net/route").read_text().splitlines()[1:]
+    except OSError:
+        return []
+    for line in lines:
+        field = line.split()
+        network, mask = (int.from_bytes(bytes.fromhex(field[i])[::-1]) for i in (1, 7))
+        if mask:
+            found.append(f"{ipaddress.ip_address(network)}/{mask.bit_count()}")
+    return found
+
+
+async def gather_secrets(world: World, progress: Progress | None = None, *, make: bool = True) -> Recovered:
+    """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed."""
+    info = await world.engine.info()
+    try:
+        saved = load_secrets(info.id, world.stack)
+        envs: dict[str, dict[str, str]] = {}
+        for container in await world.containers():
+            role = container.labels.get(names.LABEL_ROLE, "")
+            if role in ("web", "db", "cache", "setup"):
+                detail = await world.engine.inspect(container.id)
+                envs[f"{role}/{container.name}"] = dict(detail.env)
+        volumes = {v.name for v in await world.engine.volumes({names.LABEL_STACK: world.stack})}
+        kinds = [k for k in ("db",) if names.volume_name(world.stack, k) in volumes]
+        if not make and saved is None and not envs:
+            raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
+        result = recover(envs, saved=saved, volumes=kinds)
+        if result.changed:
+            path = save_secrets(info.id, world.stack, result.secrets)
+            if progress is not None:
+                if result.found:
+                    progress.tell(f"recovered from the running containers: {', '.join(result.found)}; kept in {path}")
+                else:
+                    progress.tell(f"made APP_KEY {result.secrets.fingerprint} and the passwords; kept in {path}")
+    except SecretsError as error:
+        raise ActionError(str(error), error.hint) from None
+    return result
+
+
+async def recorded_source(world: World) -> str | None:
+    """Where this stack's images came from at its first `up`: a label of its containers and volumes."""
+    for container in await world.containers():
+        source = container.labels.get(names.LABEL_SOURCE)
+        if source:
+            return source
+    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
+        source = volume.labels.get(names.LABEL_SOURCE)
+        if source:
+            return source
+    return None
+
+
+async def gather_images(world: World, on_image: Callable[[ImageProgress], None]) -> ResolvedImages:
+    """The images of all roles, pulled or built where missing."""
+    return await resolve_images(world.engine, world.spec.images, await recorded_source(world), on_image)
+
+
+async def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:
+    """Put together what containers are made from."""
+    ids = {}
+    for role, ref in resolved.refs.items():
+        image = await world.engine.image(ref)
+        if image is not None:
+            ids[role] = image.id
+    return Plan(world.spec, recovered.secrets, resolved.refs, ids, resolved.source, subnet)
+
+
+async def current_plan(world: World) -> Plan:
+    """The plan of a stack that is up already: nothing is made, pulled or built.
+
+    Raises ActionError when the stack is not there.
+    """
+    networks = await world.engine.networks({names.LABEL_STACK: world.stack})
+    front = next((n for n in networks if n.name == names.network_name(world.stack, "front")), None)
+    balancer = by_role(await world.containers(), "balancer")
+    if front is None or balancer is None or not front.subnets:
+        raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
+    recovered = await gather_secrets(world, make=False)
+
+    def on_image(progress: ImageProgress) -> None:
+        return None
+
+    try:
+        resolved = await gather_images(world, on_image)
+    except EngineError as error:
+        raise ActionError(str(error), error.hint) from None
+    plan = await make_plan(world, resolved, recovered, front.subnets[0])
+    return pinned_to_pool(plan, webs(await world.containers()))
+
+
+def pinned_to_pool(plan: Plan, replicas: Iterable[Container]) -> Plan:
+    """The same plan, but for the image that the replicas run: a tag may have moved since, and a pool is never mixed."""
+    ids = [c.image_id for c in replicas if c.state == "running"]
+    if not ids or ids[0] == plan.image_ids.get("web"):
+        return plan
+    return replace(
+        plan,
+        images={**plan.images, "web": ids[0]},
+        image_ids={**plan.image_ids, "web": ids[0]},
+    )

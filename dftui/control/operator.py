@@ -1,0 +1,108 @@
+"""The one who acts on a stack: every key and every command ends here."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dftui.balancer.link import BalancerLink
+from dftui.control import replicas
+from dftui.control.down import down
+from dftui.control.errors import ActionError
+from dftui.control.probe import ProbeResult, probe
+from dftui.control.receipts import ScaleResult
+from dftui.control.scale import Scaler, look
+from dftui.control.steps import Progress, Report, ignore
+from dftui.control.up import up
+from dftui.control.world import World
+from dftui.engine.api import Container, Engine, EngineError
+from dftui.stack import names
+from dftui.stack.spec import StackSpec
+
+
+class Operator:
+    """Acts on one stack; its steps go to `report`. One action at a time, but scale, which adds up, and drains."""
+
+    def __init__(
+        self, engine: Engine, spec: StackSpec, *, link: BalancerLink | None = None, report: Report = ignore
+    ) -> None:
+        self._own_link = link is None
+        self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+        self._world = World(engine, spec, self.link, report)
+        self._scaler = Scaler(self._world)
+        self._busy = asyncio.Lock()
+
+    async def up(self, replicas_wanted: int | None = None) -> None:
+        """Create what is missing, pick up what is half made. Raises ActionError."""
+        async with self._busy:
+            await up(self._world, replicas_wanted)
+
+    async def scale(
+        self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
+    ) -> ScaleResult:
+        """To a number, or by a difference that adds up with others; `victim` names who should go first."""
+        try:
+            chosen = (await self._find(victim)).name if victim else None
+            return await self._scaler.change(to=to, by=by, victim=chosen, below_min=below_min)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def drain(self, who: str) -> None:
+        """Take a replica out of rotation and leave it running; what it serves is finished."""
+        progress = Progress("drain", self._world.report, total=1)
+        try:
+            container = await self._find(who)
+            pool = await look(self._world)
+            after = sum(pool.serving(c) for c in pool.containers if c.id != container.id)
+            if pool.serving(container) and after < self._world.spec.web.min:
+                raise ActionError(
+                    f"draining {container.name} would leave {after} replicas serving, fewer than web.min "
+                    f"({self._world.spec.web.min}); nothing was done",
+                    "add a replica first",
+                )
+            if container.short not in pool.states:
+                raise ActionError(f"{container.name} is not in the balancer", "look at it: dftui status")
+            with progress.step(f"drain {container.name}"):
+                await replicas.drain(self._world, container.name, container.short, undone=lambda: False)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def undrain(self, who: str) -> None:
+        """Let a draining or drained replica serve again; one on its way out by `scale` stays."""
+        progress = Progress("undrain", self._world.report, total=1)
+        try:
+            container = await self._find(who)
+            with progress.step(f"{container.name} serves again"):
+                await self.link.ready(container.short)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def probe(self, count: int = 9) -> ProbeResult:
+        """Which Host serves, `count` times through the balancer."""
+        try:
+            return await probe(self._world, count)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def down(self, *, volumes: bool = False) -> None:
+        """Remove the stack; with `volumes` its data and secrets too."""
+        async with self._busy:
+            await self._scaler.cancel()
+            await down(self._world, volumes=volumes)
+
+    async def close(self) -> None:
+        """Stop what runs and let go of the balancer."""
+        await self._scaler.cancel()
+        if self._own_link:
+            await self.link.close()
+
+    async def _find(self, who: str) -> Container:
+        """A replica by name, number or Host. Raises ActionError, naming those there are."""
+        pool = (await look(self._world)).containers
+        number = names.container_name(self._world.stack, "web", int(who)) if who.isdigit() else who
+        for container in pool:
+            if container.name in (who, number) or (len(who) >= 4 and container.id.startswith(who)):
+                return container
+        raise ActionError(
+            f"there is no replica {who}",
+            "there are: " + (", ".join(c.name for c in pool) or "none") + "; dftui status",
+        )

@@ -1,0 +1,171 @@
+"""One replica's life: created, started, checked, admitted; drained, taken out, stopped, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from dftui.balancer.stat import ServerState
+from dftui.control.errors import ActionError
+from dftui.control.receipts import Drained
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress, docker_run
+from dftui.control.world import World
+from dftui.dreamfactory.api import Status, parse_status
+from dftui.engine.api import Conflict, Container, ContainerSpec, NotFound
+
+POLL = 0.1
+"""Seconds between two looks at the balancer's table (0.3 ms each over the long stream)."""
+
+_FETCH = (
+    "bash",
+    "-c",
+    'exec 3<>"/dev/tcp/127.0.0.1/$1" && '
+    "printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' \"$2\" >&3 && cat <&3",
+    "fetch",
+)
+"""A GET from inside the web itself, with nothing but bash: before there is a balancer to go through."""
+
+
+async def own_answer(world: World, ref: str) -> tuple[int, bytes]:
+    """Status and body of the health path, asked inside the container; (0, b"") while nobody listens."""
+    argv = (*_FETCH, str(world.spec.web.port), world.spec.web.health)
+    result = await world.engine.exec(ref, argv, timeout=15)
+    head, _, body = result.stdout.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    code = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    return code, body
+
+
+async def ensure_alive(world: World, ref: str, name: str, plan: Plan) -> None:
+    """Raise ActionError, with the last log lines, when a container has exited instead of running."""
+    try:
+        detail = await world.engine.inspect(ref)
+    except NotFound:
+        raise ActionError(f"{name} was removed while it was being started", "run the command again") from None
+    if detail.container.state in ("exited", "dead") or detail.restart_count > 0:
+        code = detail.exit_code
+        why = "was killed for lack of memory" if detail.oom_killed else f"exited at once with code {code}"
+        words = await world.last_words(ref, plan)
+        raise ActionError(
+            f"{name} (image {detail.container.image}) {why}" + (f"; its last lines:\n{words}" if words else ""),
+            f"look at all of it: docker logs {name}",
+        )
+
+
+async def wait_for_status(
+    world: World, ref: str, name: str, plan: Plan, good: Callable[[Status], bool], what: str, timeout: float
+) -> None:
+    """Wait until the web's own `/status` is `good`. Raises ActionError when it exits or the time is over."""
+    end = time.monotonic() + timeout
+    last = 0
+    while time.monotonic() < end:
+        try:
+            last, body = await own_answer(world, ref)
+            if good(parse_status(last, body)):
+                return
+        except (Conflict, NotFound):
+            pass
+        await ensure_alive(world, ref, name, plan)
+        await asyncio.sleep(POLL)
+    words = await world.last_words(ref, plan)
+    raise ActionError(
+        f"{name} did not become ready within {timeout:g} s: waited until {what}, {world.spec.web.health} answered "
+        + (f"status {last}" if last else "nothing")
+        + (f"; its last lines:\n{words}" if words else ""),
+        f"look at all of it: docker logs {name}",
+    )
+
+
+async def create(world: World, progress: Progress, spec: ContainerSpec) -> str:
+    """Create and start one container; its id. What was created is removed again when it does not start."""
+    with progress.step(f"start {spec.name}", command=docker_run(spec)):
+        ref = await world.engine.create(spec)
+        try:
+            await world.engine.start(ref)
+        except BaseException:
+            await asyncio.shield(world.engine.remove(ref, force=True))
+            raise
+    return ref
+
+
+async def admit(world: World, progress: Progress, plan: Plan, container: Container) -> None:
+    """Put a running replica into the balancer and wait until its own check has passed there.
+
+    Raises ActionError when it exits, or is not up within `web.start_timeout`; it is then out of the table again.
+    """
+    server = world.server(plan, container)
+    with progress.step(f"admit {container.name} once {world.spec.web.health} answers", command=""):
+        await world.link.add(server)
+        try:
+            await _until_up(world, container, plan)
+        except BaseException:
+            await asyncio.shield(forget(world, container.short))
+            raise
+
+
+async def _until_up(world: World, container: Container, plan: Plan) -> None:
+    end = time.monotonic() + world.spec.web.start_timeout
+    look = time.monotonic() + 1.0
+    why = ""
+    while time.monotonic() < end:
+        state = await state_of(world, container.short)
+        if state is not None:
+            if state.status.startswith("UP") and state.admin == "ready":
+                return
+            why = state.check_why
+        if time.monotonic() > look:
+            await ensure_alive(world, container.id, container.name, plan)
+            look = time.monotonic() + 1.0
+        await asyncio.sleep(POLL / 2)
+    words = await world.last_words(container.id, plan)
+    raise ActionError(
+        f"{container.name} did not become healthy within {world.spec.web.start_timeout:g} s"
+        + (f" (the balancer's check says: {why})" if why else "")
+        + (f"; its last lines:\n{words}" if words else ""),
+        f"it is out of the balancer; look at all of it: docker logs {container.name}",
+    )
+
+
+async def state_of(world: World, server: str) -> ServerState | None:
+    """One server's row in the balancer's table; None when it is not there."""
+    return next((s for s in await world.link.servers() if s.name == server), None)
+
+
+async def forget(world: World, server: str) -> None:
+    """Take a server out of the table at once, without a drain; no error when it is not there."""
+    if await state_of(world, server) is not None:
+        await world.link.maint(server)
+        await world.link.delete(server)
+
+
+async def drain(world: World, name: str, server: str, *, undone: Callable[[], bool]) -> Drained | None:
+    """Take a server out of rotation and wait until nothing runs or waits on it; None when the drain was undone.
+
+    Bounded by `web.drain_timeout`; what was still running then is counted in `sessions_left`.
+    """
+    begin = time.monotonic()
+    await world.link.drain(server)
+    while True:
+        state = await state_of(world, server)
+        if state is None:
+            return Drained(name, 0, round(time.monotonic() - begin, 2))
+        if undone() or state.admin == "ready":
+            return None
+        left = state.sessions + state.queue
+        spent = time.monotonic() - begin
+        if left == 0 or spent > world.spec.web.drain_timeout:
+            return Drained(name, left, round(spent, 2))
+        await asyncio.sleep(POLL)
+
+
+async def dispose(world: World, progress: Progress, container: Container, *, timeout: float = 10.0) -> None:
+    """Stop and remove a replica that no longer stands in the balancer's table."""
+    command = f"docker stop {container.name} && docker rm {container.name}"
+    with progress.step(f"stop and remove {container.name}", command=command):
+        try:
+            await world.engine.stop(container.id, timeout)
+        except NotFound:
+            return
+        await world.engine.remove(container.id, force=True)

@@ -1,0 +1,306 @@
+"""`scale`: replicas come and go, and no request is lost.
+
+Up: created in parallel, admitted by the balancer only after its own health check has passed.  Down: drained, taken out
+of the balancer's table and file, and only then stopped and removed.  The target may change while it is worked on
+(keys pressed quickly are one plan), and a drain may be undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dftui.balancer.stat import ServerState
+from dftui.control import ground, replicas, specs
+from dftui.control.counters import Counters, read_counters, receipt
+from dftui.control.errors import ActionError
+from dftui.control.receipts import Drained, ScaleResult
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress
+from dftui.control.world import PARALLEL, World, bounded, number_of, webs
+from dftui.engine.api import Container, EngineError
+from dftui.stack import names
+
+SETTLE = 0.12
+"""Seconds to wait for more keys before a relative change begins: `+-` is nothing, `+++` one plan of three."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """The replicas at one moment, with what the balancer believes of each."""
+
+    containers: list[Container]
+    states: dict[str, ServerState]
+
+    def serving(self, container: Container) -> bool:
+        """Whether the balancer gives it new requests."""
+        state = self.states.get(container.short)
+        return (
+            container.state == "running"
+            and state is not None
+            and state.status.startswith("UP")
+            and state.admin == "ready"
+        )
+
+    def healthy(self) -> list[Container]:
+        """Those that serve."""
+        return [c for c in self.containers if self.serving(c)]
+
+    def in_table(self) -> list[Container]:
+        """Those that count towards the target: running and known to the balancer, serving or drained.  One that
+        never became healthy stands outside, kept to be looked at."""
+        return [c for c in self.containers if c.state == "running" and c.short in self.states]
+
+    def victims(self, count: int, chosen: str | None) -> list[Container]:
+        """Who goes: the chosen one, then those that do not serve, then the youngest."""
+        order = sorted(self.containers, key=lambda c: (c.name != chosen, self.serving(c), -c.created, -number_of(c)))
+        return order[:count]
+
+
+async def look(world: World) -> Pool:
+    """The replicas and the balancer's table, now."""
+    containers = webs(await world.containers())
+    return Pool(containers, {s.name: s for s in await world.link.servers()})
+
+
+@dataclass(slots=True)
+class Scaler:
+    """Works towards a target number of replicas; one for each operator, so that targets add up."""
+
+    world: World
+    target: int | None = None
+    draining: dict[str, str] = field(default_factory=dict)
+    """Server by name of each replica that is on its way out."""
+    undo: set[str] = field(default_factory=set)
+    _victims: list[str] = field(default_factory=list)
+    _task: asyncio.Task[ScaleResult] | None = None
+    _file: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _forced: bool = False
+
+    async def change(
+        self, *, to: int | None, by: int | None, victim: str | None, below_min: bool = False
+    ) -> ScaleResult:
+        """Set or shift the target and wait until it is reached. Raises ActionError, and then nothing was changed
+        or the message says what was."""
+        pool = await look(self.world)
+        marked = self.target if self.target is not None else await self.world.wanted()
+        if to is not None:
+            target = to
+        elif by is not None and by < 0:
+            base = self.target if self.target is not None else max(marked, len(pool.containers))
+            target = base + by
+        else:
+            target = marked + (by or 0)
+        self._check(target, pool, below_min)
+        self.target = target
+        if victim is not None:
+            self._victims.append(victim)
+        if by is not None and by > 0:
+            for name in list(self.draining)[::-1][:by]:
+                self.undo.add(name)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(marked, settle=by is not None))
+        return await asyncio.shield(self._task)
+
+    def _check(self, target: int, pool: Pool, below_min: bool) -> None:
+        web = self.world.spec.web
+        if target > web.max:
+            raise ActionError(f"{target} replicas are more than web.max allows ({web.max})", "raise web.max")
+        if target < 0:
+            raise ActionError("there is no replica left to remove")
+        if target < web.min and not below_min and target < len(pool.containers):
+            raise ActionError(
+                f"that would leave {target} of the at least {web.min} replicas that web.min asks for; nothing was done",
+                "scale 0 --yes empties the stack on purpose" if target == 0 else "lower web.min in dftui.yaml",
+            )
+        self._forced = below_min
+
+    async def cancel(self) -> None:
+        """Stop working; what is half done is taken back by the steps themselves."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self, before: int, *, settle: bool) -> ScaleResult:
+        begin = time.monotonic()
+        progress = Progress("scale", self.world.report)
+        added: list[str] = []
+        removed: list[Drained] = []
+        try:
+            if settle:
+                await asyncio.sleep(SETTLE)
+            plan = await ground.current_plan(self.world)
+            start = await read_counters(self.world)
+            while await self._one_round(progress, plan, added, removed):
+                pass
+            after = self.target if self.target is not None else before
+            result = ScaleResult(
+                before=before,
+                after=after,
+                added=tuple(added),
+                removed=tuple(d.name for d in removed),
+                seconds=time.monotonic() - begin,
+                receipt=receipt(start, await read_counters(self.world), removed),
+            )
+            progress.tell(summary(result))
+            return result
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+        finally:
+            self.target = None
+            self._victims.clear()
+            self.undo.clear()
+
+    async def _one_round(self, progress: Progress, plan: Plan, added: list[str], removed: list[Drained]) -> bool:
+        """Do what the target asks now; False when there is nothing left to do."""
+        target = self.target
+        assert target is not None
+        pool = await look(self.world)
+        in_table = pool.in_table()
+        if len(in_table) < target:
+            count = target - len(in_table)
+            progress.total = progress.done + 2 * count
+            await self._add(progress, plan, pool, count, target, added)
+            return True
+        if len(pool.containers) > target:
+            victims = pool.victims(len(pool.containers) - target, self._victims[-1] if self._victims else None)
+            self._refuse_last(pool, victims)
+            progress.total = progress.done + 2 * len(victims)
+            await self._remove(progress, plan, pool, victims, target, removed)
+            return True
+        await self._keep(plan, target)
+        return False
+
+    def _refuse_last(self, pool: Pool, victims: list[Container]) -> None:
+        before = len(pool.healthy())
+        after = sum(pool.serving(c) for c in pool.containers if c not in victims)
+        if after < self.world.spec.web.min and after < before and not self._forced:
+            raise ActionError(
+                f"that would leave {after} replicas serving, fewer than web.min ({self.world.spec.web.min}); "
+                "nothing was done",
+                "select one that does not serve, or repair those first",
+            )
+
+    async def _add(
+        self, progress: Progress, plan: Plan, pool: Pool, count: int, target: int, added: list[str]
+    ) -> None:
+        numbers = names.lowest_free((number_of(c) for c in pool.containers), count)
+        front = names.network_name(self.world.stack, "front")
+
+        async def add(number: int) -> None:
+            spec = specs.web(plan, number)
+            ref = await replicas.create(self.world, progress, spec)
+            short = Container(
+                id=ref,
+                name=spec.name,
+                image=spec.image,
+                image_id="",
+                state="running",
+                health="none",
+                created=time.time(),
+                labels=spec.labels,
+                addresses={front: spec.networks[0].address or ""},
+            )
+            try:
+                await replicas.admit(self.world, progress, plan, short)
+            except asyncio.CancelledError:
+                await asyncio.shield(self.world.engine.remove(ref, force=True))
+                raise
+            added.append(spec.name)
+            await self._keep(plan, target)
+
+        await bounded(PARALLEL, add, numbers)
+
+    async def _remove(
+        self,
+        progress: Progress,
+        plan: Plan,
+        pool: Pool,
+        victims: list[Container],
+        target: int,
+        removed: list[Drained],
+    ) -> None:
+        await self._keep(plan, target, without=victims)
+
+        async def remove(container: Container) -> None:
+            why = "selected" if container.name in self._victims else "youngest"
+            if not pool.serving(container):
+                why = "it does not serve"
+            drained = await self._drain_out(progress, pool, container, why)
+            if drained is None:
+                progress.tell(f"{container.name} serves again: its drain was undone")
+                self._lift(container.name)
+                return
+            await self._keep(plan, target, without=victims)
+            await replicas.dispose(self.world, progress, container)
+            removed.append(drained)
+
+        await bounded(PARALLEL, remove, victims)
+
+    def _lift(self, name: str) -> None:
+        """An undone drain keeps one replica more, unless a key has raised the target for it already."""
+        if name in self.undo:
+            self.undo.discard(name)
+        elif self.target is not None:
+            self.target += 1
+
+    async def _drain_out(self, progress: Progress, pool: Pool, container: Container, why: str) -> Drained | None:
+        """Drain a replica and take it out of the table; None when undone."""
+        if container.short not in pool.states:
+            return Drained(container.name, 0, 0.0)
+        self.draining[container.name] = container.short
+        try:
+            with progress.step(f"drain {container.name} ({why})"):
+                drained = await replicas.drain(
+                    self.world, container.name, container.short, undone=lambda: container.name in self.undo
+                )
+                if drained is None:
+                    await self.world.link.ready(container.short)
+                    return None
+                await self.world.link.maint(container.short)
+                await self.world.link.delete(container.short)
+        except BaseException:
+            await asyncio.shield(self._restore(container.short))
+            raise
+        finally:
+            self.draining.pop(container.name, None)
+        if drained.sessions_left:
+            progress.tell(
+                f"{container.name}: {drained.sessions_left} sessions were cut after the drain's time was over"
+            )
+        return drained
+
+    async def _restore(self, server: str) -> None:
+        """Interrupted while draining: the replica is there and good, so it serves again."""
+        state = await replicas.state_of(self.world, server)
+        if state is not None:
+            await self.world.link.ready(server)
+
+    async def _keep(self, plan: Plan, wanted: int, without: Iterable[Container] = ()) -> None:
+        """Write the wanted number and the servers that should be found after a restart of the balancer."""
+        async with self._file:
+            leaving = {c.short for c in without}
+            pool = await look(self.world)
+            servers = [
+                self.world.server(plan, c)
+                for c in pool.containers
+                if c.short in pool.states and c.short not in leaving
+            ]
+            await self.world.write_config(plan, wanted, servers)
+
+
+def summary(result: ScaleResult) -> str:
+    """The receipt in one line."""
+    got = result.receipt
+    parts = [f"{result.before} → {result.after} replicas in {result.seconds:.1f} s"]
+    if result.added:
+        parts.append("added " + ", ".join(result.added))
+    if result.removed:
+        parts.append("removed " + ", ".join(result.removed))
+    parts.append(f"{got.requests} requests, {got.failed} failed, {got.retries} retries")
+    return "; ".join(parts)
+
+
+__all__ = ["Counters", "Pool", "Scaler", "look", "summary"]

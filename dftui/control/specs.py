@@ -1,0 +1,191 @@
+"""The containers of a stack, as the engine is asked for them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dftui.balancer.config import CONFIG_PATH, BalancerConfig, render
+from dftui.dreamfactory import variables
+from dftui.engine.api import Attachment, ContainerSpec, File, HealthCheck, Port
+from dftui.stack import names
+from dftui.stack.appkey import fingerprint
+from dftui.stack.secrets import Secrets
+from dftui.stack.spec import StackSpec
+
+BALANCER_HOST = 2
+FIRST_WEB_HOST = 10
+"""Fixed addresses in the front network: .2 for the balancer, .10+N for replica N."""
+
+_DB_CHECK = (
+    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" '
+    "--protocol=tcp -h 127.0.0.1 -u root -N -e 'SELECT 1' >/dev/null"
+)
+_CACHE_CHECK = 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping | grep -q PONG'
+DB_CHECK = ("sh", "-c", _DB_CHECK)
+CACHE_CHECK = ("sh", "-c", _CACHE_CHECK)
+
+_OFFICIAL_CACHE_COMMAND = (
+    "sh",
+    "-c",
+    "umask 077; printf 'requirepass %s\\nappendonly yes\\ndir /data\\n' \"$REDIS_PASSWORD\" > /tmp/redis.conf"
+    " && chown redis:redis /tmp/redis.conf && exec docker-entrypoint.sh redis-server /tmp/redis.conf",
+)
+"""The official image takes a password only on its command line; this keeps it in a 0600 file instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the containers of one stack are made from."""
+
+    spec: StackSpec
+    secrets: Secrets
+    images: Mapping[str, str]
+    image_ids: Mapping[str, str]
+    source: str
+    subnet: str
+
+    @property
+    def bundled(self) -> bool:
+        """The images were built here, not pulled."""
+        return self.source == "bundled"
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of the APP_KEY."""
+        return fingerprint(self.secrets.app_key)
+
+    def address(self, host: int) -> str:
+        """The fixed address `host` places into the front network."""
+        return str(ipaddress.ip_network(self.subnet)[host])
+
+    def publish(self) -> Port:
+        """The one published port; loopback alone for bundled images unless the stack file says otherwise."""
+        text = self.spec.balancer.publish or ("127.0.0.1:80" if self.bundled else "80")
+        address, _, port = text.rpartition(":")
+        return Port(80, address.strip("[]"), int(port))
+
+    def probe_nonce(self) -> str:
+        """What dftui's own probes carry, so that the request ledger can mark them: from the key, so every dftui
+        that may act on this stack knows it, and no client does."""
+        return hmac.new(self.secrets.app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
+
+
+def database(plan: Plan) -> ContainerSpec:
+    """MySQL or MariaDB, on the back network alone."""
+    stack = plan.spec.name
+    return ContainerSpec(
+        name=names.container_name(stack, "db"),
+        image=plan.images["db"],
+        labels=names.stack_labels(stack, "db", source=plan.source),
+        env={
+            "MYSQL_ROOT_PASSWORD": plan.secrets.db_root_password,
+            "MYSQL_DATABASE": plan.secrets.db_name,
+            "MYSQL_USER": plan.secrets.db_user,
+            "MYSQL_PASSWORD": plan.secrets.db_password,
+        },
+        networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.DB_HOST,)),),
+        volumes={"/var/lib/mysql": names.volume_name(stack, "db")},
+        health=HealthCheck(DB_CHECK),
+    )
+
+
+def cache(plan: Plan) -> ContainerSpec:
+    """Redis, on the back network alone."""
+    stack = plan.spec.name
+    return ContainerSpec(
+        name=names.container_name(stack, "cache"),
+        image=plan.images["cache"],
+        labels=names.stack_labels(stack, "cache", source=plan.source),
+        env={"REDIS_PASSWORD": plan.secrets.cache_password},
+        command=None if plan.bundled else _OFFICIAL_CACHE_COMMAND,
+        networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.CACHE_HOST,)),),
+        volumes={"/data": names.volume_name(stack, "cache")},
+        health=HealthCheck(CACHE_CHECK),
+    )
+
+
+def _web_env(plan: Plan) -> dict[str, str]:
+    return variables.web_variables(
+        app_key=plan.secrets.app_key,
+        db_name=plan.secrets.db_name,
+        db_user=plan.secrets.db_user,
+        db_password=plan.secrets.db_password,
+        cache_password=plan.secrets.cache_password,
+        extra=plan.spec.web.env,
+    )
+
+
+def spec_hash(plan: Plan) -> str:
+    """Changes when a replica made now would differ from one made before; secrets count by their fingerprint."""
+    parts = {
+        "image": plan.image_ids.get("web", plan.images["web"]),
+        "env": {
+            k: fingerprint(v) if k in variables.SECRET_VARIABLES else v for k, v in sorted(_web_env(plan).items())
+        },
+        "cpus": plan.spec.web.cpus,
+        "memory": plan.spec.web.memory,
+        "command": variables.WEB_COMMAND,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def web(plan: Plan, number: int) -> ContainerSpec:
+    """Replica `number`: a fixed address on front (where the balancer reaches it), and the back network."""
+    stack = plan.spec.name
+    return ContainerSpec(
+        name=names.container_name(stack, "web", number),
+        image=plan.images["web"],
+        labels=names.stack_labels(
+            stack, "web", number=str(number), key=plan.key, spec=spec_hash(plan), source=plan.source
+        ),
+        env=_web_env(plan),
+        command=variables.WEB_COMMAND,
+        networks=(
+            Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
+            Attachment(names.network_name(stack, "back")),
+        ),
+        volumes={variables.STORAGE_PATH: names.volume_name(stack, "storage")},
+        cpus=plan.spec.web.cpus,
+        memory=plan.spec.web.memory,
+    )
+
+
+def setup(plan: Plan) -> ContainerSpec:
+    """The first web: migrates, makes the first admin, and is removed again: ADMIN_* stays in no container."""
+    stack = plan.spec.name
+    admin = plan.spec.admin
+    return ContainerSpec(
+        name=names.container_name(stack, "setup"),
+        image=plan.images["web"],
+        labels=names.stack_labels(stack, "setup", key=plan.key, source=plan.source),
+        env=_web_env(plan)
+        | variables.admin_variables(
+            email=admin.email,
+            password=plan.secrets.admin_password,
+            first_name=admin.first_name,
+            last_name=admin.last_name,
+            phone=admin.phone,
+        ),
+        command=variables.WEB_COMMAND,
+        networks=(Attachment(names.network_name(stack, "back")),),
+        volumes={variables.STORAGE_PATH: names.volume_name(stack, "storage")},
+        restart="no",
+    )
+
+
+def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
+    """HAProxy, on the front network alone, with its configuration laid in before it starts."""
+    stack = plan.spec.name
+    return ContainerSpec(
+        name=names.container_name(stack, "balancer"),
+        image=plan.images["balancer"],
+        labels=names.stack_labels(stack, "balancer", source=plan.source),
+        networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
+        ports=(plan.publish(),),
+        files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
+    )

@@ -1,0 +1,91 @@
+"""Reporting: every action tells its steps, with the docker command that would do the same."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dftui.dreamfactory.variables import SECRET_VARIABLES
+from dftui.engine.api import ContainerSpec
+from dftui.watch.records import Step
+
+Report = Callable[[Step], None]
+
+
+def ignore(step: Step) -> None:
+    """Report to nobody."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts the work of one action; `total` may grow while it runs."""
+
+    action: str
+    report: Report
+    total: int = 0
+    done: int = 0
+    who: str = ""
+    _open: list[str] = field(default_factory=list)
+
+    def tell(self, text: str, *, state: str = "ok", command: str = "") -> None:
+        """One step that is over as it is told."""
+        self._send(text, state, command)
+
+    @contextmanager
+    def step(self, text: str, *, command: str = "", work: int = 1) -> Iterator[None]:
+        """A step that runs: told at its start, and as ok or failed at its end; `work` counts towards the total."""
+        self._send(text, "running", command)
+        try:
+            yield
+        except BaseException:
+            self._send(text, "failed", command)
+            raise
+        self.done += work
+        self._send(text, "ok", command)
+
+    def _send(self, text: str, state: str, command: str) -> None:
+        assert state in ("running", "ok", "failed")
+        self.report(
+            Step(
+                at=time.time(),
+                action=self.action,
+                text=text,
+                state=state,  # type: ignore[arg-type]
+                command=command,
+                done=self.done,
+                total=max(self.total, self.done),
+                who=self.who,
+            )
+        )
+
+
+def docker_run(spec: ContainerSpec) -> str:
+    """The `docker` command line that would make the same container; the values of secrets are left out."""
+    words = ["docker", "run", "-d", "--name", spec.name]
+    if spec.restart != "no":
+        words += ["--restart", spec.restart]
+    if spec.networks:
+        first = spec.networks[0]
+        words += ["--network", first.network]
+        if first.address:
+            words += ["--ip", first.address]
+    for port in spec.ports:
+        where = f"{port.host_ip}:" if port.host_ip else ""
+        words += ["-p", f"{where}{port.host_port}:{port.container_port}"]
+    for path, volume in spec.volumes.items():
+        words += ["-v", f"{volume}:{path}"]
+    if spec.cpus:
+        words += ["--cpus", f"{spec.cpus:g}"]
+    if spec.memory:
+        words += ["--memory", str(spec.memory)]
+    for name, value in spec.env.items():
+        words += ["-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}"]
+    words.append(spec.image)
+    words += spec.command or ()
+    line = shlex.join(words)
+    for second in spec.networks[1:]:
+        line += f" && docker network connect {second.network} {spec.name}"
+    return line

@@ -1,0 +1,302 @@
+"""`up`: create what is missing, in the order that loses nothing and races with nothing.
+
+Database healthy → cache answering → on new data the setup web alone (migrations, first admin), then removed →
+one web alone until it answers → the others in parallel → balancer.  What is there already is left as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from dftui.control import ground, replicas, specs
+from dftui.control.errors import ActionError
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress, docker_run
+from dftui.control.world import PARALLEL, World, bounded, by_role, number_of, webs
+from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec
+from dftui.stack import names
+
+DB_TIMEOUT = 180.0
+CACHE_TIMEOUT = 60.0
+SETUP_TIMEOUT = 300.0
+
+
+async def up(world: World, replicas_wanted: int | None) -> None:
+    """Bring the stack to `replicas_wanted` (None: what it had, else the stack file's). Raises ActionError."""
+    progress = Progress("up", world.report, total=9)
+    try:
+        await _up(world, progress, replicas_wanted)
+    except EngineError as error:
+        raise ActionError(str(error), error.hint) from None
+
+
+async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> None:
+    wanted = replicas_wanted if replicas_wanted is not None else await world.wanted()
+    if wanted > world.spec.web.max:
+        raise ActionError(f"{wanted} replicas are more than web.max allows ({world.spec.web.max})", "raise web.max")
+    await ground.check_names(world, wanted)
+    images_seen: dict[str, str] = {}
+
+    def on_image(image: ImageProgress) -> None:
+        line = f"{image.image}: {image.text or image.stage}"
+        if image.total:
+            line += f" {100 * image.done // image.total} %"
+        if images_seen.get(image.image) != line:
+            images_seen[image.image] = line
+            progress.tell(line, state="running")
+
+    with progress.step("images"):
+        resolved = await ground.gather_images(world, on_image)
+    fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
+    recovered = await ground.gather_secrets(world, progress)
+    plan = await ground.make_plan(world, resolved, recovered, "")
+    await ground.check_port(world, plan)
+    plan = await _networks(world, progress, plan)
+    await _volumes_made(world, plan)
+    await asyncio.gather(
+        _service(world, progress, plan, specs.database(plan)), _service(world, progress, plan, specs.cache(plan))
+    )
+    await _answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
+    await _answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
+    containers = await world.containers()
+    plan = ground.pinned_to_pool(plan, webs(containers))
+    left_over = by_role(containers, "setup")
+    if world.spec.admin.mode == "auto" and (fresh or left_over is not None):
+        await _setup(world, progress, plan, left_over)
+    await _webs(world, progress, plan, wanted)
+    await _balancer(world, progress, plan, wanted)
+
+
+async def _volumes(world: World) -> set[str]:
+    return {v.name for v in await world.engine.volumes({names.LABEL_STACK: world.stack})}
+
+
+async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
+    """Both networks, and the plan with the front's subnet in it."""
+    ours = {n.name: n for n in await world.engine.networks({names.LABEL_STACK: world.stack})}
+    front, back = (names.network_name(world.stack, which) for which in ("front", "back"))
+    everything = await world.engine.networks()
+    for name in (front, back):
+        if name not in ours and any(n.name == name for n in everything):
+            raise ActionError(
+                f"a network named {name} exists and is not dftui's", "give this stack another name in dftui.yaml"
+            )
+    subnet = ours[front].subnets[0] if front in ours and ours[front].subnets else ""
+    refused: list[str] = []
+    while not subnet:
+        candidate = world.spec.subnet or ground.free_subnet(
+            world.stack, everything, [*ground.local_routes(), *refused]
+        )
+        spec = NetworkSpec(front, names.stack_labels(world.stack, "front"), candidate)
+        try:
+            with progress.step(
+                f"network {front} ({candidate})", command=f"docker network create --subnet {candidate} {front}"
+            ):
+                await world.engine.create_network(spec)
+            subnet = candidate
+        except Conflict:
+            refused.append(candidate)
+            if world.spec.subnet or len(refused) > 8:
+                raise
+    if back not in ours:
+        with progress.step(f"network {back}", command=f"docker network create --internal {back}"):
+            await world.engine.create_network(
+                NetworkSpec(back, names.stack_labels(world.stack, "back"), internal=True)
+            )
+    return Plan(plan.spec, plan.secrets, plan.images, plan.image_ids, plan.source, subnet)
+
+
+async def _volumes_made(world: World, plan: Plan) -> None:
+    there = await _volumes(world)
+    for which in ("db", "cache", "storage"):
+        name = names.volume_name(world.stack, which)
+        if name not in there:
+            await world.engine.create_volume(name, names.stack_labels(world.stack, which, source=plan.source))
+
+
+async def _service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
+    """The database or the cache: created when missing, started when stopped, thawed when paused."""
+    role = spec.labels[names.LABEL_ROLE]
+    there = by_role(await world.containers(), role)
+    if there is None:
+        await replicas.create(world, progress, spec)
+    elif there.state == "paused":
+        with progress.step(f"unpause {there.name}", command=f"docker unpause {there.name}"):
+            await world.engine.unpause(there.id)
+    elif there.state != "running":
+        with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
+            await world.engine.start(there.id)
+    else:
+        progress.done += 1
+
+
+async def _answers(
+    world: World, progress: Progress, plan: Plan, role: str, word: str, check: tuple[str, ...], timeout: float
+) -> None:
+    """Wait until the service answers its own health check (asked at once, not at the engine's next interval)."""
+    name = world.name(role)
+    end = time.monotonic() + timeout
+    with progress.step(f"{word} answers"):
+        said = ""
+        while time.monotonic() < end:
+            try:
+                result = await world.engine.exec(name, check, timeout=10)
+                if result.exit_code == 0:
+                    return
+                said = result.stderr.decode("utf-8", "replace").strip().splitlines()[-1:][0] if result.stderr else ""
+            except Conflict:
+                pass  # it is not running: the next look says why
+            await replicas.ensure_alive(world, name, name, plan)
+            await asyncio.sleep(replicas.POLL)
+        raise ActionError(
+            f"the {word} ({name}) did not answer within {timeout:g} s" + (f": {said}" if said else ""),
+            f"look at its log: docker logs {name}",
+        )
+
+
+async def _setup(world: World, progress: Progress, plan: Plan, left_over: Container | None) -> None:
+    """The first web, alone, with the first admin's variables; gone again once `/status` reports an admin."""
+    progress.total += 2
+    if left_over is not None:
+        await world.engine.remove(left_over.id, force=True)
+    spec = specs.setup(plan)
+    ref = await replicas.create(world, progress, spec)
+    try:
+        with progress.step(f"migrations and the first admin {world.spec.admin.email}"):
+            await replicas.wait_for_status(
+                world, ref, spec.name, plan, lambda s: s.admins >= 1, "it reports an admin", SETUP_TIMEOUT
+            )
+    except ActionError:
+        # Stopped and kept: its log is what the user needs; the next `up` replaces it.
+        await asyncio.shield(world.engine.stop(ref, 1))
+        raise
+    with progress.step(
+        f"remove {spec.name}, so that no container keeps ADMIN_*", command=f"docker rm -f {spec.name}"
+    ):
+        await world.engine.remove(ref, force=True)
+
+
+async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
+    """Start what is stopped, then create what is missing: the first alone when none is ready, then in parallel."""
+    there = webs(await world.containers())
+    if len(there) > wanted:
+        return  # `up` never removes a replica: that is scale's, with a drain
+    for container in there:
+        if container.state == "paused":
+            await world.engine.unpause(container.id)
+        elif container.state != "running":
+            with progress.step(f"start {container.name}", command=f"docker start {container.name}"):
+                await world.engine.start(container.id)
+    missing = names.lowest_free((number_of(c) for c in there), max(0, wanted - len(there)))
+    progress.total += len(missing)
+    running = list(there)
+    if not running and missing:
+        first = specs.web(plan, missing.pop(0))
+        await replicas.create(world, progress, first)
+        running = webs(await world.containers())
+        await _web_ready(world, plan, running[0])
+
+    async def make(number: int) -> None:
+        await replicas.create(world, progress, specs.web(plan, number))
+
+    await bounded(PARALLEL, make, missing)
+
+
+async def _web_ready(world: World, plan: Plan, container: Container) -> None:
+    if world.spec.admin.mode == "none":
+        await _migrate(world, container)
+    await replicas.wait_for_status(
+        world,
+        container.id,
+        container.name,
+        plan,
+        lambda s: s.ready,
+        "it answers 200",
+        world.spec.web.start_timeout,
+    )
+
+
+async def _migrate(world: World, container: Container) -> None:
+    """With `admin: none` nobody else migrates; the health path needs the tables before the form can be reached.
+
+    As www-data: artisan run as root leaves a root-owned log, and then the web answers 500 to everything.
+    """
+    end = time.monotonic() + world.spec.web.start_timeout
+    while time.monotonic() < end:
+        code, _ = await replicas.own_answer(world, container.id)
+        if code == 200:
+            return
+        if code:
+            argv = ("php", "artisan", "migrate", "--seed", "--force")
+            result = await world.engine.exec(container.id, argv, user="www-data", timeout=120)
+            if result.exit_code == 0:
+                return
+        await asyncio.sleep(0.5)
+
+
+async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
+    """Create, start or catch up the balancer; ends when every replica is in its table and up."""
+    everyone = await world.containers()
+    there = by_role(everyone, "balancer")
+    pool = [c for c in webs(everyone) if c.state == "running"]
+    if there is not None and there.state == "running":
+        await catch_up(world, progress, plan, wanted, pool)
+        return
+
+    # Before the balancer begins: each replica's own answer, so that it starts with servers that are up.
+    async def ready(container: Container) -> None:
+        await _web_ready(world, plan, container)
+
+    with progress.step(f"{len(pool)} replicas answer {world.spec.web.health}"):
+        await bounded(PARALLEL, ready, pool)
+    servers = [world.server(plan, c) for c in pool]
+    if there is not None:
+        await world.write_config(plan, wanted, servers)
+        with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
+            await world.engine.start(there.id)
+    else:
+        config = world.config(plan, wanted, servers)
+        spec = specs.balancer(plan, config)
+        with progress.step(f"start {spec.name}", command=docker_run(spec)):
+            ref = await world.engine.create(spec)
+            try:
+                await world.engine.start(ref)
+            except BaseException:
+                await asyncio.shield(world.engine.remove(ref, force=True))
+                raise
+    with progress.step("balancer sees every replica up"):
+        await _all_up(world, plan, pool)
+
+
+async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
+    end = time.monotonic() + 30
+    name = world.name("balancer")
+    problem = ""
+    while time.monotonic() < end:
+        try:
+            states = {s.name: s for s in await world.link.servers()}
+            waiting = [c.name for c in pool if c.short not in states or not states[c.short].status.startswith("UP")]
+            if not waiting:
+                return
+            problem = f"{', '.join(waiting)} not up"
+        except EngineError as error:
+            problem = str(error)
+            await replicas.ensure_alive(world, name, name, plan)
+        await asyncio.sleep(replicas.POLL)
+    raise ActionError(f"the balancer ({name}) is not ready after 30 s: {problem}", f"docker logs {name}")
+
+
+async def catch_up(world: World, progress: Progress, plan: Plan, wanted: int, pool: list[Container]) -> None:
+    """Bring a running balancer's table to the replicas that run: forget dead servers, admit new ones."""
+    states = {s.name: s for s in await world.link.servers()}
+    alive = {c.short: c for c in pool}
+    for gone in set(states) - set(alive):
+        with progress.step(f"forget server {gone}: its container is gone"):
+            await replicas.forget(world, gone)
+
+    async def take(container: Container) -> None:
+        await replicas.admit(world, progress, plan, container)
+
+    await bounded(PARALLEL, take, [c for c in pool if c.short not in states])
+    await world.write_config(plan, wanted, [world.server(plan, c) for c in pool])

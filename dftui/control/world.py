@@ -1,0 +1,136 @@
+"""What every action needs at hand: the engine, what is wanted, the balancer's link, and looks at what exists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Marked, Server, parse
+from dftui.balancer.link import BalancerLink, write_config
+from dftui.control.errors import ActionError
+from dftui.control.specs import Plan
+from dftui.control.steps import Report
+from dftui.engine.api import Container, Engine, EngineError, NotFound
+from dftui.stack import names
+from dftui.stack.spec import StackSpec
+from dftui.watch.mask import Masker
+from dftui.watch.sanitise import clean
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PARALLEL = 4
+"""Containers started at once; more only lengthen each other (measured on two cores)."""
+
+
+@dataclass(slots=True)
+class World:
+    """One stack on one engine, as actions see it."""
+
+    engine: Engine
+    spec: StackSpec
+    link: BalancerLink
+    report: Report
+
+    @property
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.spec.name
+
+    def name(self, role: str, number: int = 0) -> str:
+        """A container's name."""
+        return names.container_name(self.stack, role, number)
+
+    async def containers(self) -> tuple[Container, ...]:
+        """Every container of the stack; one call."""
+        return await self.engine.containers({names.LABEL_STACK: self.stack})
+
+    async def marked(self) -> Marked | None:
+        """What the balancer's configuration file says is wanted; None without a balancer."""
+        try:
+            text = await self.engine.get_file(self.name("balancer"), CONFIG_PATH)
+        except NotFound:
+            return None
+        return parse(text.decode("utf-8", "replace"))
+
+    async def wanted(self) -> int:
+        """The wanted number: from the balancer's file, else the stack file."""
+        marked = await self.marked()
+        return marked.wanted if marked else self.spec.web.replicas
+
+    def config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> BalancerConfig:
+        """The balancer's whole configuration."""
+        return BalancerConfig(
+            stack=self.stack,
+            wanted=wanted,
+            servers=tuple(servers),
+            balance=self.spec.balancer.balance,
+            health_path=self.spec.web.health,
+            probe_nonce=plan.probe_nonce(),
+        )
+
+    def server(self, plan: Plan, container: Container) -> Server:
+        """The balancer's entry for a replica: named by its Host, at its fixed address."""
+        address = container.addresses.get(names.network_name(self.stack, "front"), "")
+        if not address:
+            number = int(container.labels.get(names.LABEL_NUMBER, "0"))
+            address = plan.address(10 + number)
+        return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
+
+    async def write_config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> None:
+        """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
+        await write_config(self.engine, self.name("balancer"), self.config(plan, wanted, servers))
+
+    async def last_words(self, ref: str, plan: Plan | None = None, lines: int = 8) -> str:
+        """The last log lines of a container, cleaned and with the secrets masked."""
+        masker = Masker(plan.secrets.values() if plan else ())
+        found: list[str] = []
+        try:
+            async for batch in self.engine.logs(ref, tail=lines):
+                found += [masker.mask(clean(line.data)) for line in batch]
+        except EngineError:
+            return ""
+        return "\n".join(found[-lines:])
+
+
+def webs(containers: Iterable[Container]) -> list[Container]:
+    """The replicas among a stack's containers, by number."""
+    found = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "web"]
+    return sorted(found, key=number_of)
+
+
+def number_of(container: Container) -> int:
+    """A replica's number."""
+    text = container.labels.get(names.LABEL_NUMBER, "")
+    return int(text) if text.isdigit() else 0
+
+
+def by_role(containers: Iterable[Container], role: str) -> Container | None:
+    """The container of a role that has one."""
+    return next((c for c in containers if c.labels.get(names.LABEL_ROLE) == role), None)
+
+
+async def bounded(limit: int, work: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
+    """Run `work` for each item, at most `limit` at once; the first failure cancels the rest and is raised."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(item: T) -> R:
+        async with gate:
+            return await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except BaseExceptionGroup as group_error:
+        first: BaseException = group_error
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+    return [task.result() for task in tasks]
+
+
+def as_action_error(error: EngineError, what: str) -> ActionError:
+    """An engine's refusal, told as an action's."""
+    return ActionError(f"{what}: {error}", error.hint)

@@ -1,0 +1,121 @@
+"""A small HTTP/1.1 client over any byte stream (h11 does the protocol).
+
+The stream is mostly an exec of `socat` in the balancer's container: so a replica or the balancer is reached over a
+remote engine exactly as over a local one, and no port needs publishing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+
+from dftui.engine.api import ByteStream, Engine, EngineError
+
+MAX_BODY = 4 * 1024 * 1024
+
+
+class HttpError(Exception):
+    """The peer closed early, spoke nonsense or took too long; `str()` is one plain sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises HttpError when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise HttpError(f"the answer (status {self.status}) is not JSON") from None
+
+
+class HttpConnection:
+    """One keep-alive connection; requests one after the other."""
+
+    def __init__(self, stream: ByteStream, host: str = "localhost") -> None:
+        self._stream = stream
+        self._host = host
+        self._h11 = h11.Connection(h11.CLIENT)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether one more request can be sent on it."""
+        return self._h11.our_state is h11.IDLE or (
+            self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        timeout: float = 30.0,
+    ) -> Response:
+        """Send and wait for the whole answer; `body` goes as JSON. Raises HttpError."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._exchange(method, path, headers or {}, body)
+        except TimeoutError:
+            raise HttpError(f"no answer to {method} {path.partition('?')[0]} within {timeout:g} s") from None
+        except h11.ProtocolError as error:
+            raise HttpError(f"the answer is not HTTP: {error}") from None
+        except EngineError as error:
+            raise HttpError(f"the connection is gone: {error}") from None
+
+    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Response:
+        if self._h11.our_state is h11.DONE:
+            self._h11.start_next_cycle()
+        data = b"" if body is None else json.dumps(body).encode()
+        lines = [("Host", self._host), ("Accept", "application/json"), *headers.items()]
+        if body is not None:
+            lines += [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        out = self._h11.send(h11.Request(method=method, target=path, headers=lines)) or b""
+        if data:
+            out += self._h11.send(h11.Data(data)) or b""
+        out += self._h11.send(h11.EndOfMessage()) or b""
+        await self._stream.write(out)
+        head: h11.Response | None = None
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            event = self._h11.next_event()
+            if event is h11.NEED_DATA:
+                data = await self._stream.read()
+                if not data and head is None:
+                    raise HttpError("the connection was closed before an answer came")
+                self._h11.receive_data(data)
+            elif isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.Data):
+                size += len(event.data)
+                if size > MAX_BODY:
+                    raise HttpError(f"the answer is larger than {MAX_BODY >> 20} MiB")
+                chunks.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+                break
+        if head is None:
+            raise HttpError("the connection was closed before an answer came")
+        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
+        return Response(head.status_code, named, b"".join(chunks))
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._stream.close()
+
+
+async def connect_through(engine: Engine, balancer: str, address: str, port: int) -> HttpConnection:
+    """A connection from inside the balancer's container to `address:port`. Raises EngineError."""
+    stream = await engine.exec_stream(balancer, ("socat", "-", f"TCP:{address}:{port},connect-timeout=5"))
+    return HttpConnection(stream, "localhost" if address.startswith("127.") else address)

@@ -32,18 +32,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    run = parser.runner(args.command)
-    if not parser.is_async(run):
-        return int(run(args))
+    result = parser.runner(args.command)(args)
+    if isinstance(result, int):
+        return result
     from dftui.cli.common import run_async
 
-    return run_async(run(args))
+    return run_async(result)
 
 
 def _screen(args: argparse.Namespace) -> int:
-    from dftui.cli.screen import show
+    from dftui.ui import terminal
 
-    return show(args)
+    if problem := terminal.problem():
+        raise exits.UsageError(*problem.split(". ", 1))
+    if problem := terminal.too_small():
+        raise exits.UsageError(problem, terminal.TWINS)
+    from dftui.cli.common import load_spec
+
+    spec = load_spec(args)
+    terminal.prepare()
+    from dftui.ui.app import DftuiApp
+
+    async def connect() -> Backend:
+        from dftui.ui.live import connect
+
+        return await connect(args.docker, spec)
+
+    app = DftuiApp(connect, spec)
+    app.run(mouse=not args.no_mouse)
+    return app.return_code or 0
 
 
 if __name__ == "__main__":

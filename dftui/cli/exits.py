@@ -7,7 +7,6 @@ command that fails early has imported nothing heavy.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterable
@@ -43,6 +42,7 @@ class Signalled(BaseException):
 
 _CODES = {
     "StackFileError": Exit.USAGE,
+    "SecretsError": Exit.USAGE,
     "UsageError": Exit.USAGE,
     "EngineUnreachable": Exit.NO_ENGINE,
     "EnginePermission": Exit.NO_ENGINE,
@@ -51,7 +51,7 @@ _CODES = {
 
 def code_of(error: BaseException) -> Exit:
     """The exit code of an error; what nobody foresaw is a failure (1)."""
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return Exit.INTERRUPTED
     for kind in type(error).__mro__:
         if kind.__module__.startswith("dftui.") and kind.__name__ in _CODES:

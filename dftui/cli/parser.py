@@ -7,7 +7,6 @@ A command is a module of `dftui.cli` with `arguments(parser)`, which adds its ow
 from __future__ import annotations
 
 import argparse
-import inspect
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -98,8 +97,3 @@ def runner(command: str) -> Callable[[argparse.Namespace], Any]:
     module = import_module(f"dftui.cli.{COMMANDS[command][0]}")
     run: Callable[[argparse.Namespace], Any] = module.run
     return run
-
-
-def is_async(run: Callable[[argparse.Namespace], Any]) -> bool:
-    """Whether a command's `run` needs an event loop."""
-    return inspect.iscoroutinefunction(run)

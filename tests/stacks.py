@@ -1,0 +1,132 @@
+"""A real stack of a test's own: name, port, configuration folder; gone, with all it made, at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+LABEL = "dftui.stack"
+
+
+def free_port() -> int:
+    """A TCP port that was free on loopback a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def docker(*argv: str, check: bool = True, stdin: str | None = None) -> str:
+    """The docker client's stdout; it speaks to the same engine that dftui does."""
+    found = subprocess.run(["docker", *argv], capture_output=True, text=True, input=stdin, check=False)
+    if check and found.returncode:
+        raise AssertionError(f"docker {' '.join(argv)}: {found.stderr}")
+    return found.stdout.strip()
+
+
+class Stack:
+    """Runs `dftui` for a stack of its own. Use as a context manager: what it made is removed, by its own label.
+
+    `text` is more YAML for the stack file.
+    """
+
+    def __init__(self, folder: Path, text: str = "", name: str = "", port: int = 0) -> None:
+        self.name = name or f"t{secrets.token_hex(3)}"
+        self.port = port or free_port()
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = folder / "dftui.yaml"
+        self.file.write_text(f"name: {self.name}\nbalancer:\n  publish: 127.0.0.1:{self.port}\n{text}")
+        self.env: Mapping[str, str] = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("DFTUI_", "TEXTUAL"))},
+            "DFTUI_CONFIG_DIR": str(folder / "config"),
+            "DFTUI_STATE_DIR": str(folder / "state"),
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "TERM": "xterm-256color",
+        }
+
+    @property
+    def url(self) -> str:
+        """Where its balancer answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def argv(self, *argv: str) -> list[str]:
+        """The command line of a `dftui` for this stack."""
+        return [sys.executable, "-m", "dftui", "--stack", str(self.file), *argv]
+
+    def run(self, *argv: str, stdin: str | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        """`dftui ARGV` to its end, without a terminal."""
+        return subprocess.run(
+            self.argv(*argv),
+            capture_output=True,
+            text=True,
+            input=stdin if stdin is not None else "",
+            env=self.env,
+            cwd=self.folder,
+            timeout=timeout,
+            check=False,
+        )
+
+    def ok(self, *argv: str) -> str:
+        """Its stdout; anything but exit code 0 fails the test with what was said."""
+        found = self.run(*argv)
+        assert found.returncode == 0, f"dftui {' '.join(argv)} → {found.returncode}\n{found.stdout}\n{found.stderr}"
+        return found.stdout
+
+    def json(self, *argv: str) -> Any:
+        """Its one JSON document."""
+        return json.loads(self.ok(*argv, "--json"))
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """`dftui ARGV` in the background; the caller ends it."""
+        return subprocess.Popen(
+            self.argv(*argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env, cwd=self.folder
+        )
+
+    def left(self) -> list[str]:
+        """Names of every container, network and volume that carries this stack's label."""
+        wanted = ("--filter", f"label={LABEL}={self.name}", "--format")
+        return [
+            *docker("ps", "-a", *wanted, "container {{.Names}}").splitlines(),
+            *docker("network", "ls", *wanted, "network {{.Name}}").splitlines(),
+            *docker("volume", "ls", *wanted, "volume {{.Name}}").splitlines(),
+        ]
+
+    def serving(self) -> list[str]:
+        """Names of the replicas that serve."""
+        return [web["name"] for web in self.json("status")["web"] if web["state"] == "serving"]
+
+    def wait_serving(self, count: int, timeout: float = 60.0) -> None:
+        """Until that many serve."""
+        end = time.monotonic() + timeout
+        while len(found := self.serving()) != count:
+            assert time.monotonic() < end, f"{found} serve, not {count}"
+
+    def remove(self) -> None:
+        """Take away, by its own label, whatever is left of it."""
+        for line in self.left():
+            kind, name = line.split()
+            match kind:
+                case "container":
+                    docker("rm", "-f", "-v", name, check=False)
+                case "network":
+                    docker("network", "rm", name, check=False)
+                case _:
+                    docker("volume", "rm", name, check=False)
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.remove()

@@ -1,0 +1,144 @@
+"""Stand-ins for the engine, the operator and the facts, so that commands can be run without an engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from dftui.control.receipts import Drained, Receipt, ScaleResult
+from dftui.watch.records import Step
+from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Service, Snapshot, Traffic
+
+
+def snapshot(webs: int = 2, **more: Any) -> Snapshot:
+    """A sound stack."""
+    web = tuple(
+        Replica(
+            f"df-web{n}",
+            f"{n:012x}" + "0" * 52,
+            f"{n:012x}",
+            n,
+            ReplicaState.SERVING,
+            key="0badcafe",
+            traffic=Traffic(requests=n),
+        )
+        for n in range(1, webs + 1)
+    )
+    facts: dict[str, Any] = {
+        "stack": "df",
+        "at": 1.0,
+        "engine": EngineFacts(host="unix:///fake.sock", version="20.10.24"),
+        "wanted": webs,
+        "url": "http://127.0.0.1:80",
+        "db": Service("db", "df-mysql", "d" * 64, "running", "healthy"),
+        "cache": Service("cache", "df-redis", "c" * 64, "running", "healthy"),
+        "balancer": Service("balancer", "df-lb", "b" * 64, "running"),
+        "web": web,
+        "images": {
+            "web": "dftui/web:1",
+            "db": "dftui/db:1",
+            "cache": "dftui/cache:1",
+            "balancer": "dftui/balancer:1",
+        },
+        "source": "bundled",
+    }
+    return Snapshot(**{**facts, **more})
+
+
+class FakeEngine:
+    """Only what the commands themselves call."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class World:
+    """What the commands meet, and what they did to it."""
+
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    error: BaseException | None = None
+    connect_error: BaseException | None = None
+    snapshot: Snapshot = field(default_factory=snapshot)
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    host: str
+    replica: str
+    status: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    rows: tuple[ProbeRow, ...]
+    hosts: dict[str, int]
+
+
+def operator_class(world: World) -> type:
+    """A class that stands in for Operator and tells `world` what was asked."""
+
+    class FakeOperator:
+        def __init__(self, engine: Any, spec: Any, *, link: Any = None, report: Callable[[Step], None]) -> None:
+            self.report = report
+
+        def _did(self, name: str, asked: Any) -> None:
+            world.calls.append((name, asked))
+            self.report(Step(1.0, name, f"{name} begins", command=f"docker {name}", done=1, total=2))
+            if world.error is not None:
+                raise world.error
+            self.report(Step(2.0, name, f"{name} ends", "ok", done=2, total=2))
+
+        async def up(self, replicas: int | None = None) -> Snapshot:
+            self._did("up", replicas)
+            return world.snapshot
+
+        async def scale(self, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
+            self._did("scale", (to, by))
+            after = to if to is not None else 3 + (by or 0)
+            receipt = Receipt(requests=12, drained=(Drained("df-web3", 0, 0.4),))
+            return ScaleResult(3, after, ("df-web4",), ("df-web3",), 1.25, receipt)
+
+        async def drain(self, who: str) -> None:
+            self._did("drain", who)
+
+        async def undrain(self, who: str) -> None:
+            self._did("undrain", who)
+
+        async def down(self, volumes: bool) -> None:
+            self._did("down", volumes)
+
+        async def probe(self, count: int) -> ProbeResult:
+            self._did("probe", count)
+            rows = tuple(ProbeRow(f"host{i % 3}", f"df-web{i % 3 + 1}", 200, 3.5) for i in range(count))
+            return ProbeResult(rows, {f"host{i}": count // 3 for i in range(3)})
+
+    return FakeOperator
+
+
+@contextlib.contextmanager
+def stood_in(patch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Put the stand-ins in place."""
+    world = World()
+
+    async def connect(host: str | None = None) -> FakeEngine:
+        world.calls.append(("connect", host))
+        if world.connect_error is not None:
+            raise world.connect_error
+        return world.engine
+
+    async def observe(engine: Any, spec: Any, link: Any = None) -> Snapshot:
+        return world.snapshot
+
+    patch.setattr("dftui.engine.connect.connect", connect)
+    patch.setattr("dftui.control.operator.Operator", operator_class(world))
+    patch.setattr("dftui.watch.observe.observe", observe)
+    yield world

@@ -251,6 +251,8 @@ class Event:
     name: str
     labels: Mapping[str, str]
     exit_code: int | None = None
+    container: str = ""
+    """Of a network's "connect" and "disconnect": the container's id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""What an engine tells as it happens: events, log lines and figures, each over one connection of its own.
+
+Closing or cancelling the iterator ends the connection at once.  A stream that breaks off raises EngineUnreachable;
+one that the engine ends (the container is gone) simply ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from dftui.engine.api import EngineError, EngineUnreachable, Event, LogLine, Stats
+from dftui.engine.errors import refused, unreachable
+from dftui.engine.frames import BadFrame, LogFrames, LogText, Stamps
+from dftui.engine.wire import HttpRefused, Reply, Wire, json_lines
+
+# Everything that changes what a container or network is; exec_* are left out because each health check makes three.
+_ACTIONS = (
+    "create start restart stop kill die oom destroy remove pause unpause rename update health_status "
+    "connect disconnect"
+).split()
+# Attributes of an event that are no labels of the container.
+_NOT_LABELS = frozenset(("image", "name", "exitCode", "signal", "oldName", "execID", "execDuration"))
+
+
+async def _open(
+    wire: Wire, path: str, query: Mapping[str, str], doing: str, head_timeout: float | None = 60.0
+) -> Reply:
+    try:
+        return await wire.open("GET", path, query=query, head_timeout=head_timeout)
+    except HttpRefused as error:
+        raise refused(error.status, error.message, doing) from None
+
+
+async def read_logs(
+    wire: Wire, ref: str, *, tty: bool, follow: bool, tail: int | None, since_ns: int
+) -> AsyncGenerator[list[LogLine], None]:
+    """Batches of a container's log lines; see `Engine.logs`."""
+    query = {
+        "stdout": "1",
+        "stderr": "1",
+        "timestamps": "1",
+        "follow": "1" if follow else "0",
+        "tail": "all" if tail is None else str(tail),
+    }
+    if since_ns:
+        query["since"] = f"{since_ns // 1_000_000_000}.{since_ns % 1_000_000_000:09d}"
+    # A follower of a container that has written nothing gets its head with the first line on some engines.
+    head_timeout = None if follow else 60.0
+    reply = await _open(wire, f"/containers/{ref}/logs", query, f"read the log of {ref}", head_timeout)
+    decoder: LogFrames | LogText = LogText() if tty else LogFrames()
+    feed = decoder.feed
+    async with reply, aclosing(reply.pieces()) as pieces:
+        try:
+            async for piece in pieces:
+                if lines := feed(piece):
+                    yield lines
+        except BadFrame as error:
+            raise EngineError(f"Could not read the log of {ref}: {error}.") from None
+        if lines := decoder.end():
+            yield lines
+        if decoder.error:
+            raise EngineError(f"Could not read all of the log of {ref}: {decoder.error}.")
+
+
+async def read_stats(wire: Wire, ref: str) -> AsyncGenerator[Stats, None]:
+    """About one sample a second; see `Engine.stats`."""
+    stamps = Stamps()
+    reply = await _open(wire, f"/containers/{ref}/stats", {"stream": "1"}, f"read the figures of {ref}")
+    async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
+        async for raw in values:
+            sample = stats_of(raw, stamps)
+            if sample is None:
+                return
+            yield sample
+
+
+def stats_of(raw: Mapping[str, Any], stamps: Stamps | None = None) -> Stats | None:
+    """One sample of the stats stream (Docker Engine API, ContainerStats) as figures; None for the empty sample
+    that the engine sends for a container that does not run.
+
+    CPU is what the container used since the stream's previous sample, in percent of one core.  Memory is without
+    the page cache that can be given back: `inactive_file` (cgroup v2) or `total_inactive_file` (v1).
+    """
+    stamps = stamps or Stamps()
+    read = stamps.parse(str(raw.get("read", "")).encode())
+    usage = _number(raw, "cpu_stats", "cpu_usage", "total_usage")
+    memory = raw.get("memory_stats") or {}
+    if read is None or read <= 0 or (usage == 0 and not memory.get("usage")):
+        return None
+    cpu: float | None = None
+    before = stamps.parse(str(raw.get("preread", "")).encode())
+    used_before = _number(raw, "precpu_stats", "cpu_usage", "total_usage")
+    if before is not None and before > 0 and read > before and used_before:
+        cpu = max(0.0, (usage - used_before) * 100.0 / (read - before))
+    inside = memory.get("stats") or {}
+    cache = int(inside.get("total_inactive_file", inside.get("inactive_file", 0)))
+    total = int(memory.get("usage", 0))
+    networks = (raw.get("networks") or {}).values()
+    return Stats(
+        time=read / 1e9,
+        cpu=cpu,
+        memory=total - cache if cache < total else total,
+        memory_limit=int(memory.get("limit", 0)),
+        net_rx=sum(int(one.get("rx_bytes", 0)) for one in networks),
+        net_tx=sum(int(one.get("tx_bytes", 0)) for one in networks),
+    )
+
+
+def _number(raw: Mapping[str, Any], *path: str) -> int:
+    here: Any = raw
+    for key in path:
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return int(here or 0)
+
+
+async def read_events(wire: Wire, labels: Mapping[str, str] | None, since: float) -> AsyncGenerator[Event, None]:
+    """Container and network events; see `Engine.events`.
+
+    The labels are compared here: the engine's own filter would drop every network event, which carries the name of
+    its network but not the labels.
+    """
+    wanted = dict(labels or {})
+    query = {"filters": json.dumps({"type": ["container", "network"], "event": _ACTIONS})}
+    if since:
+        query["since"] = f"{since:.9f}"
+    reply = await _open(wire, "/events", query, "follow the engine's events", head_timeout=None)
+    known: dict[str, dict[str, str]] = {}
+    async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
+        async for raw in values:
+            event = event_of(raw)
+            if event is None:
+                continue
+            if event.kind == "network" and wanted:
+                if event.id not in known:
+                    known[event.id] = await _network_labels(wire, event.id)
+                event = event_of(raw, known[event.id])
+                if event is not None and event.action == "destroy":
+                    known.pop(event.id, None)
+            if event is not None and wanted.items() <= event.labels.items():
+                yield event
+    raise unreachable(wire.address.url, "it ended its event stream")
+
+
+async def _network_labels(wire: Wire, ref: str) -> dict[str, str]:
+    try:
+        raw = await wire.json("GET", f"/networks/{ref}", "look at a network")
+    except EngineUnreachable:
+        raise
+    except EngineError:
+        return {}  # gone again already
+    return dict((raw or {}).get("Labels") or {})
+
+
+def event_of(raw: Mapping[str, Any], network_labels: Mapping[str, str] | None = None) -> Event | None:
+    """An event as the API sends it; None for one about something else."""
+    kind = str(raw.get("Type", ""))
+    if kind not in ("container", "network"):
+        return None
+    actor = raw.get("Actor") or {}
+    attributes = dict(actor.get("Attributes") or {})
+    code = attributes.get("exitCode", "")
+    nanoseconds = int(raw.get("timeNano") or 0)
+    if kind == "container":
+        labels = {key: value for key, value in attributes.items() if key not in _NOT_LABELS}
+    else:
+        labels = dict(network_labels or {})
+    return Event(
+        time=nanoseconds / 1e9 if nanoseconds else float(raw.get("time") or time.time()),
+        kind=kind,
+        action=str(raw.get("Action", "")),
+        id=str(actor.get("ID", "")),
+        name=str(attributes.get("name", "")),
+        labels=labels,
+        exit_code=int(code) if code.lstrip("-").isdigit() else None,
+        container=str(attributes.get("container", "")) if kind == "network" else "",
+    )

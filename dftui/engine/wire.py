@@ -1,0 +1,350 @@
+"""HTTP to the engine's socket on asyncio, for what docker-py can only do in a blocked thread: streams.
+
+Speaks HTTP/1.1 over a unix socket, TCP or TLS, one request per connection.  A body is followed as it comes, chunked
+or plain; a chunked one that ends without its last chunk is an engine that went away, not an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+from dftui.engine.errors import refused, unreachable
+
+READ_SIZE = 256 * 1024
+CONNECT_TIMEOUT = 10.0
+HEAD_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an engine listens: a unix socket's `path`, or `host` and `port` (with a TLS context).  `url` is what the
+    user gave; `docker_py` what docker-py takes."""
+
+    url: str
+    path: str = ""
+    host: str = ""
+    port: int = 0
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    cert_path: str = ""
+
+    @property
+    def docker_py(self) -> str:
+        """The address as docker-py's `base_url`."""
+        return f"unix://{self.path}" if self.path else f"tcp://{self.host}:{self.port}"
+
+
+class HttpRefused(Exception):
+    """The engine answered with an error status; `message` is its own text."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Chunked:
+    """An incremental decoder of the chunked transfer coding (RFC 9112, 7.1). `done` after the last chunk."""
+
+    __slots__ = ("_left", "_rest", "_trailers", "done")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._left = 0
+        """Bytes of the running chunk that are still to come, its closing CRLF counted in."""
+        self._trailers = False
+        self.done = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The payload within `data`. Raises ValueError on what is not chunked."""
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        out: list[bytes] = []
+        pos, size, left = 0, len(data), self._left
+        find = data.find
+        while pos < size and not self.done:
+            if left:
+                if left > size - pos:
+                    # A CRLF cut in two: hold back what may be its first half.
+                    cut = size if left - (size - pos) >= 2 else size - (2 - (left - (size - pos)))
+                    cut = max(cut, pos)
+                    out.append(data[pos:cut])
+                    left -= cut - pos
+                    self._rest = data[cut:]
+                    pos = size
+                    break
+                out.append(data[pos : pos + left - 2])
+                pos += left
+                left = 0
+                continue
+            end = find(b"\r\n", pos)
+            if end < 0:
+                if size - pos > 4096:
+                    raise ValueError("no chunk size")
+                self._rest = data[pos:]
+                break
+            if self._trailers:
+                self.done = end == pos
+                pos = end + 2
+                continue
+            line = data[pos:end]
+            length = int(line if b";" not in line else line.split(b";", 1)[0], 16)
+            pos = end + 2
+            if length:
+                left = length + 2
+            else:
+                self._trailers = True
+        self._left = left
+        return out[0] if len(out) == 1 else b"".join(out)
+
+
+class Reply:
+    """A response whose body is still to come. Close it, or use it as `async with`."""
+
+    def __init__(self, wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._wire = wire
+        self.reader = reader
+        self.writer = writer
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection at once; what is unsent or unread is dropped."""
+        self._wire.forget(self)
+        self.writer.transport.abort()
+
+    async def head(self) -> None:
+        """Read status and headers. Raises HttpRefused for a status of 400 and above."""
+        while True:
+            raw = await self.reader.readuntil(b"\r\n\r\n")
+            first, *lines = raw.decode("latin-1").split("\r\n")
+            self.status = int(first.split(" ", 2)[1])
+            self.headers = {}
+            for line in lines:
+                name, colon, value = line.partition(":")
+                if colon:
+                    self.headers[name.strip().lower()] = value.strip()
+            if self.status != 100:
+                break
+        if self.status >= 400:
+            body = await self.body(limit=256 * 1024)
+            raise HttpRefused(self.status, message_of(body))
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises EngineUnreachable when the connection breaks before the body's end."""
+        read = self.reader.read
+        try:
+            if self.status in (204, 304):
+                return
+            if "chunked" in self.headers.get("transfer-encoding", "").lower():
+                chunked = Chunked()
+                while not chunked.done:
+                    data = await read(READ_SIZE)
+                    if not data:
+                        raise unreachable(self._wire.address.url, "it closed the connection")
+                    if payload := chunked.feed(data):
+                        yield payload
+            elif "content-length" in self.headers:
+                left = int(self.headers["content-length"])
+                while left > 0:
+                    data = await read(min(left, READ_SIZE))
+                    if not data:
+                        raise unreachable(self._wire.address.url, "it closed the connection")
+                    left -= len(data)
+                    yield data
+            else:
+                while data := await read(READ_SIZE):
+                    yield data
+        except (OSError, ValueError) as error:
+            raise unreachable(self._wire.address.url, error) from error
+
+    async def body(self, limit: int = 64 * 1024 * 1024) -> bytes:
+        """All of the body, or its first `limit` bytes."""
+        out = bytearray()
+        async for piece in self.pieces():
+            out += piece
+            if len(out) >= limit:
+                break
+        return bytes(out[:limit])
+
+
+def message_of(body: bytes) -> str:
+    """The engine's words in an error body: `{"message": …}` or plain text."""
+    text = body.decode("utf-8", "replace")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(found, dict):
+        return str(found.get("message") or found.get("cause") or text)
+    return text
+
+
+class Wire:
+    """Requests to one engine. `version` ("1.41") prefixes each path once it is known."""
+
+    def __init__(self, address: Address, version: str = "") -> None:
+        self.address = address
+        self.version = version
+        self._open: set[Reply] = set()
+
+    def forget(self, reply: Reply) -> None:
+        """Called by a reply that closes itself."""
+        self._open.discard(reply)
+
+    def close(self) -> None:
+        """End every open connection at once."""
+        for reply in tuple(self._open):
+            reply.close()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = self.address
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                if address.path:
+                    return await asyncio.open_unix_connection(address.path, limit=READ_SIZE)
+                return await asyncio.open_connection(
+                    address.host,
+                    address.port,
+                    ssl=address.tls,
+                    server_hostname=address.host if address.tls else None,
+                    limit=READ_SIZE,
+                )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise unreachable(address.url, error) from error
+
+    async def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        json_body: Any = None,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        upgrade: bool = False,
+        head_timeout: float | None = HEAD_TIMEOUT,
+    ) -> Reply:
+        """Send a request and read the answer's head; the body is the caller's to follow.
+
+        `body` may be an async iterator, which is sent chunked.  `upgrade` asks for the raw two-way stream that exec
+        and attach give.  Raises HttpRefused, EngineUnreachable, EnginePermission.
+        """
+        reader, writer = await self._dial()
+        reply = Reply(self, reader, writer)
+        self._open.add(reply)
+        try:
+            prefix = f"/v{self.version}" if self.version else ""
+            target = prefix + quote(path, safe="/:@") + ("?" + urlencode(query) if query else "")
+            lines = [f"{method} {target} HTTP/1.1", "Host: docker", "User-Agent: dftui"]
+            lines.append("Connection: Upgrade\r\nUpgrade: tcp" if upgrade else "Connection: close")
+            lines.extend(f"{name}: {value}" for name, value in (headers or {}).items())
+            if json_body is not None:
+                body = json.dumps(json_body).encode()
+                lines.append("Content-Type: application/json")
+            if isinstance(body, bytes):
+                lines.append(f"Content-Length: {len(body)}")
+            elif body is not None:
+                lines.append("Transfer-Encoding: chunked")
+            elif method == "POST":
+                lines.append("Content-Length: 0")
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+            if isinstance(body, bytes):
+                writer.write(body)
+            elif body is not None:
+                await self._send_chunked(reply, body)
+            if not isinstance(body, AsyncIterator):
+                await writer.drain()
+            async with asyncio.timeout(head_timeout):
+                await reply.head()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            reply.close()
+            if isinstance(error, asyncio.IncompleteReadError):
+                raise unreachable(self.address.url, "it closed the connection") from error
+            raise unreachable(self.address.url, error) from error
+        except (ValueError, IndexError) as error:
+            reply.close()
+            raise unreachable(self.address.url, "what answers there does not speak HTTP") from error
+        except BaseException:
+            reply.close()
+            raise
+        return reply
+
+    async def _send_chunked(self, reply: Reply, body: AsyncIterator[bytes]) -> None:
+        """Send the body; an engine that answers early and stops listening is left to tell why in its answer."""
+        try:
+            async for piece in body:
+                if piece:
+                    reply.writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    await reply.writer.drain()
+            reply.writer.write(b"0\r\n\r\n")
+            await reply.writer.drain()
+        except ConnectionError:
+            pass
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json_body: Any = None,
+        timeout: float = HEAD_TIMEOUT,
+    ) -> Any:
+        """A small request and its decoded JSON answer (None when empty). An error status becomes an EngineError."""
+        try:
+            reply = await self.open(method, path, query=query, json_body=json_body, head_timeout=timeout)
+        except HttpRefused as error:
+            raise refused(error.status, error.message, doing) from None
+        async with reply:
+            try:
+                raw = await asyncio.wait_for(reply.body(), timeout)
+                return json.loads(raw) if raw else None
+            except TimeoutError as error:
+                raise unreachable(self.address.url, error) from error
+            except ValueError as error:
+                raise unreachable(self.address.url, "what answers there is no container engine") from error
+
+
+async def json_lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+    """The JSON values of a progress or event stream: one per line, or simply one after the other."""
+    decode = json.JSONDecoder().raw_decode
+    held = ""
+    tail = b""
+    async for piece in pieces:
+        raw = tail + piece
+        # A character cut in two waits for its rest.
+        keep = _incomplete(raw)
+        tail = raw[len(raw) - keep :] if keep else b""
+        held = (held + raw[: len(raw) - keep].decode("utf-8", "replace")).lstrip()
+        while held:
+            try:
+                value, end = decode(held)
+            except ValueError:
+                break
+            yield value
+            held = held[end:].lstrip()
+
+
+def _incomplete(raw: bytes) -> int:
+    """How many bytes at the end begin a UTF-8 character without ending it."""
+    for back in range(1, min(3, len(raw)) + 1):
+        byte = raw[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        need = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return back if need > back else 0
+    return 0

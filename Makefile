@@ -1,0 +1,44 @@
+# dftui: `make run` opens it on a running stack, `make test` proves it. ARGS go to dftui: make run ARGS="--stack my.yaml"
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: help run test check bench soak screenshots clean
+
+help:
+	@echo "make run          set everything up, bring the stack up, open the screen"
+	@echo "make test         set everything up, then every check and every test"
+	@echo "make check        ruff, mypy, import-linter alone"
+	@echo "make bench        the figures of the README"
+	@echo "make soak         the long trials"
+	@echo "make screenshots  the pictures of the README, from a live stack"
+	@echo "make clean        remove what was built here (a running stack stays: dftui down)"
+
+run:
+	@.ci/setup run
+	@$(VENV)/bin/dftui $(ARGS) up
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(VENV)/bin/dftui $(ARGS); else exec $(VENV)/bin/dftui $(ARGS) status; fi
+
+test:
+	@.ci/test
+
+check:
+	@.ci/setup check
+	@.ci/check
+
+bench:
+	@.ci/setup test
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+soak:
+	@.ci/setup test
+	@$(PYTHON) -m tests.bench.soak $(ARGS)
+
+screenshots:
+	@.ci/setup test
+	@$(PYTHON) -m tests.screenshots $(ARGS)
+
+clean:
+	rm -rf $(VENV) .run build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find dftui tests -name __pycache__ -type d -prune -exec rm -rf {} +

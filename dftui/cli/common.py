@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dftui.engine.api import Engine
     from dftui.stack.spec import StackSpec
     from dftui.watch.mask import Masker
-    from dftui.watch.records import Step
 
 
 @dataclass(slots=True)
@@ -31,11 +30,18 @@ class Opened:
     spec: StackSpec
     engine: Engine
 
-    def operator(self, report: Callable[[Step], None]) -> Operator:
-        """The one who acts; its steps go to `report`."""
+    @asynccontextmanager
+    async def operator(self, args: argparse.Namespace) -> AsyncIterator[Operator]:
+        """The one who acts; its steps are shown on stderr."""
+        from dftui.cli.progress import Progress
         from dftui.control.operator import Operator
 
-        return Operator(self.engine, self.spec, report=report)
+        with Progress(verbose=args.verbose) as progress:
+            operator = Operator(self.engine, self.spec, report=progress.report)
+            try:
+                yield operator
+            finally:
+                await operator.close()
 
 
 def load_spec(args: argparse.Namespace) -> StackSpec:
@@ -65,16 +71,7 @@ async def masker(world: Opened) -> Masker:
 
     info = await world.engine.info()
     found = load_secrets(info.id, world.spec.name)
-    values: list[str] = []
-    if found is not None:
-        values = [
-            found.app_key,
-            found.db_root_password,
-            found.db_password,
-            found.cache_password,
-            found.admin_password,
-        ]
-    return Masker(value for value in values if value)
+    return Masker(found.values() if found else ())
 
 
 def emit(document: Any) -> None:

@@ -6,7 +6,6 @@ import argparse
 
 from dftui.cli.common import ask, emit, opened, say
 from dftui.cli.exits import Exit
-from dftui.cli.progress import Progress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +27,8 @@ async def run(args: argparse.Namespace) -> int:
             if not agreed:
                 say("Nothing was changed.")
                 return Exit.FAILED
-        with Progress(verbose=args.verbose) as progress:
-            await world.operator(progress.report).down(volumes=args.volumes)
+        async with world.operator(args) as operator:
+            await operator.down(volumes=args.volumes)
     if args.json:
         emit({"stack": name, "volumes": args.volumes, "removed": True})
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from dftui.cli.common import emit, opened, say
-from dftui.cli.progress import Progress
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,10 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Drain or undrain, by the name the command was called with."""
-    async with opened(args) as world:
-        with Progress(verbose=args.verbose) as progress:
-            operator = world.operator(progress.report)
-            await (operator.drain(args.who) if args.command == "drain" else operator.undrain(args.who))
+    async with opened(args) as world, world.operator(args) as operator:
+        await (operator.drain(args.who) if args.command == "drain" else operator.undrain(args.who))
     if args.json:
         emit({"who": args.who, "action": args.command})
     else:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from dftui.cli.common import emit, opened
-from dftui.cli.exits import UsageError
-from dftui.cli.progress import Progress
+from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import columns
 
 
@@ -16,26 +15,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Send the requests and print the rotation."""
+    """Send the requests and print the rotation; 4 when one was not answered with 200."""
     if not 1 <= args.count <= 10_000:
         raise UsageError(f"-n takes 1 to 10000, not {args.count}.")
-    async with opened(args) as world:
-        with Progress(verbose=args.verbose) as progress:
-            result = await world.operator(progress.report).probe(args.count)
+    async with opened(args) as world, world.operator(args) as operator:
+        result = await operator.probe(args.count)
+    sound = all(row.status == 200 for row in result.rows)
     if args.json:
-        emit(
-            {
-                "rows": [{"host": r.host, "replica": r.replica, "status": r.status, "ms": r.ms} for r in result.rows],
-                "hosts": dict(result.hosts),
-            }
-        )
-        return 0
+        emit(result.to_json())
+        return Exit.DONE if sound else Exit.UNTRUE
     rows = [
         (str(i), r.host or "-", r.replica or "-", str(r.status), f"{r.ms:.0f} ms")
         for i, r in enumerate(result.rows, 1)
     ]
     print("\n".join(columns(rows)))
-    print(
-        f"{len(result.hosts)} hosts answered: " + ", ".join(f"{host} {n}" for host, n in sorted(result.hosts.items()))
-    )
-    return 0
+    print(f"{len(result.hosts)} hosts answered: " + ", ".join(f"{host} {n}" for host, n in result.hosts.items()))
+    for name in result.silent:
+        print(f"{name} serves, and answered none of these.")
+    return Exit.DONE if sound else Exit.UNTRUE

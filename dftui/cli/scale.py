@@ -6,14 +6,13 @@ import argparse
 
 from dftui.cli.common import emit, opened
 from dftui.cli.exits import UsageError
-from dftui.cli.progress import Progress
 from dftui.cli.text import receipt_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The number, and --yes for none at all."""
     parser.add_argument("number", metavar="N|+K|-K", type=_number, help="how many, or how many more or fewer")
-    parser.add_argument("--yes", action="store_true", help="for `scale 0`: go ahead")
+    parser.add_argument("--yes", action="store_true", help="go ahead even if fewer than web.min are left, or none")
 
 
 def _number(text: str) -> tuple[int | None, int | None]:
@@ -36,9 +35,8 @@ async def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "scale 0 leaves nothing that answers: every request would get a 503.", "Add --yes if that is meant."
         )
-    async with opened(args) as world:
-        with Progress(verbose=args.verbose) as progress:
-            result = await world.operator(progress.report).scale(to=to, by=by)
+    async with opened(args) as world, world.operator(args) as operator:
+        result = await operator.scale(to=to, by=by, below_min=args.yes)
     if args.json:
         emit(result.to_json())
     else:

@@ -6,7 +6,6 @@ import argparse
 
 from dftui.cli.common import coloured, emit, opened
 from dftui.cli.exits import UsageError
-from dftui.cli.progress import Progress
 from dftui.cli.text import status_text
 
 
@@ -20,8 +19,8 @@ async def run(args: argparse.Namespace) -> int:
     if args.replicas is not None and args.replicas < 1:
         raise UsageError(f"-n takes 1 or more, not {args.replicas}.", "`dftui down` removes the stack.")
     async with opened(args) as world:
-        with Progress(verbose=args.verbose) as progress:
-            await world.operator(progress.report).up(args.replicas)
+        async with world.operator(args) as operator:
+            await operator.up(args.replicas)
         from dftui.watch.observe import observe
 
         snapshot = await observe(world.engine, world.spec)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dftui.control.probe import ProbeResult, ProbeRow
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.watch.records import Step
 from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Service, Snapshot, Traffic
@@ -64,23 +65,10 @@ class World:
 
     engine: FakeEngine = field(default_factory=FakeEngine)
     calls: list[tuple[str, Any]] = field(default_factory=list)
+    closed: int = 0
     error: BaseException | None = None
     connect_error: BaseException | None = None
     snapshot: Snapshot = field(default_factory=snapshot)
-
-
-@dataclass(frozen=True)
-class ProbeRow:
-    host: str
-    replica: str
-    status: int
-    ms: float
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    rows: tuple[ProbeRow, ...]
-    hosts: dict[str, int]
 
 
 def operator_class(world: World) -> type:
@@ -101,8 +89,10 @@ def operator_class(world: World) -> type:
             self._did("up", replicas)
             return world.snapshot
 
-        async def scale(self, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
-            self._did("scale", (to, by))
+        async def scale(
+            self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
+        ) -> ScaleResult:
+            self._did("scale", (to, by, below_min))
             after = to if to is not None else 3 + (by or 0)
             receipt = Receipt(requests=12, drained=(Drained("df-web3", 0, 0.4),))
             return ScaleResult(3, after, ("df-web4",), ("df-web3",), 1.25, receipt)
@@ -113,8 +103,11 @@ def operator_class(world: World) -> type:
         async def undrain(self, who: str) -> None:
             self._did("undrain", who)
 
-        async def down(self, volumes: bool) -> None:
+        async def down(self, *, volumes: bool = False) -> None:
             self._did("down", volumes)
+
+        async def close(self) -> None:
+            world.closed += 1
 
         async def probe(self, count: int) -> ProbeResult:
             self._did("probe", count)

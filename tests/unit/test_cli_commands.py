@@ -35,10 +35,10 @@ def acted(world: World) -> list[tuple[str, object]]:
 @pytest.mark.parametrize(
     ("argv", "asked"),
     [
-        (["scale", "5"], ("scale", (5, None))),
-        (["scale", "+2"], ("scale", (None, 2))),
-        (["scale", "-1"], ("scale", (None, -1))),
-        (["scale", "0", "--yes"], ("scale", (0, None))),
+        (["scale", "5"], ("scale", (5, None, False))),
+        (["scale", "+2"], ("scale", (None, 2, False))),
+        (["scale", "-1"], ("scale", (None, -1, False))),
+        (["scale", "0", "--yes"], ("scale", (0, None, True))),
         (["up"], ("up", None)),
         (["up", "-n", "4"], ("up", 4)),
         (["drain", "df-web2"], ("drain", "df-web2")),
@@ -52,6 +52,7 @@ def acted(world: World) -> list[tuple[str, object]]:
 def test_arguments_reach_the_action(world: World, argv: list[str], asked: tuple[str, object]) -> None:
     assert main(argv) == 0
     assert acted(world) == [asked]
+    assert world.closed == 1
     assert world.engine.closed
 
 

@@ -123,7 +123,7 @@ def free_subnet(stack: str, networks: Iterable[Network], taken: Iterable[str] = 
 
 
 def local_routes() -> list[str]:
-    """Networks this machine routes to already (proc(5), /proc/net/route; little-endian hex), default route left out."""
+    """Networks this machine routes to already but for the default route (proc(5): little-endian hex)."""
     found = []
     try:
         lines = Path("/proc/net/route").read_text().splitlines()[1:]
@@ -217,7 +217,7 @@ async def current_plan(world: World) -> Plan:
 
 
 def pinned_to_pool(plan: Plan, replicas: Iterable[Container]) -> Plan:
-    """The same plan, but for the image that the replicas run: a tag may have moved since, and a pool is never mixed."""
+    """The same plan, but for the image that the replicas run: a tag may have moved, a pool is never mixed."""
     ids = [c.image_id for c in replicas if c.state == "running"]
     if not ids or ids[0] == plan.image_ids.get("web"):
         return plan

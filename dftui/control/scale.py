@@ -1,7 +1,7 @@
 """`scale`: replicas come and go, and no request is lost.
 
-Up: created in parallel, admitted by the balancer only after its own health check has passed.  Down: drained, taken out
-of the balancer's table and file, and only then stopped and removed.  The target may change while it is worked on
+Up: created in parallel, admitted by the balancer only after its own health check has passed.  Down: drained, taken
+out of the balancer's table and file, and only then stopped and removed.  The target may change while it is worked on
 (keys pressed quickly are one plan), and a drain may be undone.
 """
 
@@ -112,7 +112,7 @@ class Scaler:
             raise ActionError("there is no replica left to remove")
         if target < web.min and not below_min and target < len(pool.containers):
             raise ActionError(
-                f"that would leave {target} of the at least {web.min} replicas that web.min asks for; nothing was done",
+                f"that would leave {target} replicas, fewer than web.min ({web.min}); nothing was done",
                 "scale 0 --yes empties the stack on purpose" if target == 0 else "lower web.min in dftui.yaml",
             )
         self._forced = below_min
@@ -170,7 +170,7 @@ class Scaler:
             progress.total = progress.done + 2 * len(victims)
             await self._remove(progress, plan, pool, victims, target, removed)
             return True
-        await self._keep(plan, target)
+        await self.keep(plan, target)
         return False
 
     def _refuse_last(self, pool: Pool, victims: list[Container]) -> None:
@@ -209,7 +209,7 @@ class Scaler:
                 await asyncio.shield(self.world.engine.remove(ref, force=True))
                 raise
             added.append(spec.name)
-            await self._keep(plan, target)
+            await self.keep(plan, target)
 
         await bounded(PARALLEL, add, numbers)
 
@@ -222,18 +222,18 @@ class Scaler:
         target: int,
         removed: list[Drained],
     ) -> None:
-        await self._keep(plan, target, without=victims)
+        await self.keep(plan, target, without=victims)
 
         async def remove(container: Container) -> None:
             why = "selected" if container.name in self._victims else "youngest"
             if not pool.serving(container):
                 why = "it does not serve"
-            drained = await self._drain_out(progress, pool, container, why)
+            drained = await self.drain_out(progress, pool, container, why)
             if drained is None:
                 progress.tell(f"{container.name} serves again: its drain was undone")
                 self._lift(container.name)
                 return
-            await self._keep(plan, target, without=victims)
+            await self.keep(plan, target, without=victims)
             await replicas.dispose(self.world, progress, container)
             removed.append(drained)
 
@@ -246,7 +246,7 @@ class Scaler:
         elif self.target is not None:
             self.target += 1
 
-    async def _drain_out(self, progress: Progress, pool: Pool, container: Container, why: str) -> Drained | None:
+    async def drain_out(self, progress: Progress, pool: Pool, container: Container, why: str) -> Drained | None:
         """Drain a replica and take it out of the table; None when undone."""
         if container.short not in pool.states:
             return Drained(container.name, 0, 0.0)
@@ -278,7 +278,7 @@ class Scaler:
         if state is not None:
             await self.world.link.ready(server)
 
-    async def _keep(self, plan: Plan, wanted: int, without: Iterable[Container] = ()) -> None:
+    async def keep(self, plan: Plan, wanted: int, without: Iterable[Container] = ()) -> None:
         """Write the wanted number and the servers that should be found after a restart of the balancer."""
         async with self._file:
             leaving = {c.short for c in without}

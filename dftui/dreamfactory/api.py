@@ -20,9 +20,11 @@ class LoginRefused(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`/status`: how many admins there are and which version answers; `ready` means migrated and answering 200."""
+    """`/status`: how many admins there are and which version answers; `ready` means migrated and answering 200,
+    `listening` that anything answered at all."""
 
     ready: bool
+    listening: bool = True
     admins: int = 0
     version: str = ""
 
@@ -30,7 +32,7 @@ class Status:
 def parse_status(code: int, body: bytes) -> Status:
     """Read the answer of `/status`; anything but a 200 with JSON is not ready."""
     if code != 200:
-        return Status(ready=False)
+        return Status(ready=False, listening=code != 0)
     try:
         document = json.loads(body)
         admins = document["resources"]["admin"]

@@ -173,6 +173,10 @@ class ContainerSpec:
     cpus: float | None = None
     memory: int | None = None
     files: tuple[File, ...] = ()
+    auto_remove: bool = False
+    """Removed by the engine when it exits; needs `restart="no"`."""
+    isolated: bool = False
+    """No network at all."""
 
 
 @dataclass(frozen=True, slots=True)

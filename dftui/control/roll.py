@@ -1,0 +1,203 @@
+"""`roll`: replace replicas one by one, one more than wanted at a time, to what they should be now.
+
+A new one is admitted before an old one is drained, so that capacity never falls.  When a new one does not become
+healthy in its time, the roll stops and the new ones already in service are replaced by ones of the old kind again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dftui.control import ground, replicas, specs
+from dftui.control.counters import read_counters, receipt
+from dftui.control.errors import ActionError
+from dftui.control.receipts import Drained, Receipt
+from dftui.control.scale import Scaler, look
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress
+from dftui.control.world import World, number_of, webs
+from dftui.engine.api import Container, EngineError, ImageProgress
+from dftui.stack import names
+
+MIGRATE = ("php", "artisan", "migrate", "--force")
+"""Run once, by the first new replica, as www-data (as root it leaves a root-owned log and the web answers 500)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollResult:
+    """`roll --json`: who was replaced by whom, and the receipt."""
+
+    image: str
+    replaced: tuple[tuple[str, str], ...]
+    rolled_back: bool
+    seconds: float
+    receipt: Receipt
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape."""
+        from dataclasses import asdict
+
+        return {
+            "image": self.image,
+            "replaced": [{"old": old, "new": new} for old, new in self.replaced],
+            "rolled_back": self.rolled_back,
+            "why": self.why,
+            "seconds": round(self.seconds, 3),
+            "receipt": asdict(self.receipt),
+        }
+
+
+class Roller:
+    """One roll; `pause` holds it between two replicas."""
+
+    def __init__(self, world: World, scaler: Scaler) -> None:
+        self._world = world
+        self._scaler = scaler
+        self._go = asyncio.Event()
+        self._go.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it waits before the next replica."""
+        return not self._go.is_set()
+
+    def pause(self, hold: bool = True) -> None:
+        """Hold the roll before its next replica, or let it go on."""
+        if hold:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    async def run(self, image: str | None, *, new_key: bool = False) -> RollResult:
+        """To `image`, or to what the stack file says now. Raises ActionError."""
+        try:
+            return await self._run(image, new_key)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def _target(self, image: str | None, progress: Progress) -> Plan:
+        """What replicas should be made from: the stack file's values, and `image` if given."""
+        world = self._world
+        if image is not None:
+            world = replace(world, spec=replace(world.spec, images=replace(world.spec.images, web=image)))
+        current = await ground.current_plan(self._world)
+
+        def on_image(seen: ImageProgress) -> None:
+            progress.tell(f"{seen.image}: {seen.text or seen.stage}", state="running")
+
+        resolved = await ground.gather_images(world, on_image)
+        recovered = await ground.gather_secrets(world, make=False)
+        return await ground.make_plan(world, resolved, recovered, current.subnet)
+
+    async def _run(self, image: str | None, new_key: bool) -> RollResult:
+        begin = time.monotonic()
+        progress = Progress("roll", self._world.report)
+        new = await self._target(image, progress)
+        pool = webs(await self._world.containers())
+        keys = {c.labels.get(names.LABEL_KEY, new.key) for c in pool}
+        if keys - {new.key} and not new_key:
+            raise ActionError(
+                f"the replicas run with APP_KEY {', '.join(sorted(keys))}, the secrets file holds {new.key}; "
+                "nothing was done",
+                "a changed key logs everyone out and makes the credentials stored in services unreadable; "
+                "if that is what you want: dftui roll --new-key",
+            )
+        wanted_hash = specs.spec_hash(new)
+        old = [c for c in pool if c.labels.get(names.LABEL_SPEC) != wanted_hash or c.state != "running"]
+        progress.total = 3 * len(old)
+        start = await read_counters(self._world)
+        replaced: list[tuple[str, str]] = []
+        removed: list[Drained] = []
+        back, why = False, ""
+        wanted = await self._world.wanted()
+        if not old:
+            progress.tell("every replica is already what it should be")
+        old_plan = await self._old_plan(new, old)
+        for index, container in enumerate(old):
+            if self.paused:
+                progress.tell(f"paused after {index} of {len(old)}", state="running")
+            await self._go.wait()
+            try:
+                name = await self._one(progress, new, container, wanted, removed, migrate=index == 0)
+            except ActionError as error:
+                back, why = True, str(error)
+                progress.tell(f"roll stopped: {error}", state="failed")
+                await self._go_back(progress, old_plan, replaced, wanted, removed)
+                break
+            replaced.append((container.name, name))
+        result = RollResult(
+            image=new.images["web"],
+            replaced=tuple(replaced),
+            rolled_back=back,
+            seconds=time.monotonic() - begin,
+            receipt=receipt(start, await read_counters(self._world), removed),
+            why=why,
+        )
+        got = result.receipt
+        progress.tell(
+            f"{'went back after' if back else 'replaced'} {len(replaced)} of {len(old)} in {result.seconds:.1f} s; "
+            f"{got.requests} requests, {got.failed} failed, {got.retries} retries",
+            state="failed" if back else "ok",
+        )
+        return result
+
+    async def _old_plan(self, new: Plan, old: list[Container]) -> Plan:
+        """What the replicas were made from, as far as going back needs it: their image."""
+        running = next((c for c in old if c.state == "running"), None)
+        if running is None:
+            return new
+        return ground.pinned_to_pool(new, [running])
+
+    async def _one(
+        self, progress: Progress, plan: Plan, old: Container, wanted: int, removed: list[Drained], *, migrate: bool
+    ) -> str:
+        """A new replica in, the old one out; the new one's name."""
+        pool = await look(self._world)
+        number = names.lowest_free((number_of(c) for c in pool.containers), 1)[0]
+        spec = specs.web(plan, number)
+        ref = await replicas.create(self._world, progress, spec)
+        try:
+            if migrate:
+                await self._migrate(progress, ref, spec.name, plan)
+            fresh = next(c for c in webs(await self._world.containers()) if c.id == ref)
+            await replicas.admit(self._world, progress, plan, fresh)
+        except BaseException:
+            await asyncio.shield(self._world.engine.remove(ref, force=True))
+            raise
+        await self._scaler.keep(plan, wanted, without=[old])
+        drained = await self._scaler.drain_out(progress, await look(self._world), old, "replaced")
+        if drained is not None:
+            await self._scaler.keep(plan, wanted, without=[old])
+            await replicas.dispose(self._world, progress, old)
+            removed.append(drained)
+        return spec.name
+
+    async def _migrate(self, progress: Progress, ref: str, name: str, plan: Plan) -> None:
+        await replicas.wait_for_status(
+            self._world, ref, name, plan, lambda s: s.listening, "it answers", self._world.spec.web.start_timeout
+        )
+        with progress.step(
+            f"migrations, once, by {name}", command=f"docker exec -u www-data {name} {' '.join(MIGRATE)}"
+        ):
+            result = await self._world.engine.exec(ref, MIGRATE, user="www-data", timeout=300)
+            if result.exit_code != 0:
+                words = await self._world.last_words(ref, plan)
+                raise ActionError(f"the migrations of {name} failed (exit {result.exit_code}):\n{words}")
+
+    async def _go_back(
+        self,
+        progress: Progress,
+        plan: Plan,
+        replaced: list[tuple[str, str]],
+        wanted: int,
+        removed: list[Drained],
+    ) -> None:
+        progress.total += 3 * len(replaced)
+        for _, name in replaced:
+            current = next((c for c in webs(await self._world.containers()) if c.name == name), None)
+            if current is not None:
+                await self._one(progress, plan, current, wanted, removed, migrate=False)

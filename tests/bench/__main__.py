@@ -1,0 +1,54 @@
+"""`python -m tests.bench [ROW…]` measures and keeps a table; `python -m tests.bench table` prints the kept ones."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import rows, scaling, screen
+from tests.stacks import Stack
+
+ROWS = ("start", "plus", "idle")
+
+
+def main() -> int:
+    """Measure; 0 whatever the figures are: a missed goal stands in the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("what", nargs="*", default=[], help=f"{', '.join(ROWS)} (default: all), or table")
+    parser.add_argument("--runs", type=int, default=10, help="runs of start and plus (default 10)")
+    parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
+    args = parser.parse_args()
+    if args.what == ["table"]:
+        print(rows.saved() or "No table is kept yet: python -m tests.bench")
+        return 0
+    if unknown := set(args.what) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    chosen = args.what or list(ROWS)
+    where = rows.machine()
+    found: list[rows.Row] = []
+    with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder, Stack(Path(folder)) as stack:
+        _say("up: a stack of three replicas")
+        stack.ok("up")
+        if "start" in chosen:
+            _say("start-up to first paint")
+            found.append(screen.start_up(stack, args.runs))
+        if "plus" in chosen:
+            _say("+ to serving")
+            found.append(scaling.plus(stack, args.runs))
+        if "idle" in chosen:
+            _say("idle")
+            found += screen.idle(stack, args.idle_runs)
+        stack.ok("down", "--volumes", "--yes")
+    name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
+    print(rows.save(name, found, where))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text} …", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""The one connection to a running balancer: its server table changed and read, its requests listened to.
+
+One long exec carries all commands, a second one the requests; both are opened again by themselves when they end
+(balancer restarted or replaced, engine link cut).  An exec per command would cost 80 ms instead of 0.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+from dftui.balancer import stat
+from dftui.balancer.config import (
+    BACKEND,
+    CONFIG_PATH,
+    LATENCY,
+    RING,
+    SERVER_OPTIONS,
+    BalancerConfig,
+    Marked,
+    Server,
+    check_server,
+    endpoint,
+    parse,
+    render,
+)
+from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
+from dftui.balancer.records import RawRequest, RingReader
+from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
+from dftui.balancer.stat import FrontendState, Latency, ServerState, Table
+from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
+
+_RETRY_FIRST = 0.2
+_RETRY_MOST = 2.0
+_DELETE_TIMEOUT = 15.0
+
+
+class BalancerLink:
+    """Commands to the balancer in `container` (name or id; by name it also finds one that replaced it).
+
+    Safe for concurrent use: commands are serialised.  Every call raises BalancerGone when the balancer cannot be
+    reached and BalancerError when it refuses; other `EngineError`s come from the engine itself."""
+
+    def __init__(self, engine: Engine, container: str) -> None:
+        self._engine = engine
+        self._container = container
+        self._lock = asyncio.Lock()
+        self._session: Session | None = None
+        self._version: tuple[int, int] | None = None
+        self._latencies = stat.LatencyDeltas()
+        self._events: ByteStream | None = None
+        self._closed = False
+        self.ring = RingReader()
+        """The books of `requests`: received, malformed, lost, restarts."""
+
+    async def command(self, line: str) -> str:
+        """One runtime command, its reply without the prompt. A connection that turns out to have ended is opened
+        again and the command repeated once; every command used here may be repeated."""
+        check_command(line)
+        async with self._lock:
+            return await self._command(line)
+
+    async def _command(self, line: str) -> str:
+        fresh = self._session is None
+        try:
+            return await self._ask(line)
+        except EngineError:
+            if fresh or self._closed:
+                raise
+        return await self._ask(line)
+
+    async def _ask(self, line: str) -> str:
+        if self._session is None:
+            self._session = await self._open()
+        session = self._session
+        try:
+            return await session.ask(line)
+        finally:
+            if session.broken:
+                self._session = None
+                await session.close()
+
+    async def _stream(self) -> ByteStream:
+        if self._closed:
+            raise BalancerGone("the balancer's link was closed")
+        try:
+            return await self._engine.exec_stream(self._container, SOCAT)
+        except NotFound:
+            raise BalancerGone("the balancer's container does not exist", "run `dftui up`") from None
+
+    async def _open(self) -> Session:
+        session = Session(await self._stream())
+        self._version = None
+        try:
+            await session.start()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    async def version(self) -> tuple[int, int]:
+        """HAProxy's version, major and minor."""
+        if self._version is None:
+            for line in (await self.command("show info")).splitlines():
+                key, _, value = line.partition(": ")
+                if key == "Version":
+                    numbers = value.split("-")[0].split(".")
+                    with contextlib.suppress(ValueError, IndexError):
+                        self._version = int(numbers[0]), int(numbers[1])
+        return self._version or (2, 6)
+
+    # -- reading
+
+    async def table(self) -> Table:
+        """Frontend, backend and servers in one reading."""
+        table = stat.parse_stat(await self.command(stat.STAT))
+        if stat.needs_state(table):
+            table = stat.with_state(table, await self.command(stat.STATE))
+        return table
+
+    async def servers(self) -> tuple[ServerState, ...]:
+        """Every server in the table, in HAProxy's order."""
+        return (await self.table()).servers
+
+    async def frontend(self) -> FrontendState:
+        """What all clients sent and got; the totals outlast each server, not a restart of the balancer."""
+        return (await self.table()).frontend
+
+    async def server(self, name: str) -> ServerState:
+        """One server. Raises UnknownServer."""
+        found = (await self.table()).server(name)
+        if found is None:
+            raise UnknownServer(f"the balancer has no server {name}")
+        return found
+
+    async def latencies(self) -> Mapping[str, Latency]:
+        """By server name, over the time since the last call; servers without requests in it are absent."""
+        return self._latencies.update(stat.parse_latency(await self.command(f"show table {LATENCY}")))
+
+    # -- changing
+
+    async def _set(self, name: str, what: str) -> None:
+        """`set server`; HAProxy answers nothing when it is done."""
+        reply = await self.command(f"set server {BACKEND}/{name} {what}")
+        if "No such server" in reply:
+            raise UnknownServer(f"the balancer has no server {name}")
+        if reply:
+            raise BalancerError(f"the balancer refused `{what}` for {name}: {_brief(reply)}")
+
+    async def _gate(self, name: str) -> None:
+        """Bring a server out of maintenance so that it gets nothing before its next check has passed. Leaving
+        maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise."""
+        reply = await self.command(f"enable health {BACKEND}/{name}")
+        if reply:
+            raise BalancerError(f"the balancer refused to check {name}: {_brief(reply)}")
+        await self._set(name, "state drain")
+        await self._set(name, "health down")
+        await self._set(name, "state ready")
+
+    async def add(self, server: Server) -> None:
+        """Add a server that gets no request before its health check has passed (poll `servers` for that). One that
+        is there already with the same address is let through the gate if it was out, else left alone; with another
+        address it is a BalancerError. A failure part-way takes the server out again."""
+        check_server(server)
+        reply = await self.command(f"add server {BACKEND}/{server.name} {endpoint(server)} {SERVER_OPTIONS}")
+        if "lready exists" in reply:
+            there = await self.server(server.name)
+            if there.address != endpoint(server):
+                raise BalancerError(f"the balancer has {server.name} already, at {there.address}", "remove it first")
+            if there.admin != "maint":
+                return
+        elif "registered" not in reply:
+            raise BalancerError(f"the balancer did not take {server.replica}: {_brief(reply)}")
+        try:
+            await self._gate(server.name)
+        except (EngineError, asyncio.CancelledError):
+            with contextlib.suppress(EngineError):
+                await self.delete(server.name)
+            raise
+
+    async def drain(self, name: str) -> None:
+        """No new requests; those under way go on. Checks go on too. Raises UnknownServer."""
+        await self._set(name, "state drain")
+
+    async def ready(self, name: str) -> None:
+        """Take requests again after a drain, at once when its check passes; after maintenance only when a check has
+        passed anew. Raises UnknownServer."""
+        if (await self.server(name)).admin == "maint":
+            await self._gate(name)
+        else:
+            await self._set(name, "state ready")
+
+    async def maint(self, name: str) -> None:
+        """Out of use and unchecked; sessions still open are cut. Raises UnknownServer."""
+        await self._set(name, "state maint")
+
+    async def delete(self, name: str) -> ServerState | None:
+        """Take a server out of the table (through maintenance: drain it first) and return its last counters, which
+        go with it; None when it was not there. Raises BalancerError when it still has connections after 15 s."""
+        try:
+            await self.maint(name)
+            last = await self.server(name)
+        except UnknownServer:
+            return None
+        waits = await self.version() >= (3, 0)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DELETE_TIMEOUT
+        pause = 0.02
+        while True:
+            if waits:
+                await self.command(f"wait 250ms srv-removable {BACKEND}/{name}")
+            try:
+                last = await self.server(name)
+            except UnknownServer:
+                return last  # a command repeated over a new connection, or another dftui, was first
+            reply = await self.command(f"del server {BACKEND}/{name}")
+            if "deleted" in reply or "No such server" in reply:
+                break
+            if loop.time() > deadline:
+                raise BalancerError(f"the balancer does not let go of {name}: {_brief(reply)}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.25)
+        with contextlib.suppress(BalancerError):
+            await self.command(f"clear table {LATENCY} key {name}")
+        return last
+
+    async def close_setup(self, closed: bool) -> None:
+        """Refuse /setup and /setup_db from now on (or let them through), without a reload. Lasts until a restart;
+        write `deny_setup` into the configuration as well."""
+        async with self._lock:
+            # HAProxy lets only "experimental" connections set a variable.
+            for line in (
+                "experimental-mode on",
+                f"set var proc.setup_closed int({int(closed)})",
+                "experimental-mode off",
+            ):
+                reply = await self._command(line)
+                if reply:
+                    raise BalancerError(f"the balancer did not switch its setup rule: {_brief(reply)}")
+
+    # -- requests as they happen
+
+    async def requests(self) -> AsyncIterator[list[RawRequest]]:
+        """Batches of requests, from now on, until `close`. For one consumer. While the balancer is away it waits and
+        opens the stream again; what happened meanwhile shows in `ring.lost` as soon as a new record comes."""
+        pause = _RETRY_FIRST
+        while not self._closed:
+            stream: ByteStream | None = None
+            try:
+                stream = self._events = await self._stream()
+                self.ring.reset()
+                await stream.write(f"show events {RING} -w -n\n".encode())
+                while data := await stream.read():
+                    pause = _RETRY_FIRST
+                    if found := self.ring.feed(data):
+                        yield found
+            except EngineError:
+                pass  # the same as an end: the balancer or the engine is away
+            finally:
+                self._events = None
+                if stream is not None:
+                    await stream.close()
+            if self._closed:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _RETRY_MOST)
+
+    async def close(self) -> None:
+        """End both streams for good; never raises."""
+        self._closed = True
+        session, self._session = self._session, None
+        events, self._events = self._events, None
+        for held in (session, events):
+            if held is not None:
+                await held.close()
+
+
+def _brief(reply: str) -> str:
+    """The first line of a reply, bounded."""
+    return (reply.strip().splitlines() or ["no answer"])[0][:160]
+
+
+async def write_config(engine: Engine, container: str, cfg: BalancerConfig) -> None:
+    """Put the rendered configuration in place; HAProxy reads it at its next start. Raises ConfigError before anything
+    is touched, or EngineError."""
+    data = render(cfg).encode("ascii")
+    await engine.put_file(container, File(CONFIG_PATH, data, 0o644))
+
+
+async def read_config(engine: Engine, container: str) -> Marked | None:
+    """What the balancer's configuration file says is wanted, also of a stopped one; None when there is no balancer,
+    no file or no mark in it."""
+    try:
+        data = await engine.get_file(container, CONFIG_PATH)
+    except NotFound:
+        return None
+    return parse(data.decode("utf-8", "replace"))
+
+
+async def check_tools(engine: Engine, container: str) -> None:
+    """Raise BalancerGone with what to do when the balancer's image lacks socat."""
+    try:
+        done = await engine.exec(container, ("socat", "-V"))
+    except EngineError as error:
+        raise why_gone(str(error)) from None
+    if done.exit_code != 0:
+        raise why_gone("socat: executable file not found")

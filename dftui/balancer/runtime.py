@@ -1,0 +1,97 @@
+"""HAProxy's runtime API spoken over one long byte stream, framed by its prompt.
+
+After `prompt` HAProxy ends each reply with an empty line and "> ".  Source: HAProxy management guide, "Unix Socket
+commands".  Two commands on one line would give two prompts and shift every later reply, hence `check_command`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from dftui.balancer.config import SOCKET_PATH
+from dftui.balancer.errors import BalancerError, BalancerGone
+from dftui.engine.api import ByteStream
+
+SOCAT = ("socat", "-", f"UNIX:{SOCKET_PATH}")
+"""The argv that connects stdin and stdout with the runtime socket inside the balancer's container."""
+
+_PROMPT = b"\n> "
+_MAX_REPLY = 16 * 1024 * 1024
+_MAX_COMMAND = 4000
+_COMMAND = re.compile(r"[A-Za-z0-9 _./:,()\[\]=%+@#-]+")
+# How the engine says that an exec's program is not there (runc and crun; on stdout, stderr or as its refusal).
+_NO_PROGRAM = re.compile(
+    r"executable file not found|socat[^\n]*no such file|no such file[^\n]*socat|exec failed: no such file",
+    re.IGNORECASE,
+)
+
+
+def check_command(line: str) -> str:
+    """The line itself, if it is one plain command. Raises BalancerError on a separator, payload mark, control
+    character or anything else that could make it more than one."""
+    if len(line) > _MAX_COMMAND or not _COMMAND.fullmatch(line):
+        raise BalancerError("the balancer command holds characters that are not allowed", "this is a bug in dftui")
+    return line
+
+
+def why_gone(said: str) -> BalancerGone:
+    """The error for a stream that ended, from what socat or the engine wrote."""
+    if _NO_PROGRAM.search(said):
+        return BalancerGone(
+            "the balancer's image has no socat, through which dftui speaks to it",
+            "use an official haproxy image from October 2025 or later, or the bundled one",
+        )
+    if "Connection refused" in said or "No such file" in said:
+        return BalancerGone("HAProxy's runtime socket does not answer", "see the balancer's log for why it is not up")
+    if "ermission denied" in said:
+        return BalancerGone("HAProxy's runtime socket may not be opened", "run the image as its own user")
+    return BalancerGone("the balancer's runtime connection ended", "it is restarting, or was stopped or replaced")
+
+
+class Session:
+    """One prompt-framed conversation. Not for concurrent use: the caller serialises. After any error, a time-out or
+    a cancelled `ask`, it is unusable and must be closed, since replies could be out of step."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.broken = False
+
+    async def start(self, timeout: float = 10.0) -> None:
+        """Turn the prompt on. Raises BalancerGone."""
+        await self.ask("prompt", timeout)
+
+    async def ask(self, line: str, timeout: float = 10.0) -> str:
+        """Send one command and return its reply without the prompt and surrounding empty lines.
+
+        Raises BalancerGone when the stream ended or nothing complete came within `timeout` seconds."""
+        check_command(line)
+        if self.broken:
+            raise BalancerGone("the balancer's runtime connection is out of step")
+        self.broken = True  # until the reply is whole: a cancelled call must not leave a half-read one behind
+        try:
+            async with asyncio.timeout(timeout):
+                await self._stream.write(line.encode("ascii") + b"\n")
+                reply = await self._reply()
+        except TimeoutError:
+            raise BalancerGone(f"the balancer did not answer within {timeout:g} s") from None
+        self.broken = False
+        return reply.decode("utf-8", "replace").strip("\n")
+
+    async def _reply(self) -> bytes:
+        parts = bytearray()
+        while True:
+            data = await self._stream.read()
+            if not data:
+                said = self._stream.stderr()[-2000:] + bytes(parts[-2000:])
+                raise why_gone(said.decode("utf-8", "replace"))
+            parts += data
+            if parts.endswith(_PROMPT) or parts == b"> ":
+                return bytes(parts[: -len(b"> ")])
+            if len(parts) > _MAX_REPLY:
+                raise BalancerGone("the balancer's reply does not end")
+
+    async def close(self) -> None:
+        """End the conversation; never raises."""
+        self.broken = True
+        await self._stream.close()

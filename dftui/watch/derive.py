@@ -1,0 +1,233 @@
+"""From facts to the snapshot: what each replica does and why, and what differs from what is wanted. Pure.
+
+Three things are compared: the wanted number, the containers that exist, and the servers that the balancer believes in
+(named by the container's 12-hex short id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dftui.balancer.stat import FrontendState, ServerState
+from dftui.engine.api import Container
+from dftui.stack import names
+from dftui.stack.spec import StackSpec
+from dftui.watch.drift import find_drift
+from dftui.watch.sanitise import clean
+from dftui.watch.snapshot import (
+    EngineFacts,
+    Load,
+    Replica,
+    ReplicaState,
+    Service,
+    Snapshot,
+    Traffic,
+)
+
+YOUNG = 10.0
+"""Seconds after its creation in which a replica may be without a server entry without that being drift."""
+_SHORT_TEXT = 200
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known at one moment. `servers` is None while the balancer's table cannot be read, and
+    `servers_error` says why; `wanted` is None when the balancer's file is not known (the stack file's number holds);
+    `been_up` holds names of servers that were once up; `loads` are by container id, `traffic` by server name,
+    `figures` by role."""
+
+    engine: EngineFacts
+    at: float
+    containers: tuple[Container, ...] = ()
+    servers: tuple[ServerState, ...] | None = None
+    servers_error: str = ""
+    frontend: FrontendState | None = None
+    wanted: int | None = None
+    been_up: frozenset[str] = frozenset()
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    total: Traffic = field(default_factory=Traffic)
+    figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    admin: str = ""
+    busy: bool = False
+    """An action of this dftui runs: what it is about to put right is no drift."""
+
+
+def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda text: text) -> Snapshot:
+    """The snapshot; every foreign string is sanitised and then masked by `mask`."""
+
+    def safe(text: str, limit: int = _SHORT_TEXT) -> str:
+        return mask(clean(text, limit))
+
+    by_role: dict[str, list[Container]] = {}
+    for container in facts.containers:
+        by_role.setdefault(container.labels.get(names.LABEL_ROLE, ""), []).append(container)
+    servers = {server.name: server for server in facts.servers or ()}
+    known = facts.servers is not None
+    webs = sorted(by_role.get("web", ()), key=lambda one: (number_of(one), one.name))
+    replicas = tuple(_replica(one, servers.get(one.short), known, facts, safe) for one in webs)
+    services = {
+        role: _service(spec, role, by_role.get(role, ()), facts, safe) for role in ("db", "cache", "balancer")
+    }
+    url, exposed = _url(spec, by_role.get("balancer", ()))
+    wanted = spec.web.replicas if facts.wanted is None else facts.wanted
+    images = {role: one.image for role, one in services.items() if one.image}
+    if replicas:
+        images["web"] = replicas[0].image
+    return Snapshot(
+        stack=spec.name,
+        at=facts.at,
+        engine=facts.engine,
+        wanted=wanted,
+        url=url,
+        db=services["db"],
+        cache=services["cache"],
+        balancer=services["balancer"],
+        web=replicas,
+        images={role: images[role] for role in ("web", "db", "cache", "balancer") if role in images},
+        source=safe(next((c.labels[names.LABEL_SOURCE] for c in webs if names.LABEL_SOURCE in c.labels), "")),
+        exposed=exposed,
+        drift=() if facts.busy else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe),
+        traffic=facts.total,
+        admin=facts.admin,
+    )
+
+
+def number_of(container: Container) -> int:
+    """A replica's number from its label; 0 when it has none."""
+    text = container.labels.get(names.LABEL_NUMBER, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+def _replica(
+    container: Container, server: ServerState | None, known: bool, facts: Facts, safe: Callable[[str], str]
+) -> Replica:
+    state, why = replica_state(container, server, known, facts)
+    front = [address for network, address in container.addresses.items() if network.endswith("-front")]
+    return Replica(
+        name=safe(container.name),
+        id=container.id,
+        host=container.short,
+        number=number_of(container),
+        state=state,
+        why=safe(why),
+        key=safe(container.labels.get(names.LABEL_KEY, "")),
+        image=safe(container.image),
+        address=safe(front[0] if front else next(iter(container.addresses.values()), "")),
+        created=container.created,
+        load=facts.loads.get(container.id, Load()),
+        traffic=facts.traffic.get(container.short, Traffic()),
+    )
+
+
+def replica_state(
+    container: Container, server: ServerState | None, known: bool, facts: Facts
+) -> tuple[ReplicaState, str]:
+    """What a replica does, and why in one sentence ("" where the state says it all). `known`: the balancer's table
+    was read."""
+    match container.state:
+        case "created":
+            return ReplicaState.STARTING, "created, not started yet"
+        case "restarting":
+            return ReplicaState.FAILED, f"restarts again and again{_code(container)}"
+        case "paused":
+            return ReplicaState.UNREACHABLE, "its container is paused"
+        case "removing":
+            return ReplicaState.STOPPED, "being removed"
+        case "exited" | "dead":
+            if container.exit_code:
+                return ReplicaState.FAILED, f"ended{_code(container)}"
+            return ReplicaState.STOPPED, "stopped"
+    young = facts.at - container.created < YOUNG
+    if not known:
+        words = facts.servers_error or "it does not answer"
+        if young:
+            return ReplicaState.STARTING, "its container runs"
+        return ReplicaState.HELD, f"the balancer's table is not known: {words}"
+    if server is None:
+        if young:
+            return ReplicaState.STARTING, "not in the balancer yet"
+        return ReplicaState.HELD, "runs, but the balancer does not know it"
+    return _server_state(server, facts)
+
+
+def _server_state(server: ServerState, facts: Facts) -> tuple[ReplicaState, str]:
+    up_before = server.name in facts.been_up or server.requests > 0
+    if server.admin == "drain" or server.status == "DRAIN":
+        if server.sessions or server.queue:
+            return ReplicaState.DRAINING, f"{_many(server.sessions + server.queue, 'request')} left"
+        return ReplicaState.DRAINED, "takes no new requests, none left"
+    if server.admin == "maint" or server.status == "MAINT":
+        if up_before:
+            return ReplicaState.DRAINED, "taken out of the balancer"
+        return ReplicaState.STARTING, "not let in by the balancer yet"
+    if server.status == "UP" or server.status == "no check":
+        if server.weight == 0:
+            return ReplicaState.HELD, "its weight in the balancer is 0"
+        return ReplicaState.SERVING, ""
+    if up_before:
+        return ReplicaState.UNREACHABLE, f"its health check fails: {server.check_why or 'no answer'}"
+    return ReplicaState.STARTING, server.check_why and f"its health check does not pass yet: {server.check_why}"
+
+
+def held(replica: Replica, after: float, at: float) -> bool:
+    """Whether a starting replica has had its time (`after` seconds) and is to be called held."""
+    return replica.state is ReplicaState.STARTING and at - replica.created > after
+
+
+def _service(
+    spec: StackSpec, role: str, found: Sequence[Container], facts: Facts, safe: Callable[[str], str]
+) -> Service:
+    expected = names.container_name(spec.name, role)
+    if not found:
+        return Service(role=role, name=expected)
+    container = next((c for c in found if c.state == "running"), found[0])
+    why = ""
+    if container.state in ("exited", "dead", "restarting"):
+        why = f"ended{_code(container)}"
+    elif container.state == "paused":
+        why = "paused: nothing that needs it works"
+    elif container.health == "unhealthy":
+        why = "its health check fails"
+    elif container.health == "starting":
+        why = "its health check has not passed yet"
+    elif role == "balancer" and facts.servers is None and facts.servers_error and container.state == "running":
+        why = f"its table cannot be read: {facts.servers_error}"
+    return Service(
+        role=role,
+        name=safe(container.name),
+        id=container.id,
+        state=container.state,
+        health=container.health,
+        why=safe(why),
+        image=safe(container.image),
+        figures={safe(k): safe(v) for k, v in facts.figures.get(role, {}).items()},
+        load=facts.loads.get(container.id, Load()),
+    )
+
+
+def _url(spec: StackSpec, balancers: Iterable[Container]) -> tuple[str, bool]:
+    """Where clients go, and whether others than this machine can: from the published port, else from the file."""
+    ports = [port for container in balancers for port in container.ports if port.host_port]
+    if not ports:
+        published = spec.balancer.publish
+        if published is None or not balancers:
+            return "", False
+        address, _, number = published.rpartition(":")
+        ports_from_file = [(address.strip("[]"), number)]
+    else:
+        ports_from_file = [(port.host_ip, str(port.host_port)) for port in ports]
+    exposed = any(not ip.startswith(_LOOPBACK) for ip, _ in ports_from_file)
+    ip, number = ports_from_file[0]
+    host = "127.0.0.1" if ip in ("", "0.0.0.0", "::") else f"[{ip}]" if ":" in ip else ip
+    return f"http://{host}:{number}", exposed
+
+
+def _code(container: Container) -> str:
+    return "" if container.exit_code is None else f" with exit code {container.exit_code}"
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

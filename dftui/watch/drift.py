@@ -1,0 +1,138 @@
+"""What differs between wanted, existing and believed: each difference a sentence, and one that says the repair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from dftui.balancer.stat import ServerState
+from dftui.engine.api import Container
+from dftui.stack import names
+from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
+
+_WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
+_YOUNG = 10.0
+
+
+def find_drift(
+    wanted: int,
+    webs: Sequence[Container],
+    services: Mapping[str, Service],
+    replicas: Sequence[Replica],
+    servers: Sequence[ServerState] | None,
+    at: float,
+    safe: Callable[[str], str],
+) -> tuple[Drift, ...]:
+    """All differences, the gravest first; () for a stack that does not exist."""
+    if not webs and not any(service.id for service in services.values()):
+        return ()
+    found = [*_services(services)]
+    if servers is not None and services["balancer"].state == "running":
+        found += _table(webs, servers, at, safe)
+    found += _replicas(replicas)
+    found += _number(wanted, replicas)
+    found += _odd_ones(webs, safe)
+    return tuple(found)
+
+
+def _services(services: Mapping[str, Service]) -> list[Drift]:
+    found: list[Drift] = []
+    for role, word in _WORDS.items():
+        service = services[role]
+        name = service.name
+        match service.state:
+            case "running":
+                if service.health == "unhealthy":
+                    found.append(Drift(f"the {word} {name} does not pass its health check", f"restart {name}"))
+            case "missing":
+                found.append(Drift(f"the {word} {name} is missing", f"create {name} again"))
+            case "paused":
+                found.append(Drift(f"the {word} {name} is paused", f"let {name} go on"))
+            case "exited" | "dead" | "created":
+                found.append(Drift(f"the {word} {name} does not run", f"start {name}"))
+            case "restarting":
+                found.append(Drift(f"the {word} {name} restarts again and again", f"look at the log of {name}"))
+    return found
+
+
+def _table(
+    webs: Sequence[Container], servers: Sequence[ServerState], at: float, safe: Callable[[str], str]
+) -> list[Drift]:
+    running = [web for web in webs if web.state == "running"]
+    if running and not servers:
+        return [Drift("the balancer's table is empty", f"add {_many(len(running), 'replica')} to the balancer")]
+    found: list[Drift] = []
+    by_id = {web.short: web for web in webs}
+    for server in servers:
+        web = by_id.get(server.name)
+        if web is None:
+            name = safe(server.name)
+            found.append(
+                Drift(f"the balancer has a server {name} that no container stands for", f"remove server {name}")
+            )
+            continue
+        address = server.address.rpartition(":")[0].strip("[]") or server.address
+        if address and web.addresses and address not in web.addresses.values():
+            name = safe(web.name)
+            what = f"the balancer looks for {name} at {safe(address)}, where it is not"
+            found.append(Drift(what, f"put the address of {name} right in the balancer"))
+    there = {server.name for server in servers}
+    for web in running:
+        if web.short not in there and at - web.created > _YOUNG:
+            name = safe(web.name)
+            found.append(Drift(f"{name} runs, but the balancer does not know it", f"add {name} to the balancer"))
+    return found
+
+
+def _replicas(replicas: Sequence[Replica]) -> list[Drift]:
+    found: list[Drift] = []
+    for replica in replicas:
+        name = replica.name
+        if replica.state is ReplicaState.FAILED:
+            found.append(Drift(f"{name} failed: {replica.why}", f"replace {name}"))
+        elif replica.state is ReplicaState.STOPPED and replica.why == "stopped":
+            found.append(Drift(f"{name} is stopped", f"start {name}"))
+        elif replica.why == "its container is paused":
+            found.append(Drift(f"{name} is paused", f"let {name} go on"))
+    return found
+
+
+def _number(wanted: int, replicas: Sequence[Replica]) -> list[Drift]:
+    there = len(replicas)
+    if there < wanted:
+        missing = _many(wanted - there, "replica")
+        return [Drift(f"{_many(wanted, 'replica')} wanted, {there} there", f"create {missing}")]
+    if there > wanted:
+        return [Drift(f"{_many(wanted, 'replica')} wanted, {there} there", f"drain and remove {there - wanted}")]
+    return []
+
+
+def _odd_ones(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Drift]:
+    """Replicas unlike the others: another key, another image. The majority holds (the oldest on a tie)."""
+    found: list[Drift] = []
+    for what, of in (("key", _key), ("image", _image)):
+        values = [(of(web), web) for web in sorted(webs, key=lambda one: one.created) if of(web)]
+        if len({value for value, _ in values}) < 2:
+            continue
+        usual = Counter(value for value, _ in values).most_common(1)[0][0]
+        for value, web in values:
+            if value != usual:
+                name = safe(web.name)
+                if what == "key":
+                    text = f"{name} has another APP_KEY ({safe(value)}, the others {safe(usual)}): its tokens fail elsewhere"
+                else:
+                    text = f"{name} runs another image than the others"
+                found.append(Drift(text, f"replace {name}"))
+    return found
+
+
+def _key(web: Container) -> str:
+    return web.labels.get(names.LABEL_KEY, "")
+
+
+def _image(web: Container) -> str:
+    return web.image_id
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -10,8 +10,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dftui.cli import exits, parser
+
+if TYPE_CHECKING:
+    from dftui.ui.backend import Backend
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,12 +45,9 @@ def _command(args: argparse.Namespace) -> int:
 
 
 def _screen(args: argparse.Namespace) -> int:
-    from dftui.ui import terminal
+    from dftui.cli import terminal
 
-    if problem := terminal.problem():
-        raise exits.UsageError(*problem.split(". ", 1))
-    if problem := terminal.too_small():
-        raise exits.UsageError(problem, terminal.TWINS)
+    terminal.check()
     from dftui.cli.common import load_spec
 
     spec = load_spec(args)

@@ -10,12 +10,10 @@ import asyncio
 import io
 import math
 import tarfile
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dftui.engine import docker_images, execs, streams, translate
 from dftui.engine.api import (
@@ -38,20 +36,12 @@ from dftui.engine.api import (
     Stats,
     Volume,
 )
-from dftui.engine.errors import from_docker_py
+from dftui.engine.calls import Calls
 from dftui.engine.wire import Address, Wire
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-T = TypeVar("T")
-
-LOOKERS = 4
-"""Threads for quick questions."""
-WORKERS = 16
-"""Threads for what may take seconds (start, stop, remove); more than that at once only queues in the engine."""
-API_TIMEOUT = 120.0
-"""Seconds that the engine may take to answer a command (a stop's own time is added)."""
 ENDPOINTS_PATIENCE = 15.0
 """Seconds for which a network's removal is tried while the engine still sees endpoints."""
 _LINKS = 8
@@ -63,54 +53,10 @@ class DockerEngine:
     def __init__(self, address: Address, api_version: str) -> None:
         self.address = address
         self.wire = Wire(address, api_version)
-        self._client: APIClient | None = None
-        self._client_lock = threading.Lock()
-        self._look_pool = ThreadPoolExecutor(LOOKERS, thread_name_prefix="engine-look")
-        self._work_pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="engine-work")
+        self._calls = Calls(address, api_version)
+        self._look = self._calls.look
+        self._work = self._calls.work
         self._terminals: dict[str, bool] = {}
-
-    def client(self) -> APIClient:
-        """The docker-py client, made at its first use, since importing it costs more than the first screen may.
-        For use in a thread only."""
-        with self._client_lock:
-            if self._client is None:
-                import docker
-                import docker.tls
-
-                tls: Any = False
-                if self.address.tls is not None:
-                    folder = self.address.cert_path
-                    tls = docker.tls.TLSConfig(
-                        client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"),
-                        ca_cert=f"{folder}/ca.pem",
-                        verify=True,
-                    )
-                self._client = docker.APIClient(
-                    base_url=self.address.docker_py,
-                    version=self.wire.version,
-                    timeout=int(API_TIMEOUT),
-                    tls=tls,
-                    max_pool_size=LOOKERS + WORKERS,
-                )
-            return self._client
-
-    async def _in(self, pool: ThreadPoolExecutor, doing: str, call: Callable[[APIClient], T]) -> T:
-        def run() -> T:
-            try:
-                return call(self.client())
-            except Exception as error:
-                raise from_docker_py(error, self.address.url, doing) from error
-
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, run)
-        except RuntimeError as error:  # the pool was shut down by close()
-            raise EngineError(f"Could not {doing}: the connection to the engine was closed.") from error
-
-    async def _look(self, doing: str, call: Callable[[APIClient], T]) -> T:
-        return await self._in(self._look_pool, doing, call)
-
-    async def _work(self, doing: str, call: Callable[[APIClient], T]) -> T:
-        return await self._in(self._work_pool, doing, call)
 
     # -- what answers ----------------------------------------------------------------------------------------------
 
@@ -132,6 +78,7 @@ class DockerEngine:
             cpus=int(info.get("NCPU") or 0),
             memory=int(info.get("MemTotal") or 0),
             root=str(info.get("DockerRootDir") or ""),
+            time=translate.stamp(str(info.get("SystemTime") or "")),
         )
 
     # -- containers ------------------------------------------------------------------------------------------------
@@ -421,10 +368,7 @@ class DockerEngine:
     async def close(self) -> None:
         """Close every stream and connection; calls that still run in threads end on their own."""
         self.wire.close()
-        self._look_pool.shutdown(wait=False, cancel_futures=True)
-        self._work_pool.shutdown(wait=False, cancel_futures=True)
-        if self._client is not None:
-            self._client.close()
+        self._calls.close()
 
 
 def _filters(labels: Mapping[str, str] | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
+from dftui.control.told import told
 from dftui.control.world import World, by_role, webs
 from dftui.engine.api import Container, EngineError, ImageProgress, Network, Port
 from dftui.engine.images import ResolvedImages, resolve_images
@@ -60,12 +61,13 @@ async def check_port(world: World, plan: Plan) -> None:
     if holder:
         raise ActionError(f"{where} is held by the container {holder}", hint)
     info = await world.engine.info()
-    if info.host.startswith("unix://") and _taken_here(port):
+    if info.host.startswith("unix://") and taken_here(port):
         who = holder_of_local_port(port.host_port)
         raise ActionError(f"{where} is in use on this machine" + (f", by {who}" if who else ""), hint)
 
 
-def _taken_here(port: Port) -> bool:
+def taken_here(port: Port) -> bool:
+    """Whether something on this machine listens on the port."""
     family = socket.AF_INET6 if ":" in port.host_ip else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # A port in TIME_WAIT is free for the engine too; without this it would look taken after a `down`.
@@ -142,19 +144,12 @@ async def gather_secrets(world: World, progress: Progress | None = None, *, make
     info = await world.engine.info()
     try:
         saved = load_secrets(info.id, world.stack)
-        envs: dict[str, dict[str, str]] = {}
-        for container in await world.containers():
-            role = container.labels.get(names.LABEL_ROLE, "")
-            if role in ("web", "db", "cache", "setup"):
-                detail = await world.engine.inspect(container.id)
-                envs[f"{role}/{container.name}"] = dict(detail.env)
-        volumes = {v.name for v in await world.engine.volumes({names.LABEL_STACK: world.stack})}
-        kinds = [k for k in ("db",) if names.volume_name(world.stack, k) in volumes]
-        if not make and saved is None and not envs:
+        found = await told(world.engine, world.stack)
+        if not make and saved is None and not found.envs:
             raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
-        result = recover(envs, saved=saved, volumes=kinds)
+        result = recover(found.envs, saved=saved, volumes=found.volumes)
         if result.changed:
-            path = save_secrets(info.id, world.stack, result.secrets)
+            path = save_secrets(info.id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:
                 if result.found:
                     progress.tell(f"recovered from the running containers: {', '.join(result.found)}; kept in {path}")

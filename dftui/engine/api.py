@@ -67,6 +67,8 @@ class EngineInfo:
     cpus: int
     memory: int
     root: str
+    time: float = 0.0
+    """The engine's own clock when it answered (unix seconds); 0 when it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

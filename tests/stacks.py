@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import secrets
-import socket
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.leases import a_port
+
 LABEL = "dftui.stack"
-
-
-def free_port() -> int:
-    """A TCP port that was free on loopback a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def docker(*argv: str, check: bool = True, stdin: str | None = None) -> str:
@@ -41,7 +38,8 @@ class Stack:
 
     def __init__(self, folder: Path, text: str = "", name: str = "", port: int = 0) -> None:
         self.name = name or f"t{secrets.token_hex(3)}"
-        self.port = port or free_port()
+        self._held = contextlib.ExitStack()
+        self.port = port or self._held.enter_context(a_port())
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "dftui.yaml"
@@ -86,11 +84,9 @@ class Stack:
         """Its one JSON document."""
         return json.loads(self.ok(*argv, "--json"))
 
-    def start(self, *argv: str) -> subprocess.Popen[str]:
-        """`dftui ARGV` in the background; the caller ends it."""
-        return subprocess.Popen(
-            self.argv(*argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env, cwd=self.folder
-        )
+    def follow(self, *argv: str) -> Follower:
+        """`dftui ARGV` in the background, its lines as they come."""
+        return Follower(self.argv(*argv), self.env, self.folder)
 
     def left(self) -> list[str]:
         """Names of every container, network and volume that carries this stack's label."""
@@ -130,3 +126,57 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.remove()
+
+
+class Follower:
+    """A command that streams. Use as a context manager: it is ended by `number`, and its exit code kept."""
+
+    def __init__(self, argv: list[str], env: Mapping[str, str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+            cwd=folder,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        self.number = signal.SIGTERM
+        self.errors = ""
+        self.code: int | None = None
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+
+    def until(self, wanted: Callable[[Any], object], nudge: Callable[[], object], timeout: float = 30.0) -> Any:
+        """The first JSON line that is wanted; `nudge`, what makes such lines come, is done again and again."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end and self._process.poll() is None:
+            nudge()
+            with contextlib.suppress(queue.Empty):
+                line = json.loads(self._lines.get(timeout=0.5))
+                while not wanted(line):
+                    line = json.loads(self._lines.get_nowait())
+                return line
+        raise AssertionError(f"no such line within {timeout:g} s; exit code {self._process.poll()}")
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(self.number)
+        try:
+            self.code = self._process.wait(20)
+        finally:
+            self._process.kill()
+            self._thread.join(5)
+            assert self._process.stderr is not None
+            self.errors = self._process.stderr.read()

@@ -1,0 +1,202 @@
+"""Everything a key can do, as data: the footer, the help screen and the palette are drawn from this list.
+
+An action whose work is not there is not in the list.  `twin` is the headless command that does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides whether an action applies: the facts, the selected container, the pane in focus."""
+
+    snapshot: Snapshot | None = None
+    selected: Replica | Service | None = None
+    pane: str = ""
+    connected: bool = False
+
+    @property
+    def stack(self) -> bool:
+        """The engine answers and there is a stack to act on."""
+        return self.connected and self.snapshot is not None and self.snapshot.exists
+
+    @property
+    def replica(self) -> Replica | None:
+        """The selected replica, if a replica is selected."""
+        return self.selected if isinstance(self.selected, Replica) else None
+
+
+def _always(context: Context) -> bool:
+    return True
+
+
+def _stack(context: Context) -> bool:
+    return context.stack
+
+
+def _serving(context: Context) -> bool:
+    return context.stack and bool(context.snapshot and context.snapshot.serving)
+
+
+def _incomplete(context: Context) -> bool:
+    """Nothing there yet, or something of it missing or not running."""
+    snapshot = context.snapshot
+    if not context.connected or snapshot is None:
+        return False
+    services = (snapshot.db, snapshot.cache, snapshot.balancer)
+    return not all(s.state == "running" for s in services) or len(snapshot.web) < snapshot.wanted
+
+
+def _drainable(context: Context) -> bool:
+    replica = context.replica
+    states = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.DRAINED)
+    return context.connected and replica is not None and replica.state in states
+
+
+def _replica(context: Context) -> bool:
+    return context.connected and context.replica is not None
+
+
+def _in_logs(context: Context) -> bool:
+    return context.pane == "logs"
+
+
+def _following(context: Context) -> bool:
+    return context.pane in ("logs", "requests", "actions")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what a person reads
+    for it; `why_not` is said when the key is pressed where it does not apply; `rank` orders the footer (0: not there)."""
+
+    id: str
+    key: str
+    show: str
+    name: str
+    help: str
+    group: str
+    applies: Callable[[Context], bool] = _always
+    why_not: str = ""
+    twin: str = ""
+    dangerous: bool = False
+    rank: int = 0
+
+
+_NO_STACK = "There is no running stack to act on yet; u brings it up."
+_LOGS_ONLY = "That works in the logs; l goes there."
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "scale-up", "plus", "+", "add", "Add a replica, at once; quick presses add up to one plan",
+        "Replicas", _stack, _NO_STACK, "dftui scale +1", rank=10,
+    ),
+    Action(
+        "scale-down", "minus", "-", "remove", "Drain the newest replica, then remove it; quick presses add up",
+        "Replicas", _stack, _NO_STACK, "dftui scale -1", rank=11,
+    ),
+    Action(
+        "scale-to", "equals_sign", "=", "set", "Set the number of replicas",
+        "Replicas", _stack, _NO_STACK, "dftui scale N", rank=12,
+    ),
+    Action(
+        "drain", "d", "d", "drain", "Take the selected replica out of rotation, or put it back",
+        "Replicas", _drainable, "Select a replica that serves or drains first.", "dftui drain WHO, dftui undrain WHO",
+        rank=13,
+    ),
+    Action(
+        "remove", "x", "x", "remove this", "Drain the selected replica, then remove that one",
+        "Replicas", _replica, "Select a replica first.", "", dangerous=True,
+    ),
+    Action(
+        "probe", "h", "h", "host probe", "Send requests through the balancer and show which Host serves each",
+        "Look", _serving, "No replica is serving, so there is nothing to probe.", "dftui probe", rank=14,
+    ),
+    Action(
+        "logs", "l", "l", "logs", "Go to the logs; there, change between all containers and the selected one",
+        "Look", twin="dftui logs -f", rank=20,
+    ),
+    Action(
+        "requests", "t", "t", "requests", "Go to the requests and the Host that served each",
+        "Look", twin="dftui requests -f", rank=21,
+    ),
+    Action(
+        "actions", "a", "a", "actions", "Go to what was done, step by step, with the docker command that would do it",
+        "Look", rank=22,
+    ),
+    Action("zoom", "z", "z", "zoom", "Give the whole screen to the pane in focus, and back", "Look", rank=23),
+    Action(
+        "filter", "slash", "/", "filter", "Show only the log lines that hold a text; Esc ends it",
+        "Logs", rank=24,
+    ),
+    Action("next-match", "n", "n", "next match", "Go to the next older line that matches", "Logs", _in_logs, _LOGS_ONLY),
+    Action("previous-match", "N", "N", "match below", "Go to the next newer line that matches", "Logs", _in_logs, _LOGS_ONLY),
+    Action(
+        "follow", "f,space", "f", "follow", "Keep the newest line in sight, or let go; scrolling up lets go too",
+        "Logs", _following, "That works in logs, requests and actions.",
+    ),
+    Action("times", "T", "T", "times", "Show or hide the time of each log line", "Logs", _in_logs, _LOGS_ONLY),
+    Action(
+        "up", "u", "u", "bring up", "Create whatever the stack lacks", "Stack", _incomplete,
+        "The stack is complete: nothing to bring up.", "dftui up", rank=1,
+    ),
+    Action(
+        "down", "D", "D", "take down", "Remove the stack's containers; its data only when its name is typed",
+        "Stack", _stack, _NO_STACK, "dftui down", dangerous=True,
+    ),
+    Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen"),
+    Action("help", "question_mark,f1", "?", "help", "Show every key", "Screen", twin="dftui help", rank=30),
+    Action("palette", "ctrl+p", "^p", "palette", "Find an action, a container or a theme by typing", "Screen", rank=40),
+    Action("quit", "q", "q", "quit", "Leave; the stack keeps running", "Screen", rank=31),
+)
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+MOVES: tuple[tuple[str, str], ...] = (
+    ("↑ ↓  j k", "Move by a row"),
+    ("PgUp PgDn", "Move by a page"),
+    ("g G", "To the first, to the last row"),
+    ("← →", "Sideways in long lines; from card to card"),
+    ("Tab, Shift+Tab", "To the next pane, to the one before"),
+    ("1 2 3 4 5", "To services, replicas, logs, requests, actions"),
+    ("Enter", "The selected container's logs"),
+    ("Esc", "End a filter, a zoom or a dialogue"),
+)
+"""Keys that move; they belong to the panes and are not remapped."""
+
+RESERVED = frozenset(
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 ctrl+c ctrl+q".split()
+)
+
+
+def footer_actions(context: Context) -> list[Action]:
+    """What the footer offers now, the most useful first."""
+    return sorted((a for a in ACTIONS if a.rank and a.applies(context)), key=lambda a: a.rank)
+
+
+def remap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Keys by action id after a user's changes (`{"scale-up": "p"}`), and a sentence for each that cannot be."""
+    keys = {action.id: action.key for action in ACTIONS}
+    problems: list[str] = []
+    for name, key in wanted.items():
+        if name not in keys:
+            problems.append(f"keys: there is no action {name!r}; the actions are {', '.join(keys)}.")
+            continue
+        if any(part.strip() in RESERVED for part in key.split(",")):
+            problems.append(f"keys: {name} cannot have {key!r}, which moves in the panes.")
+            continue
+        holder = next((i for i, k in keys.items() if i != name and i not in wanted and _overlap(k, key)), None)
+        double = next((i for i, k in wanted.items() if i != name and i in keys and _overlap(k, key)), None)
+        if clash := holder or double:
+            problems.append(f"keys: {name} cannot have {key!r}, which is the key of {clash}.")
+            continue
+        keys[name] = key
+    return keys, problems
+
+
+def _overlap(one: str, other: str) -> bool:
+    return bool({part.strip() for part in one.split(",")} & {part.strip() for part in other.split(",")})

@@ -1,0 +1,305 @@
+"""The application: connects, keeps the frame clock, owns theme and keys. It holds no logic of stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
+from textual.messages import TerminalSupportsSynchronizedOutput
+
+from dftui.stack.spec import StackSpec
+from dftui.ui import themes
+from dftui.ui.actions import ACTIONS, BY_ID, Context, remap
+from dftui.ui.backend import Backend
+from dftui.ui.draw import ASCII, UNICODE
+from dftui.ui.fence import QUERY, Fence
+from dftui.ui.options import Options
+from dftui.ui.palette import Everything, Find
+from dftui.ui.screens.main import MainScreen
+from dftui.watch.records import Step
+from dftui.watch.sanitise import clean
+from dftui.watch.snapshot import Service, Snapshot
+
+RETRY = 3.0
+SLOW_TICKS = 1.0
+"""Seconds between figures; states are drawn at once."""
+Connect = Callable[[], Awaitable[Backend]]
+
+
+class DftuiApp(App[None]):
+    """`connect` is called after the first paint, again and again until it gives a backend."""
+
+    CSS_PATH: ClassVar[list[str]] = [  # type: ignore[assignment]
+        "app.tcss",
+        "screens/main.tcss",
+        "screens/dialogues.tcss",
+        "panes/pane.tcss",
+        "panes/services.tcss",
+        "panes/replicas.tcss",
+        "panes/logs.tcss",
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
+    COMMANDS: ClassVar = {Everything}  # type: ignore[assignment]
+    TITLE = "dftui"
+    ENABLE_COMMAND_PALETTE = False  # Ctrl+P is an action of the registry.
+
+    def __init__(self, connect: Connect, spec: StackSpec, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.spec = spec
+        self.glyphs = ASCII if self.options.ascii else UNICODE
+        self._themes = {themes.DEFAULT.name: themes.DEFAULT}
+        self._looked = False
+        self.problems: list[str] = []
+        self.palette = themes.Palette(themes.DEFAULT)
+        super().__init__()
+        self.animation_level = "none"
+        self._connect = connect
+        self.backend: Backend | None = None
+        self.main = MainScreen()
+        self.fence = Fence(self._ask_terminal, enabled=self.options.fence)
+        self._newest: Snapshot | None = None
+        self._drawn_at = 0.0
+        self._watched: frozenset[str] | None = None
+        keys, problems = remap(spec.keys)
+        self.problems += problems
+        self.set_keymap({id: key for id, key in keys.items() if key != BY_ID[id].key})
+        self.shown_keys = {a.id: a.show if keys[a.id] == a.key else keys[a.id] for a in ACTIONS}
+        self._choose_first_theme()
+
+    # -- themes -------------------------------------------------------------------------------------------------
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """So that the style sheets parse whatever the theme is."""
+        return themes.variables(themes.DEFAULT)
+
+    def _choose_first_theme(self) -> None:
+        wanted = self.options.theme or self.spec.theme
+        if self.options.plain or (wanted is None and self.options.few_colours):
+            wanted = themes.TERMINAL
+        if wanted is not None and wanted != themes.DEFAULT.name and wanted not in self.all_themes():
+            known = ", ".join(self._themes)
+            self.problems.append(f"There is no theme {clean(wanted, 40)!r}; the themes are {known}.")
+            wanted = None
+        self.use_theme(wanted or themes.DEFAULT.name)
+
+    def all_themes(self) -> dict[str, themes.ThemeSpec]:
+        """Packaged ones and the user's own, read when first asked for."""
+        if not self._looked:
+            from dftui.stack.paths import themes_dir, user_themes_dir
+
+            self._looked = True
+            self._themes, problems = themes.load_themes((themes_dir(), user_themes_dir()))
+            self.problems += [clean(problem) for problem in problems]
+        return self._themes
+
+    def use_theme(self, name: str) -> None:
+        """Change all colours."""
+        theme = self._themes[name]
+        self.palette = themes.Palette(theme, plain=self.options.plain)
+        self.register_theme(themes.textual_theme(theme))
+        self.theme = name
+        if self.is_running:
+            self.call_after_refresh(self.main.draw_all)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+    def get_default_screen(self) -> MainScreen:
+        """The one screen under all dialogues."""
+        return self.main
+
+    def on_mount(self) -> None:
+        """Signals, then the work that waits for the first paint."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # textual handles neither: the process would die and leave the terminal in the alternate screen.
+            loop.add_signal_handler(number, self._leave, 128 + number)
+        if self.problems:
+            self.main.conductor.say(self.problems[0], "warning")
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.run_worker(self._find_backend(), name="connect")
+        self.run_worker(self._clock(), name="clock")
+
+    def _leave(self, code: int) -> None:
+        self.exit(return_code=code)
+
+    async def on_unmount(self) -> None:
+        """Let go of everything; the stack keeps running."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+        await self.main.conductor.close()
+        if self.backend is not None:
+            await self.backend.close()
+
+    async def _find_backend(self) -> None:
+        while True:
+            try:
+                backend = await self._connect()
+            except Exception as error:
+                hint = getattr(error, "hint", "")
+                self.main.fail(clean(f"{error} {hint}".strip()))
+                await asyncio.sleep(RETRY)
+                continue
+            break
+        self.backend = backend
+        backend.subscribe(self._arrived)
+        backend.on_step(self._stepped)
+        self.main.connect(backend)
+        if backend.snapshot is not None:
+            self._newest = backend.snapshot
+        self.main.draw_chrome()
+
+    def _arrived(self, snapshot: Snapshot) -> None:
+        self._newest = snapshot
+
+    def _stepped(self, step: Step) -> None:
+        self.main.conductor.step(step)
+
+    # -- the frame clock ------------------------------------------------------------------------------------------
+    async def _clock(self) -> None:
+        """Draw what changed, at most `hz` times a second, and streams only when the terminal keeps up."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1 / self.options.hz)
+            newest = self._newest
+            if newest is not None and newest is not self.main.snapshot:
+                now = loop.time()
+                if now - self._drawn_at >= SLOW_TICKS or _states(newest) != _states(self.main.snapshot):
+                    self._drawn_at = now
+                    self.main.take(newest)
+            if self.backend is not None:
+                if self.fence.open() and self.main.flush():
+                    self.fence.passed()
+                ids = self.main.visible_ids
+                if ids != self._watched:
+                    self._watched = ids
+                    self.backend.watch_stats(ids)
+
+    def _ask_terminal(self) -> None:
+        # Twice: behind the refresh that the flush causes, not in front of it.
+        self.call_after_refresh(self.call_after_refresh, self._send_query)
+
+    def _send_query(self) -> None:
+        # `_driver` is private to textual 8.2.8; there is no public way to write to the terminal in order.
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(QUERY)
+
+    def on_terminal_supports_synchronized_output(self, message: TerminalSupportsSynchronizedOutput) -> None:
+        """The terminal's answer to a fence (textual itself handles the first one)."""
+        self.fence.answered()
+
+    # -- what keys do ---------------------------------------------------------------------------------------------
+    def perform(self, main: MainScreen, name: str, context: Context) -> None:
+        """An action that applies; the registry has the list."""
+        conductor = main.conductor
+        match name:
+            case "scale-up":
+                conductor.add(1)
+            case "scale-down":
+                conductor.add(-1)
+            case "scale-to":
+                self._ask_number(main)
+            case "drain":
+                main.drain_selected()
+            case "remove":
+                self._ask_remove(main, context)
+            case "probe":
+                conductor.probe(main.snapshot.serving if main.snapshot else 1)
+            case "logs":
+                if context.pane == "logs":
+                    selected = main.replicas.table.selected
+                    main.show_logs_of(selected.name if main.logs.who is None and selected else None)
+                else:
+                    main.action_pane("logs")
+            case "requests" | "actions":
+                main.action_pane(name)
+            case "zoom":
+                main.toggle_zoom()
+            case "filter":
+                main.show_tab("logs", focus=False)
+                main.logs.open_filter()
+            case "next-match" | "previous-match":
+                if not main.logs.search(-1 if name == "next-match" else 1):
+                    conductor.say("No further line matches." if main.logs.lines.needle else "There is no filter: / sets one.")
+            case "follow":
+                main.toggle_follow()
+            case "times":
+                main.logs.toggle_times()
+            case "up":
+                conductor.up()
+            case "down":
+                self._ask_down(main)
+            case "theme":
+                names = sorted(self.all_themes())
+                self.use_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
+                conductor.say(f"Theme {self.palette.theme.name}.")
+            case "help":
+                from dftui.ui.screens.help import HelpScreen
+
+                self.push_screen(HelpScreen(self.shown_keys))
+            case "palette":
+                if not CommandPalette.is_open(self):
+                    self.push_screen(Find(id="--command-palette"))
+            case "quit":
+                self.exit(return_code=0)
+
+    def _ask_number(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import NumberScreen
+
+        def chosen(number: int | None) -> None:
+            if number is not None:
+                main.conductor.scale_to(number)
+
+        wanted = main.snapshot.wanted if main.snapshot else 1
+        self.push_screen(NumberScreen(wanted, self.spec.web.min, self.spec.web.max), chosen)
+
+    def _ask_remove(self, main: MainScreen, context: Context) -> None:
+        from dftui.ui.screens.dialogues import ConfirmScreen
+
+        replica = context.replica
+        if replica is None:
+            return
+
+        def chosen(yes: bool | None) -> None:
+            if yes:
+                main.conductor.remove(replica.name)
+
+        what = "It is drained first, so that no request is lost; then its container is removed."
+        self.push_screen(ConfirmScreen(f"Remove {replica.name}?", what), chosen)
+
+    def _ask_down(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import DownScreen
+
+        snapshot = main.snapshot
+        if snapshot is None:
+            return
+
+        def chosen(answer: str | None) -> None:
+            if answer:
+                main.conductor.down(answer == "volumes")
+
+        services = (snapshot.db, snapshot.cache, snapshot.balancer)
+        self.push_screen(DownScreen(snapshot.stack, len(snapshot.web) + sum(bool(s.id) for s in services)), chosen)
+
+
+def _states(snapshot: Snapshot | None) -> object:
+    """What is worth drawing at once."""
+    if snapshot is None:
+        return None
+
+    def service(s: Service) -> tuple[str, str, str]:
+        return s.id, s.state, s.health
+
+    return (
+        snapshot.wanted,
+        snapshot.engine.lost_since,
+        service(snapshot.db),
+        service(snapshot.cache),
+        service(snapshot.balancer),
+        tuple((r.id, r.state, r.why) for r in snapshot.web),
+    )

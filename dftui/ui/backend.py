@@ -1,0 +1,126 @@
+"""What the screen needs of the rest of dftui: facts to draw and actions to start, as Protocols.
+
+The real one is `dftui.ui.live`; tests bring their own.  All calls come from the UI's event loop; callbacks may be
+called in it at any time and must return at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from dftui.control.receipts import ScaleResult
+from dftui.watch.lines import Line, LogBatch, LogCounts, Record
+from dftui.watch.records import Request, Step
+from dftui.watch.snapshot import Snapshot
+
+Unsubscribe = Callable[[], None]
+
+
+class Logs(Protocol):
+    """Rings of lines, one a container and one merged (see `dftui.watch.lines`)."""
+
+    def counts(self) -> LogCounts:
+        """What came, was kept and was lost so far, in all and by container."""
+        ...
+
+    def lines_since(self, seq: int, who: frozenset[str] | None = None) -> LogBatch:
+        """Records after `seq`, oldest first, of these containers (by name) or of all."""
+        ...
+
+    def line(self, record: Record) -> Line:
+        """A record as it may be shown: safe and masked."""
+        ...
+
+    def text(self, record: Record) -> str:
+        """Only the text of `line`."""
+        ...
+
+
+class Requests(Protocol):
+    """The ledger of requests through the balancer."""
+
+    @property
+    def total(self) -> int:
+        """Requests seen since the start."""
+        ...
+
+    def since(self, seq: int) -> tuple[Sequence[Request], int]:
+        """Requests after `seq` (0: all that are held), oldest first, and what to ask with next time."""
+        ...
+
+
+class ProbeRow(Protocol):
+    """One request of a host probe."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def replica(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def ms(self) -> float: ...
+
+
+class ProbeResult(Protocol):
+    """A host probe: requests in order and how many each Host served."""
+
+    @property
+    def rows(self) -> Sequence[ProbeRow]: ...
+    @property
+    def hosts(self) -> Mapping[str, int]: ...
+
+
+class Backend(Protocol):
+    """Facts and actions. Actions raise an exception whose text is one sentence, and whose `hint` (if any) says
+    what to do."""
+
+    @property
+    def snapshot(self) -> Snapshot | None: ...
+    @property
+    def logs(self) -> Logs: ...
+    @property
+    def requests(self) -> Requests: ...
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
+        """Be told of each new snapshot."""
+        ...
+
+    def on_step(self, callback: Callable[[Step], None]) -> Unsubscribe:
+        """Be told of each step of any action."""
+        ...
+
+    def watch_stats(self, ids: frozenset[str]) -> None:
+        """CPU and memory are wanted for these containers only."""
+        ...
+
+    async def up(self) -> None:
+        """Create what is missing."""
+        ...
+
+    async def scale(
+        self, *, to: int | None = None, by: int | None = None, victim: str | None = None
+    ) -> ScaleResult:
+        """Change the number of replicas; `victim` names the one to go."""
+        ...
+
+    async def drain(self, who: str) -> None:
+        """Take a replica out of rotation and keep it."""
+        ...
+
+    async def undrain(self, who: str) -> None:
+        """And put it back."""
+        ...
+
+    async def down(self, *, volumes: bool) -> None:
+        """Remove the stack; its data too when `volumes`."""
+        ...
+
+    async def probe(self, count: int) -> ProbeResult:
+        """Send requests through the balancer and note each Host."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the engine; the stack stays as it is."""
+        ...

@@ -1,0 +1,144 @@
+"""Turns keys into actions of the backend, one task each, and keeps what there is to say about them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dftui.control.receipts import ScaleResult
+from dftui.ui.backend import Backend, ProbeResult
+from dftui.watch.records import Step
+from dftui.watch.sanitise import clean
+
+GATHER = 0.25
+"""Seconds in which further presses of + and - join the same plan."""
+PROBES_EACH = 3
+
+
+def scale_words(result: ScaleResult) -> str:
+    """A scale's receipt in one sentence."""
+    receipt = result.receipt
+    lost = f"{receipt.failed} of {receipt.requests:,} requests failed"
+    if receipt.failed == 0:
+        lost = f"no request lost of {receipt.requests:,}" if receipt.requests else "no requests meanwhile"
+    return f"{result.before} to {result.after} replicas in {result.seconds:.1f} s, {lost}."
+
+
+class Conductor:
+    """Starts actions and reports. `changed` is called whenever there is something new to draw."""
+
+    def __init__(self, changed: Callable[[], None], probed: Callable[[ProbeResult], None]) -> None:
+        self._changed = changed
+        self._probed = probed
+        self.backend: Backend | None = None
+        self.message: tuple[str, str] = ("", "")
+        self.running: dict[str, Step] = {}
+        self.steps: list[Step] = []
+        self.pending = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.TimerHandle | None = None
+
+    # -- what is said -----------------------------------------------------------------------------------------
+    def say(self, text: str, role: str = "") -> None:
+        """One line, until something else is said."""
+        self.message = (clean(text, 500), role)
+        self._changed()
+
+    def step(self, step: Step) -> None:
+        """A step of some action."""
+        self.steps.append(step)
+        if step.state == "running" and step.action in self.running:
+            self.running[step.action] = step
+        self._changed()
+
+    # -- what is done -----------------------------------------------------------------------------------------
+    def _start(self, name: str, work: Callable[[Backend], Awaitable[Any]], words: Callable[[Any], str]) -> None:
+        backend = self.backend
+        if backend is None:
+            self.say("No engine is connected yet.", "warning")
+            return
+
+        async def run() -> None:
+            try:
+                result = await work(backend)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                hint = getattr(error, "hint", "")
+                text = str(error) or type(error).__name__
+                self.step(Step(time.time(), name, clean(text), "failed"))
+                self.say(f"{text} {hint}".strip(), "bad")
+            else:
+                if said := words(result):
+                    self.step(Step(time.time(), name, said, "ok"))
+                    self.say(said, "good")
+            finally:
+                if not any(task.get_name() == name for task in self._tasks if task is not asyncio.current_task()):
+                    self.running.pop(name, None)
+                self._changed()
+
+        self.running.setdefault(name, Step(time.time(), name, "starting"))
+        task = asyncio.create_task(run(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._changed()
+
+    def add(self, by: int) -> None:
+        """`+` or `-`: presses in quick succession are one plan."""
+        self.pending += by
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._gathering = asyncio.get_running_loop().call_later(GATHER, self._flush_scale)
+        self._changed()
+
+    def _flush_scale(self) -> None:
+        self._gathering = None
+        by, self.pending = self.pending, 0
+        if by:
+            self._start("scale", lambda backend: backend.scale(by=by), scale_words)
+        self._changed()
+
+    def scale_to(self, number: int) -> None:
+        """`=`."""
+        self._start("scale", lambda backend: backend.scale(to=number), scale_words)
+
+    def remove(self, who: str) -> None:
+        """That replica goes."""
+        self._start("scale", lambda backend: backend.scale(by=-1, victim=who), scale_words)
+
+    def drain(self, who: str) -> None:
+        """Out of rotation."""
+        self._start("drain", lambda backend: backend.drain(who), lambda _: f"{who} gets no new requests.")
+
+    def undrain(self, who: str) -> None:
+        """And back."""
+        self._start("undrain", lambda backend: backend.undrain(who), lambda _: f"{who} serves again.")
+
+    def up(self) -> None:
+        """Bring the stack up."""
+        self._start("up", lambda backend: backend.up(), lambda _: "The stack is up.")
+
+    def down(self, volumes: bool) -> None:
+        """Take the stack down."""
+        kept = "and its data" if volumes else "its data is kept"
+        self._start("down", lambda backend: backend.down(volumes=volumes), lambda _: f"The stack is gone; {kept}.")
+
+    def probe(self, replicas: int) -> None:
+        """A few requests for each replica."""
+
+        def words(result: ProbeResult) -> str:
+            self._probed(result)
+            hosts = len([host for host in result.hosts if host])
+            return f"{len(result.rows)} probes were served by {hosts} host{'s' if hosts != 1 else ''}."
+
+        self._start("probe", lambda backend: backend.probe(max(3, PROBES_EACH * replicas)), words)
+
+    async def close(self) -> None:
+        """Stop what still runs here; the stack stays as it is."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

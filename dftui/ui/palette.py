@@ -1,0 +1,54 @@
+"""`Ctrl+P`: any action, container or theme by typing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.widgets import Input
+
+from dftui.ui.actions import ACTIONS
+
+if TYPE_CHECKING:
+    from dftui.ui.app import DftuiApp
+
+
+class Find(CommandPalette):
+    """The palette, without a blinking cursor."""
+
+    def on_mount(self) -> None:
+        """The field is made by then."""
+        self.query_one(Input).cursor_blink = False
+
+
+class Everything(Provider):
+    """What can be found."""
+
+    def _all(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        ui = cast("DftuiApp", self.app)
+        context = ui.main.context
+        for action in ACTIONS:
+            if action.id != "palette" and action.applies(context):
+                key = ui.shown_keys[action.id]
+                twin = f"   {action.twin}" if action.twin else ""
+                yield f"{action.name}  ({key})", action.help + twin, partial(ui.main.do, action.id)
+        for name in ui.main.container_names():
+            yield f"logs of {name}", "Only this container's lines", partial(ui.main.show_logs_of, name)
+        for theme in ui.all_themes().values():
+            yield f"theme {theme.name}", theme.about, partial(ui.use_theme, theme.name)
+
+    async def discover(self) -> Hits:
+        """Everything, before anything is typed."""
+        for name, about, call in self._all():
+            yield DiscoveryHit(Content(name), call, text=name, help=about)  # type: ignore[arg-type]
+
+    async def search(self, query: str) -> Hits:
+        """What matches."""
+        matcher = self.matcher(query)
+        for name, about, call in self._all():
+            score = max(matcher.match(name), 0.5 * matcher.match(about))
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), call, text=name, help=about)

@@ -1,0 +1,1 @@
+"""Panes: each draws facts by pure functions; its style sheet is beside it."""

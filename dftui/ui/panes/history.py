@@ -1,0 +1,123 @@
+"""What was done, step by step, with the docker command that would do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from dftui.ui.draw import Glyphs, Row, Span, bar, clip_row
+from dftui.ui.format import clock
+from dftui.ui.panes.pane import TabPane
+from dftui.ui.panes.ring import RingView
+from dftui.watch.records import Step
+
+KEEP = 1000
+STATE = {"running": ("wait", "info"), "ok": ("good", "good"), "failed": ("bad", "bad")}
+WORD = {"running": "doing", "ok": "done", "failed": "failed"}
+
+
+def fold(steps: list[Step], new: Step) -> None:
+    """Put a step in its place: one that goes on replaces its earlier self, any other comes last."""
+    for index in range(len(steps) - 1, max(-1, len(steps) - 40), -1):
+        old = steps[index]
+        if old.state == "running" and (old.action, old.who, old.text) == (new.action, new.who, new.text):
+            steps[index] = replace(new, command=new.command or old.command)
+            return
+    steps.append(new)
+    del steps[: len(steps) - KEEP]
+
+
+def step_row(step: Step, glyphs: Glyphs) -> Row:
+    """One step: when, how it stands, of which action, what."""
+    sign, role = STATE[step.state]
+    spans = [
+        Span(" "),
+        Span(clock(step.at), "muted"),
+        Span(f"  {getattr(glyphs, sign)} {WORD[step.state]:<6} ", role),
+        Span(f"{step.action:<7} ", "accent"),
+    ]
+    if step.total > 1 and step.state == "running":
+        full, empty = bar(step.done / step.total, 8, glyphs)
+        spans += [Span(full, "accent"), Span(empty, "muted"), Span(" ")]
+    if step.who and step.who not in step.text:
+        spans += [Span(step.who, "strong"), Span(" ")]
+    return (*spans, Span(step.text, "bad" if step.state == "failed" else ""))
+
+
+def command_row(step: Step) -> Row:
+    """The docker command, under its step."""
+    return (Span(" " * 11), Span("$ ", "accent"), Span(step.command, "muted"))
+
+
+class HistoryLines(RingView[Row]):
+    """Rows that are ready."""
+
+    def draw(self, item: Row) -> Row:
+        """As it is."""
+        return item
+
+
+class ActionsPane(TabPane):
+    """Title and steps."""
+
+    pane = "actions"
+    number = "5"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = HistoryLines(2 * KEEP)
+        self.steps: list[Step] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, steps."""
+        yield self.heading
+        yield self.lines
+
+    @property
+    def body(self) -> Widget:
+        """The steps."""
+        return self.lines
+
+    def figures(self) -> Sequence[Span]:
+        """How many failed, if any did."""
+        failed = sum(step.state == "failed" for step in self.steps)
+        return [Span(f"{failed} failed", "bad")] if failed else [Span(f"{len(self.steps)} steps", "muted")]
+
+    def add(self, step: Step) -> None:
+        """One more step."""
+        fold(self.steps, step)
+
+    def redraw(self) -> None:
+        """Show the steps as they are now."""
+        glyphs = self.lines.ui.glyphs
+        rows: list[Row] = []
+        for step in self.steps:
+            rows.append(step_row(step, glyphs))
+            if step.command:
+                rows.append(command_row(step))
+        held = None if self.lines.follow else self.lines.scroll_offset.y
+        self.lines.replace(rows)
+        if held is not None:
+            self.lines.set_follow(False)
+            self.lines.jump(held)
+        self.draw_title()
+
+
+def status_row(running: Sequence[Step], message: tuple[str, str], width: int, glyphs: Glyphs) -> Row:
+    """The line above the footer: work in progress with its measure, or what came of the last."""
+    if running:
+        step = running[-1]
+        others = f"  (+{len(running) - 1} more)" if len(running) > 1 else ""
+        spans = [Span(f" {glyphs.wait} ", "info"), Span(step.action, "info-strong"), Span("  ")]
+        if step.total > 0:
+            full, empty = bar(step.done / step.total, 12, glyphs)
+            spans += [Span(full, "accent"), Span(empty, "muted"), Span(f" {step.done}/{step.total}  ")]
+        return clip_row((*spans, Span(step.text), Span(others, "muted")), width, glyphs.ellipsis)
+    text, role = message
+    if not text:
+        return ()
+    sign = {"good": glyphs.good, "bad": glyphs.bad, "warning": glyphs.warn}.get(role, glyphs.dot)
+    return clip_row((Span(f" {sign} ", role), Span(text, role if role in ("bad", "warning") else "")), width, glyphs.ellipsis)

@@ -1,0 +1,192 @@
+"""Database, cache and balancer: a card each side by side, or a line each where the screen is small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from dftui.ui.canvas import Canvas, LineView
+from dftui.ui.draw import Glyphs, Row, Span, clip_row, fit, row_width
+from dftui.ui.format import percent, size
+from dftui.ui.panes.pane import Pane
+from dftui.watch.snapshot import Service, Snapshot
+
+WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
+CARD_ROWS = 4
+
+
+def state_of(service: Service, glyphs: Glyphs) -> tuple[str, str, str]:
+    """Glyph, word and role of a service's state."""
+    if service.state == "running":
+        if service.health == "unhealthy":
+            return glyphs.bad, "unhealthy", "bad"
+        if service.health == "starting":
+            return glyphs.wait, "starting", "info"
+        return glyphs.good, "healthy" if service.health == "healthy" else "running", "good"
+    if service.state in ("created", "restarting"):
+        return glyphs.wait, service.state, "info"
+    if service.state == "missing":
+        return glyphs.off, "missing", "muted"
+    if service.state == "paused":
+        return glyphs.off, "paused", "warning"
+    return glyphs.bad, service.state, "bad"
+
+
+def pad_row(row: Sequence[Span], width: int, mark: str) -> Row:
+    """A row of exactly `width` cells."""
+    row = clip_row(row, width, mark)
+    return (*row, Span(" " * (width - row_width(row))))
+
+
+def card(service: Service, width: int, glyphs: Glyphs) -> list[Row]:
+    """A card's body: state, what is wrong, then its figures in two columns."""
+    glyph, word, role = state_of(service, glyphs)
+    load = ""
+    if service.load.memory is not None:
+        load = f"{percent(service.load.cpu)} cpu  {size(service.load.memory)}"
+    inner = width - 3
+    state = (Span("  "), Span(f"{glyph} {word}", f"{role}-strong" if role != "muted" else role))
+    room = inner - row_width(state) + 2
+    rows: list[Row] = [pad_row((*state, Span(fit(load, max(0, room), right=True), "muted")), width, glyphs.ellipsis)]
+    if service.why:
+        rows.append(pad_row((Span("  "), Span(service.why, role)), width, glyphs.ellipsis))
+    items = list(service.figures.items())
+    half = inner // 2
+    for index in range(0, len(items), 2):
+        spans = [Span("  ")]
+        for name, value in items[index : index + 2]:
+            figure = fit(value, min(len(value) + 1, half // 2 + 2), right=True)
+            label = fit(name, max(1, half - len(figure) - 2))
+            spans += [Span(label, "muted"), Span(figure), Span("  ")]
+        rows.append(pad_row(spans, width, glyphs.ellipsis))
+    while len(rows) < CARD_ROWS:
+        rows.append((Span(" " * width),))
+    return rows[:CARD_ROWS]
+
+
+def line(service: Service, width: int, glyphs: Glyphs, selected: bool) -> Row:
+    """A service on one line."""
+    glyph, word, role = state_of(service, glyphs)
+    row = [
+        Span(f"{glyphs.cursor if selected else ' '} ", "accent"),
+        Span(fit(WORDS.get(service.role, service.role), 10), "strong" if selected else ""),
+        Span(fit(f"{glyph} {word}", 12), role),
+        Span(fit(service.name, 14, mark=glyphs.ellipsis)),
+    ]
+    if service.why:
+        row.append(Span(service.why, role))
+    else:
+        for index, (name, value) in enumerate(service.figures.items()):
+            piece = (Span(f"{name} ", "muted"), Span(value), Span("  "))
+            if index and row_width(row) + row_width(piece) > width:
+                break
+            row.extend(piece)
+    return clip_row(row, width, glyphs.ellipsis)
+
+
+def services_of(snapshot: Snapshot) -> tuple[Service, Service, Service]:
+    """In the order of the screen."""
+    return snapshot.db, snapshot.cache, snapshot.balancer
+
+
+class ServiceCards(Canvas, can_focus=True):
+    """The three, with a selected one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,down,j", "step(1)", show=False),
+        Binding("left,up,k", "step(-1)", show=False),
+    ]
+    chosen = 0
+
+    def action_step(self, by: int) -> None:
+        """To the next or the previous card."""
+        self.chosen = (self.chosen + by) % 3
+        self.post_message(LineView.Moved())
+
+
+class ServicesPane(Pane):
+    """Cards under one title bar; at small sizes three lines without it."""
+
+    pane = "services"
+    number = "1"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cards = ServiceCards()
+        self.snapshot: Snapshot | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, cards."""
+        yield self.heading
+        yield self.cards
+
+    @property
+    def body(self) -> Widget:
+        """The cards."""
+        return self.cards
+
+    @property
+    def selected(self) -> Service | None:
+        """The chosen service."""
+        return services_of(self.snapshot)[self.cards.chosen] if self.snapshot else None
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        """Draw these facts."""
+        self.snapshot = snapshot
+        self.draw()
+
+    def draw(self) -> None:
+        """Bring cards and title up to date."""
+        width, height = self.cards.size
+        if self.snapshot is None or not width:
+            return
+        glyphs = self.cards.ui.glyphs
+        services = services_of(self.snapshot)
+        if height < CARD_ROWS:
+            focused = self.cards.has_focus
+            self.cards.set_rows(
+                [line(s, width, glyphs, focused and n == self.cards.chosen) for n, s in enumerate(services)]
+            )
+        else:
+            widths = [width // 3, width // 3, width - 2 * (width // 3)]
+            columns = [card(s, w, glyphs) for s, w in zip(services, widths, strict=True)]
+            self.cards.set_rows([sum(rows, ()) for rows in zip(*columns, strict=True)])
+        self.draw_title()
+
+    def draw_title(self) -> None:
+        """Each card's role and name above it."""
+        width = self.heading.size.width
+        if self.snapshot is None or not width:
+            return
+        glyphs = self.heading.ui.glyphs
+        focused = self.cards.has_focus
+        spans: Row = ()
+        services = services_of(self.snapshot)
+        for index, service in enumerate(services):
+            room = width // 3 if index < 2 else width - 2 * (width // 3)
+            here = focused and index == self.cards.chosen
+            head = (
+                Span(glyphs.mark if here else " ", "accent"),
+                Span(" "),
+                Span(WORDS[service.role] if service.role in WORDS else service.role, "tab" if here else "strong"),
+                Span("  "),
+                Span(service.name, "muted"),
+            )
+            spans = (*spans, *pad_row(head, room, glyphs.ellipsis))
+        self.heading.set_rows([spans])
+
+    def on_resize(self) -> None:
+        """All depends on the width."""
+        self.draw()
+
+    def on_descendant_focus(self) -> None:
+        """The chosen card is marked while the pane is in focus."""
+        self.draw()
+
+    def on_descendant_blur(self) -> None:
+        """And no longer."""
+        self.draw()

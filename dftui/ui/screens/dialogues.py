@@ -1,0 +1,113 @@
+"""Small dialogues: one key to confirm, a number to set, the stack's name typed before data goes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.validation import Integer
+from textual.widgets import Input, Static
+
+
+def plain(text: str, classes: str = "") -> Static:
+    """Text that is never markup."""
+    return Static(Content(text), classes=classes, markup=False)
+
+
+def field(value: str = "", **more: object) -> Input:
+    """An input without a blinking cursor."""
+    made = Input(value, compact=True, select_on_focus=True, **more)  # type: ignore[arg-type]
+    made.cursor_blink = False
+    return made
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """One key: y does it, anything else does not."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,Y", "dismiss(True)", "Yes"),
+        Binding("n,N,escape,q", "dismiss(False)", "No"),
+    ]
+
+    def __init__(self, question: str, consequence: str) -> None:
+        super().__init__()
+        self.question, self.consequence = question, consequence
+
+    def compose(self) -> ComposeResult:
+        """Question, what it means, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain(self.question, "question")
+            yield plain(self.consequence)
+            yield plain("y  yes        n, Esc  no", "keys")
+
+
+class NumberScreen(ModalScreen[int | None]):
+    """`=`: how many replicas."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, now: int, low: int, high: int) -> None:
+        super().__init__()
+        self.now, self.low, self.high = now, low, high
+        self.input = field(
+            str(now), restrict=r"[0-9]*", max_length=4, validators=[Integer(low, high)], validate_on=["submitted"]
+        )
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """Question, field, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain("How many replicas?", "question")
+            yield self.input
+            yield self.problem
+            yield plain(f"{self.low} to {self.high}        Enter  set        Esc  leave it", "keys")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.isdigit() and self.low <= int(event.value) <= self.high:
+            self.dismiss(int(event.value))
+        else:
+            self.problem.update(Content(f"{event.value or 'Nothing'} is not from {self.low} to {self.high}."))
+
+
+Down = Literal["keep", "volumes", ""]
+
+
+class DownScreen(ModalScreen[Down]):
+    """`D`: y removes the containers; the stack's name, typed, removes its data too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+
+    def __init__(self, stack: str, containers: int) -> None:
+        super().__init__()
+        self.stack, self.containers = stack, containers
+        self.input = field(placeholder="y, or the stack's name")
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """What goes, what stays, field."""
+        with Vertical(classes="dialogue"):
+            yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
+            yield plain("y keeps the data: the next 'bring up' finds everything again.")
+            yield plain(f"Type {self.stack} to delete the database and files as well. There is no way back.", "danger")
+            yield self.input
+            yield self.problem
+            yield plain("Enter  do it        Esc  leave it", "keys")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        value = event.value.strip()
+        # The name first: a stack may be called y.
+        if value == self.stack and value.lower() != "y":
+            self.dismiss("volumes")
+        elif value.lower() in ("y", "yes"):
+            self.dismiss("keep")
+        else:
+            self.problem.update(Content(f"Neither y nor {self.stack}: nothing was done."))

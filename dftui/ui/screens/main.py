@@ -1,0 +1,402 @@
+"""The main screen: lays out the panes, feeds them facts, and does what keys ask for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.screen import Screen
+
+from dftui.ui.actions import ACTIONS, BY_ID, Context
+from dftui.ui.backend import Backend, ProbeResult
+from dftui.ui.canvas import Canvas, Drawn, LineView
+from dftui.ui.conductor import Conductor
+from dftui.ui.panes.empty import empty_rows, small_rows
+from dftui.ui.panes.footer import footer_row
+from dftui.ui.panes.header import banner_row, header_row
+from dftui.ui.panes.history import ActionsPane, status_row
+from dftui.ui.panes.logs import LogsPane
+from dftui.ui.panes.pane import Pane, TabPane
+from dftui.ui.panes.probe import ProbePane
+from dftui.ui.panes.replicas import ReplicasPane
+from dftui.ui.panes.requests import RequestsPane
+from dftui.ui.panes.ring import RingView
+from dftui.ui.panes.services import CARD_ROWS, ServicesPane
+from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
+
+if TYPE_CHECKING:
+    from dftui.ui.app import DftuiApp
+
+WIDE = 160
+"""Columns from which logs and the other tabs stand side by side."""
+CARDS_FROM = 30
+"""Rows from which services are cards."""
+KEYS = ("services", "replicas", "logs", "requests", "actions", "probe")
+
+
+class MainScreen(Screen[None]):
+    """Everything but the dialogues."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide"),
+    ]  # fmt: skip
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (16, "-short"), (CARDS_FROM, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(a.key, f"do('{a.id}')", a.name, show=False, id=a.id) for a in ACTIONS),
+        *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(KEYS, 1)),
+        Binding("tab", "cycle(1)", "Next pane", show=False),
+        Binding("shift+tab", "cycle(-1)", "Previous pane", show=False),
+        Binding("enter", "open_logs", "Logs of the selected", show=False),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header = Canvas(id="header")
+        self.banner = Canvas(id="banner")
+        self.services = ServicesPane()
+        self.replicas = ReplicasPane()
+        self.logs = LogsPane()
+        self.requests = RequestsPane()
+        self.history = ActionsPane()
+        self.probe = ProbePane()
+        self.status = Canvas(id="status")
+        self.footer = Canvas(id="footer")
+        self.empty = Canvas(id="empty")
+        self.small = Canvas(id="small")
+        self.conductor = Conductor(self._said, self._probed)
+        self.snapshot: Snapshot | None = None
+        self.error = ""
+        self.tab = "logs"
+        self._stepped = 0
+
+    @property
+    def ui(self) -> DftuiApp:
+        """The app, with its own type."""
+        return cast("DftuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        yield self.header
+        yield self.banner
+        with Vertical(id="body"):
+            yield self.services
+            yield self.replicas
+            with Horizontal(id="lower"):
+                yield self.logs
+                with Container(id="side"):
+                    yield self.requests
+                    yield self.history
+                    yield self.probe
+        yield self.empty
+        yield self.small
+        yield self.status
+        yield self.footer
+
+    def on_mount(self) -> None:
+        """Logs are shown, the replicas have the focus."""
+        self.show_tab("logs", focus=False)
+        self.replicas.body.focus()
+        self.draw_all()
+
+    # -- facts --------------------------------------------------------------------------------------------------
+    def connect(self, backend: Backend) -> None:
+        """Facts come from here from now on."""
+        self.conductor.backend = backend
+        self.logs.connect(backend.logs)
+        self.requests.connect(backend.requests)
+        self.error = ""
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Draw new facts; cells that did not change are left alone."""
+        first = self.snapshot is None or self.snapshot.exists != snapshot.exists
+        self.snapshot = snapshot
+        stale = snapshot.engine.lost_since is not None
+        for pane in (self.services, self.replicas):
+            pane.set_stale(stale)
+        self.header.set_stale(stale)
+        if first:
+            self.set_class(not snapshot.exists, "absent")
+            self.set_class(snapshot.exists, "present")
+        self.fit_replicas()
+        self.services.show(snapshot)
+        self.replicas.show(snapshot)
+        self.draw_chrome()
+
+    def fail(self, text: str) -> None:
+        """No engine yet: say why."""
+        self.error = text
+        self.draw_chrome()
+
+    def flush(self) -> bool:
+        """Bring streams up to date; whether anything in sight changed."""
+        logs = self.logs.flush()
+        requests = self.requests.flush()
+        for pane, changed in ((self.logs, logs), (self.requests, requests)):
+            if changed and pane.display:
+                pane.draw_title()
+        return (logs and self.logs.display) or (requests and self.requests.display)
+
+    @property
+    def visible_ids(self) -> frozenset[str]:
+        """Containers whose CPU and memory are on the screen."""
+        if self.snapshot is None or self.has_class("absent"):
+            return frozenset()
+        services = (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer)
+        cards = {s.id for s in services if s.id} if self.services.cards.size.height >= CARD_ROWS else set()
+        return self.replicas.table.visible_ids | cards
+
+    def container_names(self) -> list[str]:
+        """Of everything that writes logs."""
+        if self.snapshot is None:
+            return []
+        s = self.snapshot
+        return [c.name for c in (s.db, s.cache, s.balancer) if c.id] + [r.name for r in self.replicas.table.replicas]
+
+    # -- drawing ------------------------------------------------------------------------------------------------
+    def draw_all(self) -> None:
+        """After a change of size, theme or glyphs."""
+        for pane in self.query(Pane):
+            pane.draw_title()
+        for ring in self.query(RingView):
+            ring.redraw()
+        self.services.draw()
+        self.replicas.table.draw(everything=True)
+        if self.snapshot is not None:
+            self.history.redraw()
+        self.draw_chrome()
+
+    def draw_chrome(self) -> None:
+        """Header, banner, status line, footer, empty state."""
+        width, height = self.size
+        if not width:
+            return
+        glyphs = self.ui.glyphs
+        now = time.time()
+        self.header.set_rows([header_row(self.snapshot, self.ui.spec.name, width, glyphs, self.conductor.pending)])
+        banner = banner_row(self.snapshot, self.error, now, width, glyphs)
+        self.set_class(banner is not None, "alarm")
+        if banner is not None:
+            self.banner.set_rows([banner])
+        running = list(self.conductor.running.values())
+        message = self.conductor.message
+        if self.conductor.pending:
+            message = (f"{self.conductor.pending:+d} replicas", "")
+        self.status.set_rows([status_row(running, message, width, glyphs)])
+        self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
+        if not self.has_class("present"):
+            rows = empty_rows(self.snapshot, self.ui.spec, self.error, self.history.steps, width, height - 4, glyphs)
+            self.empty.set_rows(rows)
+        if width < 60 or height < 16:
+            self.small.set_rows(small_rows(width, height))
+
+    def fit_replicas(self) -> None:
+        """As many rows as there are replicas, up to two fifths of the screen."""
+        if self.snapshot is None:
+            return
+        height = self.size.height
+        most = max(3, height * 2 // 5 - 2)
+        rows = max(1, min(len(self.snapshot.web), most))
+        if self.has_class("zoomed"):
+            self.replicas.styles.height = "1fr"
+        elif self.replicas.styles.height is None or self.replicas.styles.height.value != rows + 2:
+            self.replicas.styles.height = rows + 2
+
+    def on_resize(self) -> None:
+        """Everything is laid out anew."""
+        self.show_tab(self.tab, focus=False)
+        self.fit_replicas()
+        self.call_after_refresh(self.draw_all)
+
+    # -- panes --------------------------------------------------------------------------------------------------
+    @property
+    def wide(self) -> bool:
+        """Logs and the other tabs are side by side."""
+        return self.size.width >= WIDE
+
+    def pane_named(self, name: str) -> Pane:
+        """By its name."""
+        return cast("Pane", self.query_one(f"#{name}", Pane))
+
+    @property
+    def pane(self) -> Pane | None:
+        """The one in focus."""
+        node = self.focused
+        while node is not None and not isinstance(node, Pane):
+            node = node.parent  # type: ignore[assignment]
+        return node
+
+    def show_tab(self, name: str, *, focus: bool = True) -> None:
+        """Bring one of the tabs forward."""
+        self.tab = name
+        offered = ["logs", "requests", "actions"] + (["probe"] if self.probe.result else [])
+        for pane in self.query(TabPane):
+            if self.wide:
+                side = name if name != "logs" else self._side(offered)
+                pane.display = pane.pane in ("logs", side)
+                pane.shown_tabs = ("logs",) if pane.pane == "logs" else tuple(t for t in offered if t != "logs")
+            else:
+                pane.display = pane.pane == name
+                pane.shown_tabs = tuple(offered)
+        self.query_one("#side").display = self.wide or name != "logs"
+        pane = self.pane_named(name)
+        if name == "actions":
+            self.call_after_refresh(self.history.redraw)
+        if focus:
+            pane.body.focus()
+        self.call_after_refresh(pane.draw_title)
+
+    def _side(self, offered: list[str]) -> str:
+        shown = [p.pane for p in self.query(TabPane) if p.display and p.pane != "logs"]
+        return shown[0] if len(shown) == 1 and shown[0] in offered else "requests"
+
+    def action_pane(self, name: str) -> None:
+        """A number key."""
+        if name == "probe" and self.probe.result is None:
+            self.do("probe")
+        elif name in ("services", "replicas"):
+            self.pane_named(name).body.focus()
+        else:
+            self.show_tab(name)
+        self._follow_zoom()
+
+    def action_cycle(self, by: int) -> None:
+        """Tab: through the panes that are in sight."""
+        panes = [pane for pane in self.query(Pane) if pane.display]
+        if self.has_class("zoomed"):
+            panes = [pane for pane in self.query(Pane) if isinstance(pane, TabPane) or pane.display]
+        here = panes.index(self.pane) if self.pane in panes else 0
+        panes[(here + by) % len(panes)].body.focus()
+        self._follow_zoom()
+
+    def _follow_zoom(self) -> None:
+        """The zoom goes where the focus goes."""
+        if self.has_class("zoomed"):
+            self.call_after_refresh(self._zoom, True)
+
+    def _zoom(self, on: bool) -> None:
+        here = self.pane
+        self.set_class(on, "zoomed")
+        for pane in self.query(Pane):
+            pane.set_class(on and pane is here, "zoom")
+        self.query_one("#lower").set_class(on and isinstance(here, TabPane), "zoom")
+        self.fit_replicas()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """What the keys mean depends on the pane."""
+        self.draw_chrome()
+
+    @on(LineView.Moved)
+    def _moved(self, event: LineView.Moved) -> None:
+        pane = self.pane
+        if pane is not None:
+            if isinstance(pane.body, RingView):
+                pane.body.moved()
+            if pane is self.services:
+                self.services.draw()
+            pane.draw_title()
+        self.draw_chrome()
+
+    @on(Drawn.Clicked)
+    def _clicked(self, event: Drawn.Clicked) -> None:
+        event.stop()
+        if event.action.startswith("pane-"):
+            self.action_pane(event.action.removeprefix("pane-"))
+        else:
+            self.do(event.action)
+
+    # -- actions ------------------------------------------------------------------------------------------------
+    @property
+    def selected(self) -> Replica | Service | None:
+        """The container that keys are about."""
+        if self.pane is self.services:
+            return self.services.selected
+        return self.replicas.table.selected
+
+    @property
+    def context(self) -> Context:
+        """What decides which actions apply."""
+        lost = self.snapshot is not None and self.snapshot.engine.lost_since is not None
+        return Context(
+            snapshot=self.snapshot,
+            selected=self.selected,
+            pane=self.pane.pane if self.pane else "",
+            connected=self.conductor.backend is not None and not lost,
+        )
+
+    def action_do(self, name: str) -> None:
+        """A key of the registry."""
+        self.do(name)
+
+    def do(self, name: str) -> None:
+        """Do an action if it applies, else say why not."""
+        action = BY_ID[name]
+        context = self.context
+        if not action.applies(context):
+            reason = action.why_not
+            if self.snapshot is None or not context.connected:
+                reason = "The engine does not answer; nothing can be changed until it does."
+            self.conductor.say(reason, "warning")
+            return
+        self.ui.perform(self, name, context)
+
+    def _said(self) -> None:
+        """The conductor has news."""
+        fresh = self.conductor.steps
+        if fresh:
+            self.conductor.steps = []
+            for step in fresh:
+                self.history.add(step)
+            if self.history.display and self.is_mounted:
+                self.history.redraw()
+        if self.is_mounted:
+            self.draw_chrome()
+
+    def _probed(self, result: ProbeResult) -> None:
+        self.probe.show(result)
+        self.show_tab("probe")
+        self._follow_zoom()
+
+    def show_logs_of(self, name: str | None) -> None:
+        """One container's lines, or everybody's."""
+        self.show_tab("logs")
+        self.logs.show_only(frozenset((name,)) if name else None)
+
+    def action_open_logs(self) -> None:
+        """Enter."""
+        if isinstance(self.selected, Replica | Service) and self.pane in (self.services, self.replicas):
+            self.show_logs_of(self.selected.name)
+
+    def action_back(self) -> None:
+        """Escape: out of the zoom, back to all lines."""
+        if self.has_class("zoomed"):
+            self._zoom(False)
+        elif self.logs.who is not None:
+            self.logs.show_only(None)
+
+    def toggle_zoom(self) -> None:
+        """`z`."""
+        self._zoom(not self.has_class("zoomed"))
+
+    def drain_selected(self) -> None:
+        """`d`: out, or back in."""
+        replica = self.replicas.table.selected
+        if replica is None:
+            return
+        if replica.state is ReplicaState.SERVING:
+            self.conductor.drain(replica.name)
+        else:
+            self.conductor.undrain(replica.name)
+
+
+
+    def toggle_follow(self) -> None:
+        """`f`: hold the newest in sight, or let go."""
+        pane = self.pane
+        if pane is not None and isinstance(pane.body, RingView):
+            pane.body.set_follow(not pane.body.follow)
+            pane.draw_title()

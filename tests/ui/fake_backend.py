@@ -1,0 +1,300 @@
+"""A backend that plays a stack in memory: the tests' stand-in for an engine, a balancer and a watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dftui.control.receipts import Receipt, ScaleResult
+from dftui.stack.spec import StackSpec
+from dftui.ui.app import DftuiApp
+from dftui.ui.backend import Backend, Unsubscribe
+from dftui.ui.options import Options
+from dftui.watch.lines import Counts, Line, LogBatch, LogCounts, Record
+from dftui.watch.records import Request, Step
+from dftui.watch.sanitise import clean
+from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
+
+NOW = 1_795_000_000.0
+
+
+def host_of(number: int) -> str:
+    return f"{0x3F2A9C10B7E4 + number * 0x1A2B3C4D5:012x}"[-12:]
+
+
+def replica(number: int, state: ReplicaState = ReplicaState.SERVING, **more: object) -> Replica:
+    serving = state in (ReplicaState.SERVING, ReplicaState.DRAINING)
+    made = Replica(
+        name=f"df-web{number}",
+        id=host_of(number) + "0" * 52,
+        host=host_of(number),
+        number=number,
+        state=state,
+        key="9f41c2ab",
+        image="dftui/web:1f2e3d4c5b6a",
+        address=f"10.231.7.{10 + number}",
+        created=NOW - 600,
+        load=Load(1.2 * number, (58 + number) << 20) if serving else Load(),
+        traffic=Traffic(requests=1200 + 7 * number, rate=11.4 + number, p50_ms=6, p95_ms=14.0 + number, sessions=number % 3)
+        if serving
+        else Traffic(),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def stack(web: Sequence[Replica] | int = 3, wanted: int | None = None, **more: object) -> Snapshot:
+    replicas = tuple(replica(n + 1) for n in range(web)) if isinstance(web, int) else tuple(web)
+    made = Snapshot(
+        stack="df",
+        at=NOW,
+        engine=EngineFacts("docker", "unix:///var/run/docker.sock", "20.10.24"),
+        wanted=len(replicas) if wanted is None else wanted,
+        url="http://127.0.0.1:80",
+        db=Service(
+            "db", "df-mysql", "d" * 64, "running", "healthy",
+            figures={"connections": "12", "queries/s": "48", "threads": "3", "slow": "0", "data": "84M", "uptime": "2 h"},
+            load=Load(2.1, 112 << 20),
+        ),
+        cache=Service(
+            "cache", "df-redis", "c" * 64, "running", "healthy",
+            figures={"hits": "98%", "memory": "1.9M", "keys": "214", "ops/s": "63", "clients": "7", "evicted": "0"},
+            load=Load(0.4, 9 << 20),
+        ),
+        balancer=Service(
+            "balancer", "df-lb", "b" * 64, "running", "none",
+            figures={"req/s": "36", "sessions": "4", "errors": "0", "retries": "0", "queue": "0", "servers": "3 up"},
+            load=Load(0.8, 14 << 20),
+        ),
+        web=replicas,
+        images={"web": "dftui/web:1f2e3d4c5b6a"},
+        source="bundled",
+        traffic=Traffic(requests=3642, rate=40.2, p50_ms=6, p95_ms=17, sessions=4),
+        admin="ready",
+    )  # fmt: skip
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def nothing() -> Snapshot:
+    return Snapshot(
+        stack="df", at=NOW, engine=EngineFacts("docker", "unix:///var/run/docker.sock", "20.10.24"), wanted=3, url="",
+        db=Service("db", "df-mysql"), cache=Service("cache", "df-redis"), balancer=Service("balancer", "df-lb"),
+    )  # fmt: skip
+
+
+class FakeLogs:
+    def __init__(self, limit: int = 100_000) -> None:
+        self.ring: list[Record] = []
+        self.limit = limit
+        self.seq = 0
+        self.gone = 0
+        self.total = Counts()
+        self.by_name: dict[str, Counts] = {}
+
+    def counts(self) -> LogCounts:
+        return LogCounts(self.total, self.by_name)
+
+    def feed(self, who: str, *lines: str, at: float = NOW, flags: int = 0) -> None:
+        for line in lines:
+            self.seq += 1
+            self.ring.append(Record(self.seq, int(at * 1e9), who, flags, line.encode()))
+            for counts in (self.total, self.by_name.setdefault(who, Counts())):
+                counts.received += 1
+                counts.kept += 1
+        over = len(self.ring) - self.limit
+        if over > 0:
+            self.gone = self.ring[over - 1].seq
+            del self.ring[:over]
+
+    def lines_since(self, seq: int, who: frozenset[str] | None = None) -> LogBatch:
+        lost = max(0, self.gone - seq)
+        first = 0
+        if self.ring:
+            first = max(0, seq + 1 - self.ring[0].seq)
+        records = tuple(r for r in self.ring[first:] if who is None or r.who in who)
+        return LogBatch(records, self.seq, lost)
+
+    def text(self, record: Record) -> str:
+        return clean(record.data)
+
+    def line(self, record: Record) -> Line:
+        text = clean(record.data)
+        level = "error" if "ERROR" in text else "warning" if "WARN" in text else ""
+        return Line(record.seq, record.time_ns / 1e9, record.who, "stdout", text, level=level)  # type: ignore[arg-type]
+
+
+class FakeRequests:
+    def __init__(self) -> None:
+        self.held: list[Request] = []
+
+    @property
+    def total(self) -> int:
+        return len(self.held)
+
+    def since(self, seq: int) -> tuple[Sequence[Request], int]:
+        return self.held[seq:], len(self.held)
+
+    def feed(self, number: int, path: str = "/api/v2/system/environment", status: int = 200, **more: object) -> None:
+        n = len(self.held)
+        made = Request(
+            time=NOW + n, client="192.0.2.7", method="GET", path=path, status=status, ms=9 + n % 7, queue_ms=0,
+            connect_ms=0, response_ms=8, replica=f"df-web{number}", host=host_of(number), id=f"r{n}",
+        )  # fmt: skip
+        self.held.append(replace(made, **more))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class FakeProbeRow:
+    host: str
+    replica: str
+    status: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class FakeProbe:
+    rows: Sequence[FakeProbeRow]
+    hosts: Mapping[str, int]
+
+
+class Sorry(Exception):
+    hint = "Add a replica first."
+
+
+class FakeBackend:
+    """Actions change the snapshot as the real ones would, at once or when `hold` is set free."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.snapshot: Snapshot | None = snapshot if snapshot is not None else stack()
+        self.logs = FakeLogs()
+        self.requests = FakeRequests()
+        self.calls: list[tuple[object, ...]] = []
+        self.watched: frozenset[str] = frozenset()
+        self.hold: asyncio.Event | None = None
+        self.fails: Exception | None = None
+        self.closed = False
+        self._heard: list[Callable[[Snapshot], None]] = []
+        self._steps: list[Callable[[Step], None]] = []
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
+        self._heard.append(callback)
+        return lambda: self._heard.remove(callback)
+
+    def on_step(self, callback: Callable[[Step], None]) -> Unsubscribe:
+        self._steps.append(callback)
+        return lambda: self._steps.remove(callback)
+
+    def watch_stats(self, ids: frozenset[str]) -> None:
+        self.watched = ids
+
+    def set(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        for heard in self._heard:
+            heard(snapshot)
+
+    def step(self, action: str, text: str, state: str = "running", **more: object) -> None:
+        made = Step(NOW, action, text, state, **more)  # type: ignore[arg-type]
+        for heard in self._steps:
+            heard(made)
+
+    async def _act(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.fails is not None:
+            raise self.fails
+
+    async def up(self) -> None:
+        await self._act("up")
+        self.set(stack())
+
+    async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
+        assert self.snapshot is not None
+        before = len(self.snapshot.web)
+        after = to if to is not None else before + (by or 0)
+        self.calls.append(("scale", to, by, victim))
+        web = self.snapshot.web
+        new = tuple(range(before + 1, after + 1))
+        gone = tuple(r.name for r in web if r.name == victim) if victim else tuple(r.name for r in web[after:])
+        web = tuple(r for r in web if r.name not in gone)
+        starting = tuple(
+            replica(n, ReplicaState.STARTING, why="waiting for its first good check") for n in new
+        )
+        self.set(replace(self.snapshot, web=web + starting, wanted=after))
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.fails is not None:
+            raise self.fails
+        self.set(replace(self.snapshot, web=web + tuple(replica(n) for n in new)))
+        return ScaleResult(before, after, tuple(f"df-web{n}" for n in new), gone, 1.9, Receipt(requests=1234))
+
+    async def _to(self, who: str, state: ReplicaState) -> None:
+        assert self.snapshot is not None
+        web = tuple(replica(r.number, state) if r.name == who else r for r in self.snapshot.web)
+        self.set(replace(self.snapshot, web=web))
+
+    async def drain(self, who: str) -> None:
+        await self._act("drain", who)
+        await self._to(who, ReplicaState.DRAINED)
+
+    async def undrain(self, who: str) -> None:
+        await self._act("undrain", who)
+        await self._to(who, ReplicaState.SERVING)
+
+    async def down(self, *, volumes: bool) -> None:
+        await self._act("down", volumes)
+        self.set(nothing())
+
+    async def probe(self, count: int) -> FakeProbe:
+        await self._act("probe", count)
+        assert self.snapshot is not None
+        web = self.snapshot.web
+        rows = [FakeProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count)]
+        return FakeProbe(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def _fits(fake: FakeBackend) -> Backend:
+    """mypy holds the fake to the Protocol."""
+    return fake
+
+
+def busy(fake: FakeBackend, lines: int = 60) -> FakeBackend:
+    """With traffic, as a screenshot would want it."""
+    texts: Iterable[tuple[str, str]] = [
+        ("df-web1", 'local.INFO: [REQUEST] {"API Version":"2.0","Method":"GET","Service":"system"}'),
+        ("df-web2", 'local.INFO: [RESPONSE] {"Status Code":200,"Content-Type":"application/json"}'),
+        ("df-mysql", "[Note] Aborted connection 41 to db: 'dreamfactory' (Got timeout reading packets)"),
+        ("df-web3", "local.WARNING: cache store answered after 210 ms (WARN)"),
+        ("df-lb", 'frontend web/df-web3 0/0/0/11/11 200 812 "GET /api/v2/system/environment HTTP/1.1"'),
+        ("df-redis", "1:M Background saving terminated with success"),
+        ("df-web1", "local.ERROR: SQLSTATE[HY000] [2002] Connection refused (ERROR)"),
+    ]
+    pool = list(texts)
+    for n in range(lines):
+        who, text = pool[n % len(pool)]
+        fake.logs.feed(who, text, at=NOW + n * 0.137)
+    paths = ["/api/v2/system/environment", "/api/v2/system/admin/session", "/", "/api/v2/db/_table/contact?limit=***"]
+    for n in range(lines):
+        fake.requests.feed(1 + n % 3, paths[n % 4], 200 if n % 17 else 503, probe=n % 9 == 8)
+    return fake
+
+
+def app_of(fake: FakeBackend, options: Options | None = None, spec: StackSpec | None = None) -> DftuiApp:
+    async def connect() -> Backend:
+        return fake
+
+    return DftuiApp(connect, spec or StackSpec(), options or Options(fence=False, hz=50))
+
+
+async def settle(pilot: object) -> None:
+    """Until the frame clock has drawn what there is."""
+    for _ in range(4):
+        await pilot.pause(0.03)  # type: ignore[attr-defined]
+
+
+def now() -> float:
+    return time.time()

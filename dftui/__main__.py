@@ -53,14 +53,16 @@ def _screen(args: argparse.Namespace) -> int:
     spec = load_spec(args)
     terminal.prepare()
     from dftui.ui.app import DftuiApp
+    from dftui.ui.options import Options
 
     async def connect() -> Backend:
         from dftui.ui.live import connect
 
         return await connect(args.docker, spec)
 
-    app = DftuiApp(connect, spec)
-    app.run(mouse=not args.no_mouse)
+    options = Options.from_environment(ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme)
+    app = DftuiApp(connect, spec, options)
+    app.run(mouse=options.mouse)
     return app.return_code or 0
 
 

@@ -67,7 +67,9 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     servers = {server.name: server for server in facts.servers or ()}
     known = facts.servers is not None
     webs = sorted(by_role.get("web", ()), key=lambda one: (number_of(one), one.name))
-    replicas = tuple(_replica(one, servers.get(one.short), known, facts, safe) for one in webs)
+    replicas = tuple(
+        _replica(one, servers.get(one.short), known, facts, spec.web.start_timeout, safe) for one in webs
+    )
     services = {
         role: _service(spec, role, by_role.get(role, ()), facts, safe) for role in ("db", "cache", "balancer")
     }
@@ -102,9 +104,14 @@ def number_of(container: Container) -> int:
 
 
 def _replica(
-    container: Container, server: ServerState | None, known: bool, facts: Facts, safe: Callable[[str], str]
+    container: Container,
+    server: ServerState | None,
+    known: bool,
+    facts: Facts,
+    start_timeout: float,
+    safe: Callable[[str], str],
 ) -> Replica:
-    state, why = replica_state(container, server, known, facts)
+    state, why = replica_state(container, server, known, facts, start_timeout)
     front = [address for network, address in container.addresses.items() if network.endswith("-front")]
     return Replica(
         name=safe(container.name),
@@ -123,7 +130,7 @@ def _replica(
 
 
 def replica_state(
-    container: Container, server: ServerState | None, known: bool, facts: Facts
+    container: Container, server: ServerState | None, known: bool, facts: Facts, start_timeout: float = 120.0
 ) -> tuple[ReplicaState, str]:
     """What a replica does, and why in one sentence ("" where the state says it all). `known`: the balancer's table
     was read."""
@@ -140,7 +147,8 @@ def replica_state(
             if container.exit_code:
                 return ReplicaState.FAILED, f"ended{_code(container)}"
             return ReplicaState.STOPPED, "stopped"
-    young = facts.at - container.created < YOUNG
+    age = facts.at - container.created
+    young = age < YOUNG
     if not known:
         words = facts.servers_error or "it does not answer"
         if young:
@@ -150,10 +158,10 @@ def replica_state(
         if young:
             return ReplicaState.STARTING, "not in the balancer yet"
         return ReplicaState.HELD, "runs, but the balancer does not know it"
-    return _server_state(server, facts)
+    return _server_state(server, facts, age, start_timeout)
 
 
-def _server_state(server: ServerState, facts: Facts) -> tuple[ReplicaState, str]:
+def _server_state(server: ServerState, facts: Facts, age: float, start_timeout: float) -> tuple[ReplicaState, str]:
     up_before = server.name in facts.been_up or server.requests > 0
     if server.admin == "drain" or server.status == "DRAIN":
         if server.sessions or server.queue:
@@ -169,12 +177,11 @@ def _server_state(server: ServerState, facts: Facts) -> tuple[ReplicaState, str]
         return ReplicaState.SERVING, ""
     if up_before:
         return ReplicaState.UNREACHABLE, f"its health check fails: {server.check_why or 'no answer'}"
+    # It answers and says no, or it does not answer at all: the first needs no long patience.
+    patience = YOUNG if server.check_code else start_timeout
+    if age > patience:
+        return ReplicaState.HELD, f"kept out, its health check fails: {server.check_why or 'no answer'}"
     return ReplicaState.STARTING, server.check_why and f"its health check does not pass yet: {server.check_why}"
-
-
-def held(replica: Replica, after: float, at: float) -> bool:
-    """Whether a starting replica has had its time (`after` seconds) and is to be called held."""
-    return replica.state is ReplicaState.STARTING and at - replica.created > after
 
 
 def _service(

@@ -119,7 +119,8 @@ def _odd_ones(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Dri
             if value != usual:
                 name = safe(web.name)
                 if what == "key":
-                    text = f"{name} has another APP_KEY ({safe(value)}, the others {safe(usual)}): its tokens fail elsewhere"
+                    keys = f"{safe(value)}, the others {safe(usual)}"
+                    text = f"{name} has another APP_KEY ({keys}): its tokens fail on the others"
                 else:
                     text = f"{name} runs another image than the others"
                 found.append(Drift(text, f"replace {name}"))

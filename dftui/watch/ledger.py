@@ -131,6 +131,18 @@ class Ledger:
             found.append(ReplicaTotals(name, host, sums.requests, sums.errors, share, p50, p95))
         return tuple(sorted(found, key=lambda one: one.name))
 
+    def percentiles(self) -> tuple[float | None, float | None]:
+        """p50 and p95 in milliseconds of all replicas' requests over the last minute (of the newest, when many)."""
+        oldest = self._clock() - WINDOW
+        times: list[int] = []
+        for request in reversed(self._kept):
+            if request.time < oldest or len(times) >= _MOST_TIMES:
+                break
+            if not request.probe and request.ms >= 0:
+                times.append(request.ms)
+        times.sort()
+        return percentile(times, 0.5), percentile(times, 0.95)
+
     def _request(self, raw: RawRequest) -> Request:
         host = clean(raw.server, _SHORT)
         return Request(

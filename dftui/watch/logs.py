@@ -285,6 +285,7 @@ class LogHub:
         """Containers that have lines here or are followed, sorted."""
         return tuple(sorted({*self._rings.by_name, *self._ids.values()}))
 
+    @property
     def counts(self) -> LogCounts:
         """Of all and of each container."""
         total = Counts()

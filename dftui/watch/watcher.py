@@ -1,0 +1,375 @@
+"""Keeps the snapshot true: one event stream for containers, one link to the balancer, streams only for what is asked.
+
+All state is changed here, on one event loop, by small tasks; a snapshot is published when something that can be seen
+has changed.  When the engine is lost the last facts stay, marked with since when, until it answers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from dftui.balancer.link import BalancerLink
+from dftui.balancer.stat import Latency, Table
+from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, Event
+from dftui.stack import names
+from dftui.stack.spec import StackSpec
+from dftui.watch.derive import Facts, derive
+from dftui.watch.figures import Cache, Client, Database
+from dftui.watch.ledger import Ledger
+from dftui.watch.loads import Loads
+from dftui.watch.logs import LogHub
+from dftui.watch.mask import Masker
+from dftui.watch.observe import engine_facts, running, wanted_number
+from dftui.watch.sanitise import clean
+from dftui.watch.snapshot import Drift, EngineFacts, Service, Snapshot
+from dftui.watch.traffic import Traffics
+
+Callback = Callable[[Snapshot], None]
+
+RESYNC = 30.0
+"""Seconds between looks at everything that no event asked for."""
+TABLE_PERIOD = 1.0
+GRACE = 1.2
+"""Seconds that a difference must last to be called drift, and a silent balancer to be called unknown."""
+_COALESCE = 0.05
+_LATENCY_EVERY = 2
+_RETRY_FIRST, _RETRY_MOST = 0.2, 3.0
+_QUIET_ACTIONS = ("health_status",)
+
+
+@dataclass(slots=True)
+class _Running:
+    ref: str
+    task: asyncio.Task[None]
+
+
+class Watcher:
+    """Watches one stack. Everything happens on the loop that runs `run`; callbacks must return at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        spec: StackSpec,
+        link: BalancerLink | None = None,
+        *,
+        masker: Masker | None = None,
+        logs: LogHub | None = None,
+    ) -> None:
+        """Without `link` it makes its own; `logs` replaces the hub (other limits)."""
+        self.masker = masker or Masker()
+        self.logs = logs or LogHub(engine, masker=self.masker)
+        self.ledger = Ledger(self.masker)
+        self._engine = engine
+        self._spec = spec
+        self._link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+        self._own_link = link is None
+        self._facts = Facts(engine=EngineFacts(), at=0.0)
+        self._snapshot = _nothing(spec)
+        self._callbacks: list[Callback] = []
+        self._loads = Loads(engine, self._load_changed)
+        self._stats_for: frozenset[str] = frozenset()
+        self._traffics = Traffics()
+        self._table_at = 0.0
+        self._figures: dict[str, _Running] = {}
+        self._dirty = asyncio.Event()
+        self._ask_wanted = True
+        self._stale = asyncio.Event()
+        self._drift_since: dict[Drift, float] = {}
+        self._acting = 0
+        self._last_event = 0.0
+        self._looked = asyncio.Event()
+
+    # ---- for those who draw
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The latest; before the first look at the engine an empty one with `at` 0."""
+        return self._snapshot
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Be told of each new snapshot (not of the present one); the answer ends it."""
+        self._callbacks.append(callback)
+
+        def end() -> None:
+            with suppress(ValueError):
+                self._callbacks.remove(callback)
+
+        return end
+
+    def watch_stats(self, ids: Iterable[str]) -> None:
+        """CPU and memory are wanted for these containers (ids, whole or short) and no others."""
+        self._stats_for = frozenset(ids)
+        self._follow_stats()
+
+    def refresh(self) -> None:
+        """Look at everything again now: an action has just changed something."""
+        self._ask_wanted = True
+        self._dirty.set()
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """While an action of this dftui runs, what it is about to put right is no drift."""
+        self._acting += 1
+        self._stale.set()
+        try:
+            yield
+        finally:
+            self._acting -= 1
+            self._drift_since.clear()
+            self.refresh()
+            self._stale.set()
+
+    def set_admin(self, state: str) -> None:
+        """What is known of the first admin: "", "not migrated", "no admin", "ready"."""
+        self._know(admin=clean(state, 64))
+
+    async def first(self) -> Snapshot:
+        """The first snapshot that shows the engine (answering or not)."""
+        await self._looked.wait()
+        return self._snapshot
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Watch until cancelled; never ends by itself and raises no engine's error."""
+        jobs = (self._connect, self._look, self._read_table, self._read_requests, self._publish, self.logs.run)
+        tasks = [asyncio.create_task(job(), name=f"watch {job.__name__}") for job in jobs]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            held = [one.task for one in self._figures.values()]
+            for task in held:
+                task.cancel()
+            await asyncio.gather(*tasks, *held, return_exceptions=True)
+            await self._loads.close()
+            if self._own_link:
+                await self._link.close()
+
+    # ---- the engine
+
+    async def _connect(self) -> None:
+        """Hold the event stream; without it the engine counts as lost."""
+        wait = _RETRY_FIRST
+        labels = {names.LABEL_STACK: self._spec.name}
+        while True:
+            try:
+                async with asyncio.timeout(15):
+                    info = await self._engine.info()
+                lost = self._facts.engine.lost_since is not None
+                self._know(engine=engine_facts(info))
+                if lost:
+                    self.logs.poke()
+                self.refresh()
+                stream = self._engine.events(labels, since=self._last_event)
+                self._last_event = self._last_event or time.time() - 1
+                async for event in stream:
+                    wait = _RETRY_FIRST
+                    self._heard(event)
+                error = "it ended its event stream"
+            except (EngineError, TimeoutError) as failed:
+                error = clean(self.masker.mask(str(failed)), 300) or "it does not answer"
+            self._lost(error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _RETRY_MOST)
+
+    def _lost(self, error: str) -> None:
+        engine = self._facts.engine
+        since = engine.lost_since or time.time()
+        self._know(engine=replace(engine, lost_since=since, error=error))
+        self._looked.set()
+
+    def _heard(self, event: Event) -> None:
+        if event.time <= self._last_event:
+            return  # told again after the stream was opened anew
+        self._last_event = event.time
+        self.logs.note(event)
+        if event.action.startswith(_QUIET_ACTIONS) or event.kind != "container":
+            self._dirty.set()
+        else:
+            self.refresh()
+
+    async def _look(self) -> None:
+        """List the containers when an event asked for it (many at once are one look), and every so often."""
+        labels = {names.LABEL_STACK: self._spec.name}
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), RESYNC)
+                await asyncio.sleep(_COALESCE)
+            if not self._dirty.is_set():
+                self._ask_wanted = True
+            self._dirty.clear()
+            try:
+                async with asyncio.timeout(15):
+                    containers = await self._engine.containers(labels)
+                self._seen(containers)
+                if self._ask_wanted:
+                    self._ask_wanted = False
+                    wanted = await wanted_number(self._engine, containers)
+                    if wanted is not None or running(containers, "balancer") is None:
+                        self._know(wanted=wanted)
+            except EngineUnreachable:
+                continue  # the event stream ends too, and says so
+            except (EngineError, TimeoutError) as failed:
+                self._lost(clean(str(failed), 300) or "it does not answer")
+                continue
+            self._looked.set()
+
+    def _seen(self, containers: tuple[Container, ...]) -> None:
+        self.logs.sync(containers)
+        webs = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "web"]
+        self.ledger.know({c.short: clean(c.name, 128) for c in webs})
+        self._know(containers=containers)
+        self._follow_stats()
+        for role, client in (("db", Database), ("cache", Cache)):
+            self._follow_figures(role, client, running(containers, role))
+
+    # ---- streams for what is asked
+
+    def _follow_stats(self) -> None:
+        asked = self._stats_for
+        alive = (c for c in self._facts.containers if c.state == "running")
+        self._loads.watch(c.id for c in alive if c.id in asked or c.short in asked)
+        self._load_changed()
+
+    def _load_changed(self) -> None:
+        if self._facts.loads != self._loads.by_id:
+            self._know(loads=dict(self._loads.by_id))
+
+    def _follow_figures(self, role: str, client: type[Client], container: Container | None) -> None:
+        held = self._figures.get(role)
+        ready = container is not None and container.health in ("none", "healthy")
+        if held is not None and (container is None or container.id != held.ref):
+            held.task.cancel()
+            del self._figures[role]
+            held = None
+            self._figures_told(role, {})
+        if held is None and ready and container is not None:
+            conversation = client(self._engine, container.id, lambda told: self._figures_told(role, dict(told)))
+            task = asyncio.create_task(conversation.run(), name=f"figures {role}")
+            self._figures[role] = _Running(container.id, task)
+
+    def _figures_told(self, role: str, told: dict[str, str]) -> None:
+        if not told and self._figures.get(role) is not None:
+            # Most often the engine or the container is on its way down, which is about to be told; the last figures
+            # stay until then.
+            asyncio.get_running_loop().call_later(GRACE, self._figures_gone, role, self._facts.figures.get(role))
+            return
+        self._know(figures={**self._facts.figures, role: told})
+
+    def _figures_gone(self, role: str, were: object) -> None:
+        if self._facts.engine.lost_since is None and self._facts.figures.get(role) is were:
+            self._know(figures={**self._facts.figures, role: {}})
+
+    # ---- the balancer
+
+    async def _read_table(self) -> None:
+        rounds = 0
+        requests = -1
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            if self._facts.engine.lost_since is None:
+                if running(self._facts.containers, "balancer") is None:
+                    if self._facts.servers is not None or self._facts.servers_error:
+                        self._know(servers=None, servers_error="", figures={**self._facts.figures, "balancer": {}})
+                else:
+                    rounds += 1
+                    try:
+                        async with asyncio.timeout(5):
+                            table = await self._link.table()
+                            latencies: dict[str, Latency] = {}
+                            if rounds % _LATENCY_EVERY == 0 and table.frontend.requests != requests:
+                                latencies = dict(await self._link.latencies())
+                                requests = table.frontend.requests
+                        self._take_table(table, latencies, loop.time())
+                    except (EngineError, TimeoutError) as failed:
+                        if self._facts.engine.lost_since is None and loop.time() - self._table_at > GRACE:
+                            error = clean(str(failed), 200) or "it does not answer"
+                            self._know(servers=None, servers_error=error)
+            self._stale.set()
+            await asyncio.sleep(max(0.2, TABLE_PERIOD - (loop.time() - started)))
+
+    def _take_table(self, table: Table, latencies: dict[str, Latency], at: float) -> None:
+        self._table_at = at
+        known = {server.name for server in self._facts.servers or ()}
+        there = {server.name for server in table.servers}
+        if known != there:
+            # Every change of the table is followed by a new file, which holds the wanted number.
+            asyncio.get_running_loop().call_later(0.5, self.refresh)
+        up = {server.name for server in table.servers if server.status == "UP"}
+        self.ledger.lost = self._link.ring.lost
+        self._traffics.update(table, at, latencies, self.ledger.percentiles())
+        self._know(
+            servers=table.servers,
+            servers_error="",
+            frontend=table.frontend,
+            been_up=(self._facts.been_up & there) | up,
+            traffic=self._traffics.by_server,
+            total=self._traffics.total,
+            figures={**self._facts.figures, "balancer": self._traffics.figures},
+        )
+
+    async def _read_requests(self) -> None:
+        """The link opens its stream again by itself; it is first opened when there is a balancer."""
+        while running(self._facts.containers, "balancer") is None:
+            await asyncio.sleep(0.5)
+        async for batch in self._link.requests():
+            self.ledger.add(batch)
+            self.ledger.lost = self._link.ring.lost
+
+    # ---- publishing
+
+    def _know(self, **facts: object) -> None:
+        self._facts = replace(self._facts, **facts)  # type: ignore[arg-type]
+        self._stale.set()
+
+    async def _publish(self) -> None:
+        """Derive when facts changed (many at once are one), tell when something that can be seen changed."""
+        while True:
+            await self._stale.wait()
+            await asyncio.sleep(_COALESCE)
+            self._stale.clear()
+            if not self._looked.is_set():
+                continue
+            now = time.time()
+            facts = replace(self._facts, at=now, busy=self._acting > 0)
+            found = derive(self._spec, facts, self.masker.mask)
+            found = replace(found, drift=self._lasting(found.drift, now))
+            if replace(found, at=self._snapshot.at) == self._snapshot:
+                continue
+            self._snapshot = found
+            for callback in tuple(self._callbacks):
+                callback(found)
+
+    def _lasting(self, drift: tuple[Drift, ...], now: float) -> tuple[Drift, ...]:
+        """Only what has been so for a while: between two steps of an action everything differs for a moment."""
+        before = self._drift_since
+        self._drift_since = {one: before.get(one, now) for one in drift}
+        lasting = tuple(one for one in drift if now - self._drift_since[one] >= GRACE)
+        if len(lasting) < len(drift):
+            youngest = max(self._drift_since.values())
+            loop = asyncio.get_running_loop()
+            loop.call_later(max(0.05, GRACE - (now - youngest) + 0.01), self._stale.set)
+        return lasting
+
+
+def _nothing(spec: StackSpec) -> Snapshot:
+    def service(role: str) -> Service:
+        return Service(role=role, name=names.container_name(spec.name, role))
+
+    return Snapshot(
+        stack=spec.name,
+        at=0.0,
+        engine=EngineFacts(),
+        wanted=spec.web.replicas,
+        url="",
+        db=service("db"),
+        cache=service("cache"),
+        balancer=service("balancer"),
+    )

@@ -17,7 +17,6 @@ _ORDER = ("balancer", "web", "setup", "cache", "db")
 async def down(world: World, *, volumes: bool) -> None:
     """Remove containers and networks; with `volumes` the data and the secrets that open it, too."""
     progress = Progress("down", world.report)
-    await world.link.close()
     try:
         await _down(world, progress, volumes)
     except EngineError as error:
@@ -25,7 +24,8 @@ async def down(world: World, *, volumes: bool) -> None:
 
 
 async def _down(world: World, progress: Progress, volumes: bool) -> None:
-    everyone = await world.containers()
+    # The lock is held by whoever called this, and goes when they let go of it.
+    everyone = [c for c in await world.containers() if c.labels.get(names.LABEL_ROLE) != "lock"]
     progress.total = len(everyone) + 2
 
     async def remove(container: Container) -> None:

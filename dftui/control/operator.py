@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from dftui.balancer.link import BalancerLink
 from dftui.control import replicas
 from dftui.control.down import down
 from dftui.control.errors import ActionError
+from dftui.control.lock import held
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
+from dftui.control.repair import Finding, Repairer, RepairResult
+from dftui.control.roll import Roller, RollResult
 from dftui.control.scale import Scaler, look
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
-from dftui.control.world import World
+from dftui.control.world import World, by_role
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 
 
 class Operator:
-    """Acts on one stack; its steps go to `report`. One action at a time, but scale, which adds up, and drains."""
+    """Acts on one stack; its steps go to `report`. One action at a time here and, by a lock in the engine, of all
+    operators; `scale` adds up while it runs, and a drain can be undone."""
 
     def __init__(
         self, engine: Engine, spec: StackSpec, *, link: BalancerLink | None = None, report: Report = ignore
@@ -28,12 +34,36 @@ class Operator:
         self._own_link = link is None
         self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
         self._world = World(engine, spec, self.link, report)
-        self._scaler = Scaler(self._world)
+        self._scaler = Scaler(self._world, self._locked)
+        self._roller = Roller(self._world, self._scaler)
+        self._repairer = Repairer(self._world, self._scaler, self._bring_up)
         self._busy = asyncio.Lock()
 
+    @asynccontextmanager
+    async def _locked(self, what: str) -> AsyncIterator[None]:
+        """The stack's lock, as soon as there is a balancer whose image it can be made of."""
+        balancer = by_role(await self._world.containers(), "balancer")
+        if balancer is None:
+            yield
+            return
+        async with held(self._world.engine, self._world.stack, balancer.image_id, what):
+            yield
+
+    async def _bring_up(self) -> None:
+        await up(self._world, None)
+
+    @asynccontextmanager
+    async def _acting(self, what: str) -> AsyncIterator[None]:
+        """One action at a time; whatever the engine says becomes an ActionError."""
+        try:
+            async with self._busy, self._locked(what):
+                yield
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
     async def up(self, replicas_wanted: int | None = None) -> None:
-        """Create what is missing, pick up what is half made. Raises ActionError."""
-        async with self._busy:
+        """Create what is missing, pick up what is half made, put right what is off. Raises ActionError."""
+        async with self._acting("up"):
             await up(self._world, replicas_wanted)
 
     async def scale(
@@ -45,6 +75,27 @@ class Operator:
             return await self._scaler.change(to=to, by=by, victim=chosen, below_min=below_min)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
+
+    async def roll(self, image: str | None = None, *, new_key: bool = False) -> RollResult:
+        """Replace replicas one by one, to `image` or to what the stack file says now."""
+        async with self._acting("roll"):
+            return await self._roller.run(image, new_key=new_key)
+
+    def pause_roll(self, hold: bool) -> None:
+        """Hold a roll before its next replica, or let it go on."""
+        self._roller.pause(hold)
+
+    async def findings(self) -> tuple[Finding, ...]:
+        """What `repair` would put right."""
+        try:
+            return tuple(await self._repairer.look())
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def repair(self) -> RepairResult:
+        """Bring wanted, existing and believed together."""
+        async with self._acting("repair"):
+            return await self._repairer.repair()
 
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
@@ -85,8 +136,8 @@ class Operator:
 
     async def down(self, *, volumes: bool = False) -> None:
         """Remove the stack; with `volumes` its data and secrets too."""
-        async with self._busy:
-            await self._scaler.cancel()
+        await self._scaler.cancel()
+        async with self._acting("down"):
             await down(self._world, volumes=volumes)
 
     async def close(self) -> None:

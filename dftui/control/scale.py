@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from dftui.balancer.stat import ServerState
 from dftui.control import ground, replicas, specs
-from dftui.control.counters import Counters, read_counters, receipt
+from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained, ScaleResult
 from dftui.control.specs import Plan
@@ -70,6 +71,7 @@ class Scaler:
     """Works towards a target number of replicas; one for each operator, so that targets add up."""
 
     world: World
+    locked: Callable[[str], AbstractAsyncContextManager[None]]
     target: int | None = None
     draining: dict[str, str] = field(default_factory=dict)
     """Server by name of each replica that is on its way out."""
@@ -129,12 +131,15 @@ class Scaler:
         added: list[str] = []
         removed: list[Drained] = []
         try:
-            if settle:
-                await asyncio.sleep(SETTLE)
-            plan = await ground.current_plan(self.world)
-            start = await read_counters(self.world)
-            while await self._one_round(progress, plan, added, removed):
-                pass
+            # What another operator does meanwhile is seen by the lock; taking it costs as much as settling.
+            async with self.locked(f"scale to {self.target}"):
+                rest = begin + SETTLE - time.monotonic()
+                if settle and rest > 0:
+                    await asyncio.sleep(rest)
+                plan = await ground.current_plan(self.world)
+                start = await read_counters(self.world)
+                while await self._one_round(progress, plan, added, removed):
+                    pass
             after = self.target if self.target is not None else before
             result = ScaleResult(
                 before=before,
@@ -211,7 +216,13 @@ class Scaler:
             added.append(spec.name)
             await self.keep(plan, target)
 
-        await bounded(PARALLEL, add, numbers)
+        # The wanted number first and beside the work: a dftui that is killed now leaves its intent behind.
+        _, outcome = await asyncio.gather(
+            self.keep(plan, target), bounded(PARALLEL, add, numbers), return_exceptions=True
+        )
+        if isinstance(outcome, BaseException):
+            await asyncio.shield(self.keep(plan, len((await look(self.world)).in_table())))
+            raise outcome
 
     async def _remove(
         self,
@@ -301,6 +312,3 @@ def summary(result: ScaleResult) -> str:
         parts.append("removed " + ", ".join(result.removed))
     parts.append(f"{got.requests} requests, {got.failed} failed, {got.retries} retries")
     return "; ".join(parts)
-
-
-__all__ = ["Counters", "Pool", "Scaler", "look", "summary"]

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Marked, Server, parse
-from dftui.balancer.link import BalancerLink, write_config
+from dftui.balancer.config import BalancerConfig, Marked, Server
+from dftui.balancer.link import BalancerLink, read_config, write_config
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Report
-from dftui.engine.api import Container, Engine, EngineError, NotFound
+from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.mask import Masker
@@ -49,11 +49,7 @@ class World:
 
     async def marked(self) -> Marked | None:
         """What the balancer's configuration file says is wanted; None without a balancer."""
-        try:
-            text = await self.engine.get_file(self.name("balancer"), CONFIG_PATH)
-        except NotFound:
-            return None
-        return parse(text.decode("utf-8", "replace"))
+        return await read_config(self.engine, self.name("balancer"))
 
     async def wanted(self) -> int:
         """The wanted number: from the balancer's file, else the stack file."""
@@ -69,6 +65,8 @@ class World:
             balance=self.spec.balancer.balance,
             health_path=self.spec.web.health,
             probe_nonce=plan.probe_nonce(),
+            # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
+            deny_setup=self.spec.admin.mode == "auto",
         )
 
     def server(self, plan: Plan, container: Container) -> Server:

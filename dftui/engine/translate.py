@@ -252,6 +252,10 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
             "Retries": spec.health.retries,
             "StartPeriod": round(spec.health.start_period * 1e9),
         }
+    if spec.auto_remove:
+        host["AutoRemove"] = True
+    if spec.isolated:
+        host["NetworkMode"] = "none"
     if spec.networks:
         first = spec.networks[0]
         host["NetworkMode"] = first.network

@@ -1,0 +1,235 @@
+"""`repair`: what is wanted, what exists and what the balancer believes are compared, and brought together again.
+
+It also finishes or takes back what a dftui that was killed left half done: all that is needed to know stands in the
+engine and in the balancer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dftui.balancer.config import Marked
+from dftui.control import ground, replicas, specs
+from dftui.control.errors import ActionError
+from dftui.control.scale import Pool, Scaler, look
+from dftui.control.specs import Plan
+from dftui.control.steps import Progress
+from dftui.control.world import PARALLEL, World, bounded, by_role
+from dftui.engine.api import Container, EngineError
+from dftui.stack import names
+
+Work = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be, and the sentence that says what repair does about it."""
+
+    kind: str
+    who: str
+    what: str
+    repair: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepairResult:
+    """`repair --json`."""
+
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape."""
+        return {
+            "repaired": [{"who": f.who, "what": f.what, "repair": f.repair} for f in self.findings],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+_SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
+
+
+def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked: Marked | None) -> list[Finding]:
+    """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared."""
+    found: list[Finding] = []
+    for role, word in _SERVICES:
+        service = by_role(containers, role)
+        if service is None:
+            found.append(Finding("service", role, f"{word} is missing", "create it"))
+        elif service.state == "paused":
+            found.append(Finding("service", role, f"{word} ({service.name}) is paused", "unpause it"))
+        elif service.state != "running":
+            found.append(Finding("service", role, f"{word} ({service.name}) does not run", "start it"))
+    for container in containers:
+        if container.labels.get(names.LABEL_ROLE) == "setup":
+            found.append(
+                Finding("setup", container.name, f"{container.name} is left over; it holds ADMIN_*", "remove it")
+            )
+    alive = {c.short: c for c in pool.containers if c.state == "running"}
+    for name in sorted(set(pool.states) - {c.short for c in pool.containers}):
+        found.append(Finding("server", name, f"server {name} in the balancer has no container", "take it out"))
+    for container in pool.containers:
+        found += _of_replica(container, pool, plan)
+    if marked is not None:
+        wanted = marked.wanted
+        there = len(pool.containers)
+        if there != wanted:
+            doing = f"add {wanted - there}" if there < wanted else f"drain and remove {there - wanted}"
+            found.append(Finding("count", "web", f"{wanted} replicas are wanted, {there} exist", doing))
+        elif {s.name for s in marked.servers} != set(alive) and not found:
+            found.append(
+                Finding("file", "balancer", "the balancer's file names other servers than there are", "rewrite it")
+            )
+    return found
+
+
+def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Finding]:
+    name = container.name
+    if container.state == "paused":
+        return [Finding("stopped", name, f"{name} is paused", "unpause it")]
+    if container.state == "created":
+        return [Finding("created", name, f"{name} was created but never started", "remove it")]
+    if container.state != "running":
+        return [Finding("stopped", name, f"{name} does not run ({container.status})", "start and admit it")]
+    if plan is not None:
+        odd = _odd(container, plan)
+        if odd:
+            return [Finding("replace", name, f"{name} {odd}", "replace it, a new one first")]
+    if container.short not in pool.states:
+        return [Finding("unknown", name, f"the balancer does not know {name}", "admit it once it is healthy")]
+    state = pool.states[container.short]
+    if state.admin == "maint":
+        return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
+    if state.admin == "ready" and state.weight == 0:
+        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "set it to 100")]
+    return []
+
+
+def _odd(container: Container, plan: Plan) -> str:
+    labels = container.labels
+    if labels.get(names.LABEL_KEY, plan.key) != plan.key:
+        return f"runs with another APP_KEY ({labels[names.LABEL_KEY]}, not {plan.key})"
+    if container.image_id and container.image_id != plan.image_ids.get("web", container.image_id):
+        return "runs another image"
+    if names.network_name(plan.spec.name, "front") not in container.addresses:
+        return "is not on the front network"
+    if names.network_name(plan.spec.name, "back") not in container.addresses:
+        return "is not on the back network"
+    return ""
+
+
+class Repairer:
+    """Finds what is off, and puts it right."""
+
+    def __init__(self, world: World, scaler: Scaler, bring_up: Callable[[], Awaitable[None]]) -> None:
+        self._world = world
+        self._scaler = scaler
+        self._bring_up = bring_up
+
+    async def look(self) -> list[Finding]:
+        """What is off now. Raises ActionError or EngineError."""
+        containers = await self._world.containers()
+        if not containers:
+            return []
+        balancer = by_role(containers, "balancer")
+        if balancer is None or balancer.state != "running":
+            return find(containers, Pool([], {}), None, None)
+        plan = await ground.current_plan(self._world)
+        return find(containers, await look(self._world), plan, await self._world.marked())
+
+    async def repair(self) -> RepairResult:
+        """Put right what is off; what it is going to do is told first. Raises ActionError."""
+        begin = time.monotonic()
+        progress = Progress("repair", self._world.report)
+        try:
+            done: list[Finding] = []
+            # Twice: a missing service hides what stands behind it, and a start can reveal a failure.
+            for _ in range(2):
+                findings = await self.look()
+                if not findings:
+                    break
+                progress.total += len(findings)
+                for finding in findings:
+                    progress.tell(f"{finding.what}: {finding.repair}", state="running")
+                await self._put_right(progress, findings)
+                done += findings
+            left = await self.look()
+            if left:
+                raise ActionError(
+                    "repair could not put everything right: " + "; ".join(f.what for f in left),
+                    "look at it: dftui status",
+                )
+            if not done:
+                progress.tell("nothing to repair")
+            return RepairResult(tuple(done), time.monotonic() - begin)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def _put_right(self, progress: Progress, findings: list[Finding]) -> None:
+        if any(f.kind in ("service", "setup") for f in findings):
+            await self._bring_up()
+            return
+        plan = await ground.current_plan(self._world)
+        containers = {c.name: c for c in await self._world.containers()}
+        wanted = await self._world.wanted()
+
+        async def one(finding: Finding) -> None:
+            await self._one(progress, plan, finding, containers.get(finding.who), wanted)
+
+        simple = [f for f in findings if f.kind not in ("count", "replace", "file")]
+        await bounded(PARALLEL, one, simple)
+        await self._scaler.keep(plan, wanted)
+        for finding in findings:
+            if finding.kind == "replace":
+                await one(finding)
+        if any(f.kind == "count" for f in findings):
+            await self._scaler.change(to=wanted, by=None, victim=None, below_min=True)
+
+    async def _one(
+        self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int
+    ) -> None:
+        world = self._world
+        if finding.kind == "server":
+            with progress.step(f"take server {finding.who} out of the balancer"):
+                await replicas.forget(world, finding.who)
+            return
+        if container is None:
+            return
+        match finding.kind:
+            case "stopped":
+                word = "unpause" if container.state == "paused" else "start"
+                with progress.step(f"{word} {container.name}", command=f"docker {word} {container.name}"):
+                    await (world.engine.unpause if word == "unpause" else world.engine.start)(container.id)
+                await self._admit_again(progress, plan, container)
+            case "created":
+                with progress.step(f"remove {container.name}", command=f"docker rm {container.name}"):
+                    await world.engine.remove(container.id, force=True)
+            case "unknown":
+                await self._admit_again(progress, plan, container)
+            case "weight":
+                with progress.step(f"weight of {container.name} back to 100"):
+                    await world.link.command(f"set server web/{container.short} weight 100")
+            case "replace":
+                await self._replace(progress, plan, container, wanted)
+
+    async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
+        state = await replicas.state_of(self._world, container.short)
+        expected = self._world.server(plan, container)
+        if state is not None and not state.address.startswith(f"{expected.address}:"):
+            await replicas.forget(self._world, container.short)
+        await replicas.admit(self._world, progress, plan, container)
+
+    async def _replace(self, progress: Progress, plan: Plan, old: Container, wanted: int) -> None:
+        """A new one in first, then the odd one out."""
+        pool = await look(self._world)
+        number = names.lowest_free((int(c.labels.get(names.LABEL_NUMBER, "0")) for c in pool.containers), 1)[0]
+        spec = specs.web(plan, number)
+        ref = await replicas.create(self._world, progress, spec)
+        fresh = next(c for c in await self._world.containers() if c.id == ref)
+        await replicas.admit(self._world, progress, plan, fresh)
+        await self._scaler.keep(plan, wanted, without=[old])
+        await self._scaler.drain_out(progress, await look(self._world), old, "it is not like the others")
+        await replicas.dispose(self._world, progress, old)

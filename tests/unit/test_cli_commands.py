@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_fakes import World, snapshot, stood_in
 
 from dftui import __version__
 from dftui.__main__ import main
 from dftui.control.errors import ActionError
 from dftui.engine.api import EnginePermission, EngineUnreachable, NoSpace
 from dftui.watch.snapshot import Drift
+from tests.fakes.cli import World, snapshot, stood_in
 
 Output = pytest.CaptureFixture[str]
 

@@ -35,7 +35,8 @@ class Threads(Executor):
         self._name = name
         self._todo: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._wanted = 0
+        """Calls taken and not ended."""
         self._count = 0
         self._closed = False
 
@@ -55,7 +56,8 @@ class Threads(Executor):
             if self._closed:
                 raise RuntimeError("closed")
             self._todo.put(run)
-            if self._idle >= self._todo.qsize() or self._count >= self._limit:
+            self._wanted += 1
+            if self._wanted <= self._count or self._count >= self._limit:
                 return future
             self._count += 1
             name = f"{self._name}-{self._count}"
@@ -63,16 +65,11 @@ class Threads(Executor):
         return future
 
     def _serve(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            run = self._todo.get()
-            with self._lock:
-                self._idle -= 1
-            if run is None:
-                return
+        while (run := self._todo.get()) is not None:
             run()
             del run
+            with self._lock:
+                self._wanted -= 1
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
         """Take no more; what was taken still runs to its end, without being waited for."""

@@ -94,6 +94,7 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """Create on the first network, join the others, lay the files; undone when one of these fails."""
+        await self._networks_exist(spec)
         body = translate.create_body(spec)
         made = await self._work(
             f"create {spec.name}",
@@ -110,6 +111,16 @@ class DockerEngine:
             await asyncio.shield(self._undo(container))
             raise
         return container
+
+    async def _networks_exist(self, spec: ContainerSpec) -> None:
+        """The engine takes a network that is not there, and fails at the start."""
+
+        def ask(api: APIClient) -> None:
+            for attachment in spec.networks:
+                api.inspect_network(attachment.network)
+
+        if spec.networks:
+            await self._look(f"create {spec.name}", ask)
 
     async def _undo(self, container: str) -> None:
         with suppress(EngineError):  # the first error is the one to tell

@@ -6,6 +6,7 @@ Source of the shapes: Docker Engine API 1.41, "Create an image" and "Build an im
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -142,8 +143,6 @@ async def import_image(
 async def _upload(
     wire: Wire, tag: str, query: list[tuple[str, str]], chunks: AsyncIterator[bytes], doing: str
 ) -> AsyncIterator[ImageProgress]:
-    import asyncio
-
     told: asyncio.Queue[ImageProgress | None] = asyncio.Queue()
 
     async def counted() -> AsyncIterator[bytes]:

@@ -93,6 +93,14 @@ async def subnet(engine: Engine) -> AsyncIterator[str]:
         yield found
 
 
+@pytest.fixture
+async def other_subnet(engine: Engine, subnet: str) -> AsyncIterator[str]:
+    """A second one, for a second network."""
+    taken = [one for network in await engine.networks() for one in network.subnets]
+    with a_subnet([*taken, subnet]) as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def tiny_image() -> Iterator[str]:
     """The tag of an image with a shell and little more; gone after the run."""

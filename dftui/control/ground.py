@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dftui.control.errors import ActionError
-from dftui.control.specs import Plan
+from dftui.control.specs import Plan, publish
 from dftui.control.steps import Progress
 from dftui.control.told import told
 from dftui.control.world import World, by_role, webs
@@ -48,9 +48,9 @@ def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
     return ""
 
 
-async def check_port(world: World, plan: Plan) -> None:
+async def check_port(world: World, source: str) -> None:
     """Raise ActionError when the port to publish is taken, saying by whom as far as that can be seen."""
-    port = plan.publish()
+    port = publish(world.spec, source)
     everyone = await world.engine.containers()
     mine = by_role([c for c in everyone if c.labels.get(names.LABEL_STACK) == world.stack], "balancer")
     if mine is not None and mine.state in ("running", "paused"):

@@ -216,13 +216,19 @@ class Scaler:
             added.append(spec.name)
             await self.keep(plan, target)
 
+        failures: list[ActionError | EngineError] = []
+
+        async def guarded(number: int) -> None:
+            try:
+                await add(number)
+            except (ActionError, EngineError) as error:
+                failures.append(error)  # its siblings go on
+
         # The wanted number first and beside the work: a dftui that is killed now leaves its intent behind.
-        _, outcome = await asyncio.gather(
-            self.keep(plan, target), bounded(PARALLEL, add, numbers), return_exceptions=True
-        )
-        if isinstance(outcome, BaseException):
-            await asyncio.shield(self.keep(plan, len((await look(self.world)).in_table())))
-            raise outcome
+        await asyncio.gather(self.keep(plan, target), bounded(PARALLEL, guarded, numbers))
+        if failures:
+            await self.keep(plan, len((await look(self.world)).in_table()))
+            raise failures[0]
 
     async def _remove(
         self,

@@ -63,16 +63,17 @@ class Plan:
         """The fixed address `host` places into the front network."""
         return str(ipaddress.ip_network(self.subnet)[host])
 
-    def publish(self) -> Port:
-        """The one published port; loopback alone for bundled images unless the stack file says otherwise."""
-        text = self.spec.balancer.publish or ("127.0.0.1:80" if self.bundled else "80")
-        address, _, port = text.rpartition(":")
-        return Port(80, address.strip("[]"), int(port))
-
     def probe_nonce(self) -> str:
         """What dftui's own probes carry, so that the request ledger can mark them: from the key, so every dftui
         that may act on this stack knows it, and no client does."""
         return hmac.new(self.secrets.app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
+
+
+def publish(spec: StackSpec, source: str) -> Port:
+    """The one published port; loopback alone for bundled images unless the stack file says otherwise."""
+    text = spec.balancer.publish or ("127.0.0.1:80" if source == "bundled" else "80")
+    address, _, port = text.rpartition(":")
+    return Port(80, address.strip("[]"), int(port))
 
 
 def database(plan: Plan) -> ContainerSpec:
@@ -186,6 +187,6 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         image=plan.images["balancer"],
         labels=names.stack_labels(stack, "balancer", source=plan.source),
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
-        ports=(plan.publish(),),
+        ports=(publish(plan.spec, plan.source),),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
     )

@@ -49,9 +49,9 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     with progress.step("images"):
         resolved = await ground.gather_images(world, on_image)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
+    await ground.check_port(world, resolved.source)
     recovered = await ground.gather_secrets(world, progress)
     plan = await ground.make_plan(world, resolved, recovered, "")
-    await ground.check_port(world, plan)
     plan = await _networks(world, progress, plan)
     await _volumes_made(world, plan)
     await asyncio.gather(

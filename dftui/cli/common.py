@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dftui.engine.api import Engine
     from dftui.stack.spec import StackSpec
     from dftui.watch.mask import Masker
+    from dftui.watch.snapshot import Snapshot
 
 
 @dataclass(slots=True)
@@ -72,6 +73,13 @@ async def masker(world: Opened) -> Masker:
     info = await world.engine.info()
     found = load_secrets(info.id, world.spec.name)
     return Masker(found.values() if found else ())
+
+
+async def look(world: Opened) -> Snapshot:
+    """The stack as it is now."""
+    from dftui.watch.observe import observe
+
+    return await observe(world.engine, world.spec, mask=(await masker(world)).mask)
 
 
 def emit(document: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from dftui.cli.common import Opened, coloured, emit, emit_line, masker, opened
+from dftui.cli.common import Opened, coloured, emit, emit_line, look, masker, opened
 from dftui.cli.text import status_text
 from dftui.watch.snapshot import Snapshot
 
@@ -21,9 +21,7 @@ async def run(args: argparse.Namespace) -> int:
         if args.watch:
             await _watch(world, args.json)
             return 0
-        from dftui.watch.observe import observe
-
-        snapshot = await observe(world.engine, world.spec)
+        snapshot = await look(world)
     if args.json:
         emit(snapshot.to_json())
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from dftui.cli.common import coloured, emit, opened
+from dftui.cli.common import coloured, emit, look, opened
 from dftui.cli.exits import UsageError
 from dftui.cli.text import status_text
 
@@ -21,9 +21,7 @@ async def run(args: argparse.Namespace) -> int:
     async with opened(args) as world:
         async with world.operator(args) as operator:
             await operator.up(args.replicas)
-        from dftui.watch.observe import observe
-
-        snapshot = await observe(world.engine, world.spec)
+        snapshot = await look(world)
     if args.json:
         emit(snapshot.to_json())
     else:

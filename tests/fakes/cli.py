@@ -11,6 +11,7 @@ import pytest
 
 from dftui.control.probe import ProbeResult, ProbeRow
 from dftui.control.receipts import Drained, Receipt, ScaleResult
+from dftui.engine.api import EngineInfo
 from dftui.watch.records import Step
 from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Service, Snapshot, Traffic
 
@@ -54,6 +55,9 @@ class FakeEngine:
     """Only what the commands themselves call."""
 
     closed = False
+
+    async def info(self) -> EngineInfo:
+        return EngineInfo("docker", "unix:///fake.sock", "20.10.24", "1.41", "FAKE", "fake", "Fake", 2, 1 << 33, "/d")
 
     async def close(self) -> None:
         self.closed = True
@@ -128,7 +132,7 @@ def stood_in(patch: pytest.MonkeyPatch) -> Iterator[World]:
             raise world.connect_error
         return world.engine
 
-    async def observe(engine: Any, spec: Any, link: Any = None) -> Snapshot:
+    async def observe(engine: Any, spec: Any, link: Any = None, **_: Any) -> Snapshot:
         return world.snapshot
 
     patch.setattr("dftui.engine.connect.connect", connect)

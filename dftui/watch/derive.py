@@ -150,10 +150,9 @@ def replica_state(
     age = facts.at - container.created
     young = age < YOUNG
     if not known:
-        words = facts.servers_error or "it does not answer"
         if young:
             return ReplicaState.STARTING, "its container runs"
-        return ReplicaState.HELD, f"the balancer's table is not known: {words}"
+        return ReplicaState.HELD, _no_table(facts)
     if server is None:
         if young:
             return ReplicaState.STARTING, "not in the balancer yet"
@@ -182,6 +181,15 @@ def _server_state(server: ServerState, facts: Facts, age: float, start_timeout: 
     if age > patience:
         return ReplicaState.HELD, f"kept out, its health check fails: {server.check_why or 'no answer'}"
     return ReplicaState.STARTING, server.check_why and f"its health check does not pass yet: {server.check_why}"
+
+
+def _no_table(facts: Facts) -> str:
+    states = [c.state for c in facts.containers if c.labels.get(names.LABEL_ROLE) == "balancer"]
+    if not states:
+        return "there is no balancer that could send it requests"
+    if "running" not in states:
+        return f"the balancer is {states[0]}"
+    return f"the balancer's table cannot be read: {facts.servers_error or 'it does not answer'}"
 
 
 def _service(

@@ -56,8 +56,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """What `LogHub.lines_since` gives: `records` in merged order, `last` to ask with next time, `lost` records that
-    left the rings before they were asked for (all containers'; exact)."""
+    """What `LogHub.lines_since` gives: `records` in merged order, `last` to ask with next time, `lost` lines of these
+    containers that left the rings before they were asked for."""
 
     records: tuple[Record, ...]
     last: int

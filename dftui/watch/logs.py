@@ -247,12 +247,12 @@ class LogHub:
     def lines_since(self, seq: int, who: frozenset[str] | None = None, limit: int | None = None) -> LogBatch:
         """Records above `seq` (0: all that is held) of these containers, by name; at most the `limit` oldest."""
         records = self._rings.after(seq, who)
-        lost = (self.last_seq - seq) - len(records) if who is None else 0
+        lost = self._rings.lost_after(seq, who)
         last = self.last_seq
         if limit is not None and len(records) > limit:
             records = records[:limit]
             last = records[-1].seq
-        return LogBatch(tuple(records), last, max(0, lost))
+        return LogBatch(tuple(records), last, lost)
 
     async def wait(self, seq: int) -> None:
         """Return when there are records above `seq`."""

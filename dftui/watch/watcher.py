@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -81,7 +82,9 @@ class Watcher:
         self._drift_since: dict[Drift, float] = {}
         self._acting = 0
         self._last_event = 0.0
+        self._heard_last: deque[tuple[float, str, str]] = deque(maxlen=500)
         self._looked = asyncio.Event()
+        self._balanced = asyncio.Event()
 
     # ---- for those who draw
 
@@ -166,8 +169,7 @@ class Watcher:
                 if lost:
                     self.logs.poke()
                 self.refresh()
-                stream = self._engine.events(labels, since=self._last_event)
-                self._last_event = self._last_event or time.time() - 1
+                stream = self._engine.events(labels, since=max(0.0, self._last_event - 0.5))
                 async for event in stream:
                     wait = _RETRY_FIRST
                     self._heard(event)
@@ -185,8 +187,12 @@ class Watcher:
         self._looked.set()
 
     def _heard(self, event: Event) -> None:
-        if event.time <= self._last_event:
-            return  # told again after the stream was opened anew
+        # After the stream was opened anew the last events are told again; each is known by all that it says, not by
+        # its time alone, which may step back with the engine's clock.
+        key = (event.time, event.action, event.id)
+        if key in self._heard_last:
+            return
+        self._heard_last.append(key)
         self._last_event = event.time
         self.logs.note(event)
         if event.action.startswith(_QUIET_ACTIONS) or event.kind != "container":
@@ -225,6 +231,8 @@ class Watcher:
         webs = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "web"]
         self.ledger.know({c.short: clean(c.name, 128) for c in webs})
         self._know(containers=containers)
+        if running(containers, "balancer") is not None:
+            self._balanced.set()
         self._follow_stats()
         for role, client in (("db", Database), ("cache", Cache)):
             self._follow_figures(role, client, running(containers, role))
@@ -317,8 +325,7 @@ class Watcher:
 
     async def _read_requests(self) -> None:
         """The link opens its stream again by itself; it is first opened when there is a balancer."""
-        while running(self._facts.containers, "balancer") is None:
-            await asyncio.sleep(0.5)
+        await self._balanced.wait()
         async for batch in self._link.requests():
             self.ledger.add(batch)
             self.ledger.lost = self._link.ring.lost

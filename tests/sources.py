@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@cache
 def tracked() -> list[Path]:
     """Files that git keeps or would keep; without git (a source archive) all that are no leftovers."""
     found = subprocess.run(

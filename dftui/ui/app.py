@@ -34,7 +34,7 @@ Connect = Callable[[], Awaitable[Backend]]
 class DftuiApp(App[None]):
     """`connect` is called after the first paint, again and again until it gives a backend."""
 
-    CSS_PATH: ClassVar[list[str]] = [  # type: ignore[assignment]
+    CSS_PATH = [  # noqa: RUF012
         "app.tcss",
         "screens/main.tcss",
         "screens/dialogues.tcss",
@@ -44,7 +44,7 @@ class DftuiApp(App[None]):
         "panes/logs.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
-    COMMANDS: ClassVar = {Everything}  # type: ignore[assignment]
+    COMMANDS = {Everything}  # noqa: RUF012
     TITLE = "dftui"
     ENABLE_COMMAND_PALETTE = False  # Ctrl+P is an action of the registry.
 
@@ -225,7 +225,9 @@ class DftuiApp(App[None]):
                 main.logs.open_filter()
             case "next-match" | "previous-match":
                 if not main.logs.search(-1 if name == "next-match" else 1):
-                    conductor.say("No further line matches." if main.logs.lines.needle else "There is no filter: / sets one.")
+                    conductor.say(
+                        "No further line matches." if main.logs.lines.needle else "There is no filter: / sets one."
+                    )
             case "follow":
                 main.toggle_follow()
             case "times":
@@ -243,7 +245,7 @@ class DftuiApp(App[None]):
 
                 self.push_screen(HelpScreen(self.shown_keys))
             case "palette":
-                if not CommandPalette.is_open(self):
+                if not isinstance(self.screen, CommandPalette):
                     self.push_screen(Find(id="--command-palette"))
             case "quit":
                 self.exit(return_code=0)

@@ -6,13 +6,16 @@ called in it at any time and must return at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from dftui.control.receipts import ScaleResult
 from dftui.watch.lines import Line, LogBatch, LogCounts, Record
 from dftui.watch.records import Request, Step
 from dftui.watch.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from dftui.control.probe import ProbeResult
 
 Unsubscribe = Callable[[], None]
 
@@ -20,6 +23,7 @@ Unsubscribe = Callable[[], None]
 class Logs(Protocol):
     """Rings of lines, one a container and one merged (see `dftui.watch.lines`)."""
 
+    @property
     def counts(self) -> LogCounts:
         """What came, was kept and was lost so far, in all and by container."""
         ...
@@ -50,38 +54,24 @@ class Requests(Protocol):
         ...
 
 
-class ProbeRow(Protocol):
-    """One request of a host probe."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def replica(self) -> str: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def ms(self) -> float: ...
-
-
-class ProbeResult(Protocol):
-    """A host probe: requests in order and how many each Host served."""
-
-    @property
-    def rows(self) -> Sequence[ProbeRow]: ...
-    @property
-    def hosts(self) -> Mapping[str, int]: ...
-
-
 class Backend(Protocol):
     """Facts and actions. Actions raise an exception whose text is one sentence, and whose `hint` (if any) says
     what to do."""
 
     @property
-    def snapshot(self) -> Snapshot | None: ...
+    def snapshot(self) -> Snapshot | None:
+        """The latest facts; None before there are any."""
+        ...
+
     @property
-    def logs(self) -> Logs: ...
+    def logs(self) -> Logs:
+        """Every container's lines."""
+        ...
+
     @property
-    def requests(self) -> Requests: ...
+    def requests(self) -> Requests:
+        """Every request through the balancer."""
+        ...
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
         """Be told of each new snapshot."""
@@ -99,9 +89,7 @@ class Backend(Protocol):
         """Create what is missing."""
         ...
 
-    async def scale(
-        self, *, to: int | None = None, by: int | None = None, victim: str | None = None
-    ) -> ScaleResult:
+    async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
         """Change the number of replicas; `victim` names the one to go."""
         ...
 

@@ -1,8 +1,8 @@
 """Drawing rows in textual's Line API: a fixed block (`Canvas`) and a scrolling list (`LineView`).
 
 Only cells whose text changed are sent to the terminal.  Uses these private parts of textual 8.2.8, which is pinned:
-`Widget._scroll_update` and setting `Widget.virtual_size` without its watchers, because a plain assignment lays the whole
-screen out again (it is `Reactive(layout=True)`).
+`Widget._scroll_update` and setting `Widget.virtual_size` without its watchers, because a plain assignment lays the
+whole screen out again (it is `Reactive(layout=True)`).
 """
 
 from __future__ import annotations
@@ -169,7 +169,11 @@ class LineView(Drawn, ScrollView, can_focus=True):
         strip = to_strip(self.row(index), self.ui.palette, base, self.stale)
         if strip.cell_length > self.wide:
             self.wide = strip.cell_length
-        return strip.crop_extend(offset_x, offset_x + width, base)
+        if strip.cell_length - offset_x <= width:
+            return strip.crop_extend(offset_x, offset_x + width, base)
+        # What goes on to the right says so.
+        mark = Segment(self.ui.glyphs.ellipsis, base + self.ui.palette.style("muted"))
+        return Strip([*strip.crop(offset_x, offset_x + width - 1), mark], width)
 
     def jump(self, y: float) -> None:
         """Scroll to a row at once."""

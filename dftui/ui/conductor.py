@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dftui.control.receipts import ScaleResult
-from dftui.ui.backend import Backend, ProbeResult
+from dftui.ui.backend import Backend
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
+
+if TYPE_CHECKING:
+    from dftui.control.probe import ProbeResult
+
 
 GATHER = 0.25
 """Seconds in which further presses of + and - join the same plan."""

@@ -1,8 +1,9 @@
 """How often frames may go to the terminal: a frame clock, and a fence for slow links.
 
-textual queues frames faster than a slow link carries them, so keys would be answered seconds late.  After a frame of a busy
-pane the fence asks the terminal `CSI ? 2026 $ p`; it answers in order, so its answer says that the frame has arrived.
-The next one waits for that answer and then rests as long as the round trip took: half of the link stays free for keys.
+textual queues frames faster than a slow link carries them, so keys would be answered seconds late.  After a frame
+of a busy pane the fence asks the terminal `CSI ? 2026 $ p`; it answers in order, so its answer says that the frame
+has arrived.  The next one waits for that answer and then rests as long as the round trip took: half of the link stays
+free for keys.
 Under tmux or screen the answer is not the real terminal's: there a fixed low rate holds.
 """
 

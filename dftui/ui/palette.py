@@ -43,7 +43,7 @@ class Everything(Provider):
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
         for name, about, call in self._all():
-            yield DiscoveryHit(Content(name), call, text=name, help=about)  # type: ignore[arg-type]
+            yield DiscoveryHit(Content(name), call, text=name, help=about)
 
     async def search(self, query: str) -> Hits:
         """What matches."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+
 def over_ssh(environ: Mapping[str, str] | None = None) -> bool:
     """This session came by SSH."""
     env = os.environ if environ is None else environ

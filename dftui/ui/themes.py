@@ -100,7 +100,8 @@ def parse_theme(text: str, file: str) -> ThemeSpec:
     return ThemeSpec(
         name=name,
         dark=data.get("dark", True),
-        about=about if isinstance(about, str) and about.isprintable() else "",
+        # The palette shows it as markup.
+        about=about if isinstance(about, str) and about.isprintable() and "[" not in about else "",
         colours={key: colours[key] for key in COLOURS},
         sources=tuple(sources),
         ansi=data.get("ansi", False),
@@ -135,7 +136,9 @@ def load_themes(folders: Iterable[Traversable]) -> tuple[dict[str, ThemeSpec], l
     found = {DEFAULT.name: DEFAULT}
     problems: list[str] = []
     for folder in folders:
-        files = [path for path in folder.iterdir() if path.name.endswith((".yaml", ".yml"))] if folder.is_dir() else []
+        files = (
+            [path for path in folder.iterdir() if path.name.endswith((".yaml", ".yml"))] if folder.is_dir() else []
+        )
         for path in sorted(files, key=lambda path: path.name):
             try:
                 theme = load_theme(path)
@@ -148,7 +151,20 @@ def load_themes(folders: Iterable[Traversable]) -> tuple[dict[str, ThemeSpec], l
 
 def variables(theme: ThemeSpec) -> dict[str, str]:
     """The CSS variables that the style sheets use beyond textual's own."""
-    return {"df-cursor": theme.colours["cursor"], "df-muted": theme.colours["muted"]}
+    own = {"df-muted": theme.colours["muted"]}
+    if theme.ansi:
+        # textual's style sheets ask for these where a theme uses the terminal's palette.
+        own |= {
+            "ansi-background": "ansi_black",
+            "ansi-foreground": "ansi_white",
+            "block-cursor-foreground": "ansi_black",
+            "block-cursor-background": "ansi_white",
+            "input-cursor-background": "ansi_white",
+            "input-cursor-foreground": "ansi_black",
+            "input-selection-background": "ansi_bright_blue",
+            "input-selection-foreground": "ansi_black",
+        }
+    return own
 
 
 def textual_theme(theme: ThemeSpec) -> TextualTheme:

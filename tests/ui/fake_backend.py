@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dftui.control.receipts import Receipt, ScaleResult
 from dftui.stack.spec import StackSpec
@@ -16,6 +16,9 @@ from dftui.watch.lines import Counts, Line, LogBatch, LogCounts, Record
 from dftui.watch.records import Request, Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
+
+if TYPE_CHECKING:
+    from dftui.control.probe import ProbeResult
 
 NOW = 1_795_000_000.0
 
@@ -37,7 +40,9 @@ def replica(number: int, state: ReplicaState = ReplicaState.SERVING, **more: obj
         address=f"10.231.7.{10 + number}",
         created=NOW - 600,
         load=Load(1.2 * number, (58 + number) << 20) if serving else Load(),
-        traffic=Traffic(requests=1200 + 7 * number, rate=11.4 + number, p50_ms=6, p95_ms=14.0 + number, sessions=number % 3)
+        traffic=Traffic(
+            requests=1200 + 7 * number, rate=11.4 + number, p50_ms=6, p95_ms=14.0 + number, sessions=number % 3
+        )
         if serving
         else Traffic(),
     )
@@ -54,7 +59,7 @@ def stack(web: Sequence[Replica] | int = 3, wanted: int | None = None, **more: o
         url="http://127.0.0.1:80",
         db=Service(
             "db", "df-mysql", "d" * 64, "running", "healthy",
-            figures={"connections": "12", "queries/s": "48", "threads": "3", "slow": "0", "data": "84M", "uptime": "2 h"},
+            figures={"connections": "12", "queries/s": "48", "threads": "3", "slow": "0", "data": "84M", "up": "2 h"},
             load=Load(2.1, 112 << 20),
         ),
         cache=Service(
@@ -92,6 +97,7 @@ class FakeLogs:
         self.total = Counts()
         self.by_name: dict[str, Counts] = {}
 
+    @property
     def counts(self) -> LogCounts:
         return LogCounts(self.total, self.by_name)
 
@@ -142,20 +148,6 @@ class FakeRequests:
             connect_ms=0, response_ms=8, replica=f"df-web{number}", host=host_of(number), id=f"r{n}",
         )  # fmt: skip
         self.held.append(replace(made, **more))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class FakeProbeRow:
-    host: str
-    replica: str
-    status: int
-    ms: float
-
-
-@dataclass(frozen=True)
-class FakeProbe:
-    rows: Sequence[FakeProbeRow]
-    hosts: Mapping[str, int]
 
 
 class Sorry(Exception):
@@ -218,9 +210,7 @@ class FakeBackend:
         new = tuple(range(before + 1, after + 1))
         gone = tuple(r.name for r in web if r.name == victim) if victim else tuple(r.name for r in web[after:])
         web = tuple(r for r in web if r.name not in gone)
-        starting = tuple(
-            replica(n, ReplicaState.STARTING, why="waiting for its first good check") for n in new
-        )
+        starting = tuple(replica(n, ReplicaState.STARTING, why="waiting for its first good check") for n in new)
         self.set(replace(self.snapshot, web=web + starting, wanted=after))
         if self.hold is not None:
             await self.hold.wait()
@@ -246,12 +236,14 @@ class FakeBackend:
         await self._act("down", volumes)
         self.set(nothing())
 
-    async def probe(self, count: int) -> FakeProbe:
+    async def probe(self, count: int) -> ProbeResult:
+        from dftui.control.probe import ProbeResult, ProbeRow
+
         await self._act("probe", count)
         assert self.snapshot is not None
         web = self.snapshot.web
-        rows = [FakeProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count)]
-        return FakeProbe(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+        rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
+        return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
 
     async def close(self) -> None:
         self.closed = True
@@ -294,7 +286,3 @@ async def settle(pilot: object) -> None:
     """Until the frame clock has drawn what there is."""
     for _ in range(4):
         await pilot.pause(0.03)  # type: ignore[attr-defined]
-
-
-def now() -> float:
-    return time.time()

@@ -120,4 +120,6 @@ def status_row(running: Sequence[Step], message: tuple[str, str], width: int, gl
     if not text:
         return ()
     sign = {"good": glyphs.good, "bad": glyphs.bad, "warning": glyphs.warn}.get(role, glyphs.dot)
-    return clip_row((Span(f" {sign} ", role), Span(text, role if role in ("bad", "warning") else "")), width, glyphs.ellipsis)
+    return clip_row(
+        (Span(f" {sign} ", role), Span(text, role if role in ("bad", "warning") else "")), width, glyphs.ellipsis
+    )

@@ -39,7 +39,7 @@ class LogModel:
         self.shown = self.filtered = self.lost = self._last = 0
         if who is not None:
             # For some containers only, the hub cannot tell from the numbers what is gone: their rings can.
-            by_name = self.logs.counts().by_name
+            by_name = self.logs.counts.by_name
             self.lost = sum(by_name[name].evicted for name in who if name in by_name)
         return self.pull()
 
@@ -79,7 +79,7 @@ class LogModel:
 
     def tally(self) -> Tally:
         """The header's figures."""
-        counts = self.logs.counts()
+        counts = self.logs.counts
         if self.who is None:
             chosen = [counts.total]
         else:

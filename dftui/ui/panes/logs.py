@@ -33,7 +33,7 @@ def source_role(who: str, sources: int) -> str:
 
 def log_row(line: Line, *, times: bool, who_width: int, sources: int, needle: str, glyphs: Glyphs) -> Row:
     """One line: time, who, text; a late one is marked, matches stand out."""
-    spans: list[Span] = []
+    spans: list[Span] = [Span(" ")]
     if times:
         spans += [Span(clock(line.time, millis=True), "muted"), Span(" ")]
     spans += [Span(fit(line.who, who_width, mark=glyphs.ellipsis), source_role(line.who, sources)), Span(" ")]
@@ -57,11 +57,10 @@ def log_row(line: Line, *, times: bool, who_width: int, sources: int, needle: st
 def tally_spans(tally: Tally, width: int, follow: bool, unseen: int, glyphs: Glyphs) -> list[Span]:
     """The header's figures, all four wherever they fit; what was lost is never left out."""
     lost = "bad" if tally.dropped else "muted"
-    long = [
-        Span(count(tally.received)), Span(" received  ", "muted"), Span(count(tally.shown)), Span(" shown  ", "muted"),
-        Span(count(tally.filtered)), Span(" filtered  ", "muted"),
-        Span(f"{count(tally.dropped)} dropped", lost),
-    ]  # fmt: skip
+    long: list[Span] = []
+    for number, word in ((tally.received, "received"), (tally.shown, "shown"), (tally.filtered, "filtered")):
+        long += [Span(count(number)), Span(f" {word}  ", "muted")]
+    long.append(Span(f"{count(tally.dropped)} dropped", lost))
     if width < 100:
         long = [Span(f"{count(tally.shown)}/{count(tally.received)}"), Span(" shown", "muted")]
         if tally.filtered:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from textual.containers import Vertical
-from textual.geometry import Size
 from textual.widget import Widget
 
 from dftui.ui.canvas import Canvas
-from dftui.ui.draw import Row, Span, Glyphs, spread
+from dftui.ui.draw import Glyphs, Row, Span, spread
 
 TABS: tuple[tuple[str, str], ...] = (("logs", "3"), ("requests", "4"), ("actions", "5"), ("probe", "6"))
 """Panes that share the lower part of the screen, with the number key of each."""
@@ -93,8 +92,3 @@ class TabPane(Pane):
         """Every tab that shares this place."""
         shown = self.shown_tabs or (self.pane,)
         return [(name, number, name == self.pane) for name, number in TABS if name in shown]
-
-
-def size_of(widget: Widget) -> Size:
-    """The size of the whole screen that a widget is on."""
-    return cast("Size", widget.app.size)

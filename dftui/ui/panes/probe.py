@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.widget import Widget
 
-from dftui.ui.backend import ProbeResult
 from dftui.ui.draw import Glyphs, Row, Span, bar, fit
 from dftui.ui.format import millis
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.logs import source_role
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.requests import status_role
+
+if TYPE_CHECKING:
+    from dftui.control.probe import ProbeResult
 
 
 def probe_rows(result: ProbeResult, sources: int, glyphs: Glyphs) -> list[Row]:

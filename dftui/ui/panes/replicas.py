@@ -54,7 +54,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("image", 28, lambda r: (r.image or "-", "muted"), 13),
 )
 GAP = 2
-SILENT = (ReplicaState.STARTING, ReplicaState.HELD, ReplicaState.STOPPED, ReplicaState.FAILED, ReplicaState.UNREACHABLE)
+SILENT = (
+    ReplicaState.STARTING,
+    ReplicaState.HELD,
+    ReplicaState.STOPPED,
+    ReplicaState.FAILED,
+    ReplicaState.UNREACHABLE,
+)
 """States in which the reason matters more than figures."""
 
 

@@ -17,6 +17,8 @@ from dftui.watch.snapshot import Service, Snapshot
 
 WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 CARD_ROWS = 4
+COLUMN = 26
+"""Cells of a name and its figure at most: further apart the eye loses the line."""
 
 
 def state_of(service: Service, glyphs: Glyphs) -> tuple[str, str, str]:
@@ -55,7 +57,7 @@ def card(service: Service, width: int, glyphs: Glyphs) -> list[Row]:
     if service.why:
         rows.append(pad_row((Span("  "), Span(service.why, role)), width, glyphs.ellipsis))
     items = list(service.figures.items())
-    half = inner // 2
+    half = min(inner // 2, COLUMN)
     for index in range(0, len(items), 2):
         spans = [Span("  ")]
         for name, value in items[index : index + 2]:
@@ -172,7 +174,7 @@ class ServicesPane(Pane):
             head = (
                 Span(glyphs.mark if here else " ", "accent"),
                 Span(" "),
-                Span(WORDS[service.role] if service.role in WORDS else service.role, "tab" if here else "strong"),
+                Span(WORDS.get(service.role, service.role), "tab" if here else "strong"),
                 Span("  "),
                 Span(service.name, "muted"),
             )

@@ -95,7 +95,9 @@ class DownScreen(ModalScreen[Down]):
         with Vertical(classes="dialogue"):
             yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
             yield plain("y keeps the data: the next 'bring up' finds everything again.")
-            yield plain(f"Type {self.stack} to delete the database and files as well. There is no way back.", "danger")
+            yield plain(
+                f"Type {self.stack} to delete the database and files as well. There is no way back.", "danger"
+            )
             yield self.input
             yield self.problem
             yield plain("Enter  do it        Esc  leave it", "keys")

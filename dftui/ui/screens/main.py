@@ -12,7 +12,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
 from dftui.ui.actions import ACTIONS, BY_ID, Context
-from dftui.ui.backend import Backend, ProbeResult
+from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
@@ -29,6 +29,7 @@ from dftui.ui.panes.services import CARD_ROWS, ServicesPane
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
+    from dftui.control.probe import ProbeResult
     from dftui.ui.app import DftuiApp
 
 WIDE = 160
@@ -41,10 +42,9 @@ KEYS = ("services", "replicas", "logs", "requests", "actions", "probe")
 class MainScreen(Screen[None]):
     """Everything but the dialogues."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide"),
-    ]  # fmt: skip
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-flat"), (16, "-short"), (CARDS_FROM, "-tall")]
+    # Not annotated: textual declares them as instance variables.
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (CARDS_FROM, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(a.key, f"do('{a.id}')", a.name, show=False, id=a.id) for a in ACTIONS),
         *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(KEYS, 1)),
@@ -220,7 +220,7 @@ class MainScreen(Screen[None]):
 
     def pane_named(self, name: str) -> Pane:
         """By its name."""
-        return cast("Pane", self.query_one(f"#{name}", Pane))
+        return self.query_one(f"#{name}", Pane)
 
     @property
     def pane(self) -> Pane | None:
@@ -243,12 +243,17 @@ class MainScreen(Screen[None]):
                 pane.display = pane.pane == name
                 pane.shown_tabs = tuple(offered)
         self.query_one("#side").display = self.wide or name != "logs"
-        pane = self.pane_named(name)
+        chosen = self.pane_named(name)
         if name == "actions":
             self.call_after_refresh(self.history.redraw)
         if focus:
-            pane.body.focus()
-        self.call_after_refresh(pane.draw_title)
+            chosen.body.focus()
+        self.call_after_refresh(self._draw_titles)
+
+    def _draw_titles(self) -> None:
+        for pane in self.query(Pane):
+            if pane.display:
+                pane.draw_title()
 
     def _side(self, offered: list[str]) -> str:
         shown = [p.pane for p in self.query(TabPane) if p.display and p.pane != "logs"]
@@ -391,8 +396,6 @@ class MainScreen(Screen[None]):
             self.conductor.drain(replica.name)
         else:
             self.conductor.undrain(replica.name)
-
-
 
     def toggle_follow(self) -> None:
         """`f`: hold the newest in sight, or let go."""

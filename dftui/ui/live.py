@@ -1,0 +1,182 @@
+"""The real backend: an engine, the watcher that looks and the operator that acts.
+
+Imported after the first paint. What it needs (the engine's client, YAML, the cryptography package) is imported in a
+thread meanwhile, so that keys are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dftui.control.receipts import ScaleResult
+from dftui.stack.spec import StackSpec
+from dftui.ui.backend import Backend, Unsubscribe
+from dftui.watch.mask import Masker
+from dftui.watch.records import Step
+from dftui.watch.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from dftui.control.operator import Operator
+    from dftui.control.probe import ProbeResult
+    from dftui.engine.api import Engine
+    from dftui.watch.ledger import Ledger
+    from dftui.watch.logs import LogHub
+    from dftui.watch.watcher import Watcher
+
+NEEDED = (
+    "dftui.engine.connect",
+    "dftui.engine.docker",
+    "dftui.stack.secrets",
+    "dftui.watch.watcher",
+    "dftui.control.operator",
+)
+
+
+def _import() -> None:
+    for module in NEEDED:
+        importlib.import_module(module)
+
+
+async def connect(host: str | None, spec: StackSpec) -> Backend:
+    """A backend on the engine at `host` (None: where the environment says). Raises EngineError."""
+    await asyncio.to_thread(_import)
+    from dftui.engine.connect import connect as connect_engine
+
+    engine = await connect_engine(host)
+    try:
+        info = await engine.info()
+        backend = LiveBackend(engine, spec, info.id)
+        backend.start()
+    except BaseException:
+        await engine.close()
+        raise
+    return backend
+
+
+class LearningMasker(Masker):
+    """A masker that can be told of secrets that were made after it."""
+
+    __slots__ = ()
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these values from now on."""
+        super().__init__(secrets)
+
+
+class LiveBackend:
+    """Facts from a Watcher, actions by an Operator, one balancer link for both."""
+
+    def __init__(self, engine: Engine, spec: StackSpec, engine_id: str) -> None:
+        from dftui.balancer.link import BalancerLink
+        from dftui.control.operator import Operator
+        from dftui.stack.names import container_name
+        from dftui.watch.watcher import Watcher
+
+        self._engine = engine
+        self._engine_id = engine_id
+        self._spec = spec
+        self._masker = LearningMasker()
+        self._knows = False
+        self._learn()
+        self._link = BalancerLink(engine, container_name(spec.name, "balancer"))
+        self._watcher: Watcher = Watcher(engine, spec, self._link, masker=self._masker)
+        self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report)
+        self._listeners: list[Callable[[Step], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._watcher.run(), name="watcher")
+
+    def _learn(self) -> None:
+        """The stack's own secrets are masked by value as soon as there are any."""
+        from dftui.stack.secrets import load_secrets
+
+        if self._knows:
+            return
+        # What is wrong with the file is told by the actions that need it; shapes are masked all the same.
+        with suppress(Exception):
+            found = load_secrets(self._engine_id, self._spec.name)
+            if found is not None:
+                self._masker.learn(found.values())
+                self._knows = True
+
+    def _report(self, step: Step) -> None:
+        self._learn()
+        for heard in list(self._listeners):
+            heard(step)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """None before the first look."""
+        found = self._watcher.snapshot
+        return found if found.at else None
+
+    @property
+    def logs(self) -> LogHub:
+        """Rings of lines."""
+        return self._watcher.logs
+
+    @property
+    def requests(self) -> Ledger:
+        """The ledger."""
+        return self._watcher.ledger
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
+        """Be told of each new snapshot."""
+        return self._watcher.subscribe(callback)
+
+    def on_step(self, callback: Callable[[Step], None]) -> Unsubscribe:
+        """Be told of each step."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def watch_stats(self, ids: frozenset[str]) -> None:
+        """CPU and memory for these only."""
+        self._watcher.watch_stats(ids)
+
+    async def up(self) -> None:
+        """Create what is missing."""
+        with self._watcher.acting():
+            await self._operator.up()
+
+    async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
+        """Change the number of replicas."""
+        with self._watcher.acting():
+            return await self._operator.scale(to=to, by=by, victim=victim)
+
+    async def drain(self, who: str) -> None:
+        """Out of rotation."""
+        with self._watcher.acting():
+            await self._operator.drain(who)
+
+    async def undrain(self, who: str) -> None:
+        """And back."""
+        with self._watcher.acting():
+            await self._operator.undrain(who)
+
+    async def down(self, *, volumes: bool) -> None:
+        """Remove the stack."""
+        with self._watcher.acting():
+            await self._operator.down(volumes=volumes)
+        if volumes:
+            # The secrets went with the data; the next `up` makes others.
+            self._knows = False
+
+    async def probe(self, count: int) -> ProbeResult:
+        """Send requests, note each Host."""
+        return await self._operator.probe(count)
+
+    async def close(self) -> None:
+        """Let go of the engine; the stack stays as it is."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._task
+        for part in (self._operator, self._link, self._engine):
+            with suppress(Exception):
+                await part.close()

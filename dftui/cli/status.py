@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from dftui.cli.common import Opened, coloured, emit, emit_line, look, masker, opened
+from dftui.cli.common import Opened, coloured, emit, emit_line, look, masker, opened, say
 from dftui.cli.text import status_text
 from dftui.watch.snapshot import Snapshot
 
@@ -30,18 +30,22 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _watch(world: Opened, as_json: bool) -> None:
+    from dftui.watch.logs import LogHub
     from dftui.watch.watcher import Watcher
 
-    changed = asyncio.Event()
-    watcher = Watcher(world.engine, world.spec, None, masker=await masker(world))
-    watcher.subscribe(lambda _: changed.set())
-    task = asyncio.ensure_future(watcher.run())
+    mask = await masker(world)
+    watcher = Watcher(world.engine, world.spec, masker=mask, logs=LogHub(world.engine, masker=mask, tail=0))
+    news: asyncio.Queue[Snapshot] = asyncio.Queue()
+    watcher.subscribe(news.put_nowait)
+    watching = asyncio.ensure_future(watcher.run())
     shown: object = None
+    lost = False
     try:
-        while not task.done():
-            await asyncio.wait({task, asyncio.ensure_future(changed.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            changed.clear()
-            snapshot: Snapshot = watcher.snapshot
+        while True:
+            snapshot = await news.get()
+            if (snapshot.engine.lost_since is not None) != lost:
+                lost = not lost
+                say(f"The engine does not answer: {snapshot.engine.error}" if lost else "The engine answers again.")
             facts = snapshot.to_json()
             if facts == shown:
                 continue
@@ -50,7 +54,6 @@ async def _watch(world: Opened, as_json: bool) -> None:
                 emit_line(facts)
             else:
                 print(status_text(snapshot, colour=coloured()), end="\n\n", flush=True)
-        await task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)

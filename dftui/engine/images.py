@@ -1,0 +1,114 @@
+"""Which images a stack runs: the real ones, pulled, or the bundled ones where no registry can be reached.
+
+The choice is made once for a whole stack. Only a registry that cannot be reached leads to the bundled images; one
+that answers and refuses is an error, and so is an image that a stack was made with and that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from dftui.engine.api import Engine, EngineError, ImageProgress, NotFound, RegistryUnreachable
+from dftui.engine.bundled import BUNDLED_ROLES, Report, ensure_bundled
+from dftui.stack.spec import REAL_IMAGES, ImagesSpec
+
+__all__ = ["BUNDLED_ROLES", "FIRST_WORD", "Report", "ResolvedImages", "ensure_bundled", "resolve_images"]
+
+FIRST_WORD = 15.0
+"""Seconds in which a registry must say anything at all; an engine itself waits for minutes on a dead resolver."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedImages:
+    """By role: the reference to create containers from and its digest (an image id where none is known)."""
+
+    refs: Mapping[str, str]
+    digests: Mapping[str, str]
+    source: Literal["pull", "bundled"]
+
+
+async def resolve_images(
+    engine: Engine, images: ImagesSpec, recorded_source: str | None, report: Report
+) -> ResolvedImages:
+    """Have every role's image in the engine; `recorded_source` is what the stack was made with, None at its first up.
+
+    Raises PullRefused when a registry says no, NotFound when a recorded image is gone, EngineError else.
+    """
+    named = {role: ref for role in BUNDLED_ROLES if (ref := getattr(images, role))}
+    if recorded_source and images.source not in ("auto", recorded_source):
+        raise EngineError(
+            f"This stack was made with “{recorded_source}” images, and its stack file now says “{images.source}”.",
+            "Take that line out of the stack file, or remove the stack with `dftui down` first.",
+        )
+    source = recorded_source or images.source
+    if source == "bundled":
+        return await _bundled(engine, named, recorded_source is not None, report)
+    wanted = {role: named.get(role, REAL_IMAGES[role]) for role in BUNDLED_ROLES}
+    missing = [role for role in BUNDLED_ROLES if await engine.image(wanted[role]) is None]
+    if missing and recorded_source:
+        raise _gone(wanted[missing[0]])
+    try:
+        await _pull_all(engine, [wanted[role] for role in missing], report)
+    except RegistryUnreachable:
+        if source == "pull":
+            raise
+        report(ImageProgress("", "fallback", text="No registry can be reached: building the bundled images"))
+        return await _bundled(engine, named, False, report)
+    return await _resolved(engine, wanted, "pull")
+
+
+async def _bundled(engine: Engine, named: Mapping[str, str], recorded: bool, report: Report) -> ResolvedImages:
+    """Bundled images for all roles but those whose image the stack file names."""
+    for ref in named.values():
+        if await engine.image(ref) is None:
+            if recorded:
+                raise _gone(ref)
+            await _pull(engine, ref, report)
+    others = [role for role in BUNDLED_ROLES if role not in named]
+    tags = await asyncio.gather(*(ensure_bundled(engine, role, report) for role in others))
+    return await _resolved(engine, {**named, **dict(zip(others, tags, strict=True))}, "bundled")
+
+
+async def _pull_all(engine: Engine, refs: list[str], report: Report) -> None:
+    """The first alone, for it tells whether the registry can be reached; then the others together."""
+    if refs:
+        await _pull(engine, refs[0], report)
+        await asyncio.gather(*(_pull(engine, ref, report) for ref in dict.fromkeys(refs[1:])))
+
+
+async def _pull(engine: Engine, ref: str, report: Report) -> None:
+    pulling: AsyncIterator[ImageProgress] = engine.pull(ref)
+    async with aclosing(pulling) as steps:  # type: ignore[type-var]
+        try:
+            async with asyncio.timeout(FIRST_WORD):
+                report(await anext(steps))
+        except TimeoutError:
+            raise RegistryUnreachable(
+                f"The registry of {ref} did not answer within {FIRST_WORD:.0f} seconds.",
+                "Try again, or set `images: {source: bundled}` in the stack file.",
+            ) from None
+        except StopAsyncIteration:
+            return
+        async for progress in steps:
+            report(progress)
+
+
+async def _resolved(engine: Engine, refs: Mapping[str, str], source: Literal["pull", "bundled"]) -> ResolvedImages:
+    digests: dict[str, str] = {}
+    for role, ref in refs.items():
+        image = await engine.image(ref)
+        if image is None:
+            raise _gone(ref)
+        digests[role] = image.digests[0] if image.digests else image.id
+    return ResolvedImages(refs=dict(refs), digests=digests, source=source)
+
+
+def _gone(ref: str) -> NotFound:
+    return NotFound(
+        f"The image {ref}, which this stack was made with, is not in the engine any more.",
+        f"Fetch it again: docker pull {ref}",
+    )

@@ -63,7 +63,7 @@ class Follower:
         self._tail = tail
         self._since_ns = since_ns
         self._skip_tail: int | None = None
-        self._known: dict[Key, int] | None = None
+        self._known: set[Key] | None = None
         self._expect = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -185,21 +185,14 @@ class Follower:
     def _repeats(self, line: LogLine, fresh: list[LogLine]) -> bool:
         """Whether this line, stamped no later than others before it, was taken already."""
         if self._known is None:
-            self._known = self._index(0)
-            for taken in fresh:
-                key = _key(taken)
-                self._known[key] = self._known.get(key, 0) + 1
+            self._known = self._index(0) | {_key(taken) for taken in fresh}
         key = _key(line)
-        left = self._known.get(key, 0)
-        if not left:
-            return False
-        self._known[key] = left - 1
-        self.repeated += 1
-        return True
+        if key in self._known:
+            self.repeated += 1
+            return True
+        self._known.add(key)
+        return False
 
-    def _index(self, since_ns: int) -> dict[Key, int]:
-        known: dict[Key, int] = {}
-        for record in self._sink.known(self.name, since_ns):
-            key = (record.time_ns, bool(record.flags & STDERR), record.data)
-            known[key] = known.get(key, 0) + 1
-        return known
+    def _index(self, since_ns: int) -> set[Key]:
+        held = self._sink.known(self.name, since_ns)
+        return {(record.time_ns, bool(record.flags & STDERR), record.data) for record in held}

@@ -157,7 +157,7 @@ class Ledger:
             response_ms=raw.response_ms,
             replica=self._names.get(host, ""),
             host=host,
-            id=clean(raw.id, _SHORT),
+            id=self._masker.mask(clean(raw.id, _SHORT)),
             probe=raw.probe,
         )
 

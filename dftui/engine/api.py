@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
@@ -261,9 +261,10 @@ class Event:
     """Of a network's "connect" and "disconnect": the container's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line a container wrote, undecoded and unsanitised. `time_ns` is the engine's stamp (unix nanoseconds)."""
+class LogLine(NamedTuple):
+    """One line a container wrote, undecoded and unsanitised. `time_ns` is the engine's stamp (unix nanoseconds).
+
+    A tuple, because thousands are made each second and a frozen dataclass costs three times as much to make."""
 
     time_ns: int
     stream: Literal["stdout", "stderr"]

@@ -14,6 +14,7 @@ from time import strptime
 from typing import Literal
 
 from dftui.engine.api import LogLine
+from dftui.engine.chunked import Chunked
 
 MAX_LINE = 256 * 1024
 """Bytes after which a line without an end is given out in pieces, so that no container can fill the memory."""
@@ -21,10 +22,10 @@ PART = 16 * 1024
 """The engine cuts what a container writes after so many bytes without a newline; a shorter part ends its line."""
 MAX_FRAME = 32 * 1024 * 1024
 
+_new = tuple.__new__
 _HEADER = Struct(">BxxxI").unpack_from
 _STREAM: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stdout", "stderr", "stderr")
 _SYSTEM_ERROR = 3
-_STAMP_LENGTH = 30  # 2006-01-02T15:04:05.000000000Z, as Docker writes it
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$")
 _SECOND = 1_000_000_000
 
@@ -36,19 +37,19 @@ class BadFrame(Exception):
 class Stamps:
     """Reads RFC 3339 stamps as unix nanoseconds; one per stream of lines, since it remembers the last seconds."""
 
-    __slots__ = ("_seconds",)
+    __slots__ = ("seconds",)
 
     def __init__(self) -> None:
-        self._seconds: dict[bytes, int] = {}
+        self.seconds: dict[bytes, int] = {}
 
     def second(self, text: bytes) -> int:
         """Nanoseconds at the whole second `2006-01-02T15:04:05` (UTC). Raises ValueError."""
-        known = self._seconds.get(text)
+        known = self.seconds.get(text)
         if known is None:
             known = calendar.timegm(strptime(text.decode("ascii"), "%Y-%m-%dT%H:%M:%S")) * _SECOND
-            if len(self._seconds) > 120:
-                self._seconds.clear()
-            self._seconds[text] = known
+            if len(self.seconds) > 120:
+                self.seconds.clear()
+            self.seconds[text] = known
         return known
 
     def parse(self, text: bytes) -> int | None:
@@ -117,73 +118,116 @@ class _Joiner:
 class LogFrames:
     """Framed and stamped log records (a container without a terminal) to lines. Feed it any cuts of the stream."""
 
-    __slots__ = ("_join", "_last", "_rest", "_stamps", "error")
+    __slots__ = ("_chunks", "_join_err", "_join_out", "_last", "_raw", "_rest", "_stamps", "error")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._raw = b""
+        self._chunks = Chunked()
         self._stamps = Stamps()
-        self._join = {"stdout": _Joiner("stdout"), "stderr": _Joiner("stderr")}
+        self._join_out = _Joiner("stdout")
+        self._join_err = _Joiner("stderr")
         self._last = 0
         self.error = ""
         """The engine's own words when it broke off reading the log."""
 
     def feed(self, data: bytes) -> list[LogLine]:
-        """The lines that `data` completed. Raises BadFrame."""
+        """The lines that `data`, a piece of the body, completed. Raises BadFrame."""
         if self._rest:
             data = self._rest + data
         out: list[LogLine] = []
-        append = out.append
-        find = data.find
-        second = self._stamps.second
-        join_out, join_err = self._join["stdout"], self._join["stderr"]
-        pos, size, last = 0, len(data), self._last
+        pos, size = 0, len(data)
         while size - pos >= 8:
             kind, length = _HEADER(data, pos)
-            start = pos + 8
-            end = start + length
+            if kind > _SYSTEM_ERROR or length > MAX_FRAME:
+                raise BadFrame("the engine's log stream is not framed as expected")
+            end = pos + 8 + length
             if end > size:
-                if length > MAX_FRAME or kind > _SYSTEM_ERROR:
-                    raise BadFrame("the engine's log stream is not framed as expected")
                 break
+            record = data[pos + 8 : end]
             pos = end
+            if kind == _SYSTEM_ERROR:
+                self.error = record.decode("utf-8", "replace").strip()
+                continue
+            at, text = self._stamps.split(record)
+            if at is not None:
+                self._last = at
+            (self._join_err if kind == 2 else self._join_out).add(self._last, text, out)
+        self._rest = data[pos:]
+        return out
+
+    def feed_chunked(self, data: bytes) -> list[LogLine]:
+        """The same for a body in the chunked coding, still coded: the engine sends each record as a chunk, and
+        taking both apart in one go halves the work. Raises BadFrame; `ended` after the last chunk."""
+        if self._raw:
+            data = self._raw + data
+        out: list[LogLine] = []
+        find = data.find
+        known = self._stamps.seconds.get
+        second = self._stamps.second
+        out_held, err_held = self._join_out.held, self._join_err.held
+        # Inside a record or chunk that came in pieces, only the slow way goes on.
+        whole = not self._rest and self._chunks.between
+        pos, size = 0, len(data)
+        while pos < size:
+            mark = find(b"\r\n", pos, pos + 20)
+            if not whole or mark < 0:
+                if not whole or size - pos > 20:
+                    out += self.feed(self._chunks.feed(data[pos:]))
+                    pos = size
+                break
+            try:
+                length = int(data[pos:mark], 16)
+            except ValueError:
+                length = 0
+            start = mark + 10
+            end = mark + 2 + length
             # The usual record: one whole line behind a stamp of fixed width, nothing held before it.
             if (
-                kind < _SYSTEM_ERROR
+                8 < length == int.from_bytes(data[mark + 6 : start], "big") + 8
+                and end + 2 <= size
                 and find(b"\n", start, end) == end - 1
-                and data[start + _STAMP_LENGTH - 1 : start + _STAMP_LENGTH + 1] == b"Z "
-                and not (join_err.held if kind == 2 else join_out.held)
+                and data[start + 29 : start + 31] == b"Z "
+                and (kind := data[mark + 2]) < _SYSTEM_ERROR
+                and not (err_held if kind == 2 else out_held)
             ):
+                stamp = data[start : start + 19]
                 try:
-                    last = second(data[start : start + 19]) + int(data[start + 20 : start + 29])
+                    at = (known(stamp) or second(stamp)) + int(data[start + 20 : start + 29])
                 except ValueError:
                     pass
                 else:
-                    append(LogLine(last, _STREAM[kind], data[start + 31 : end - 1]))
+                    out.append(_new(LogLine, (at, _STREAM[kind], data[start + 31 : end - 1])))
+                    pos = end + 2
                     continue
-            if kind == _SYSTEM_ERROR:
-                self.error = data[start:end].decode("utf-8", "replace").strip()
-                continue
-            if kind > _SYSTEM_ERROR:
-                raise BadFrame("the engine's log stream is not framed as expected")
-            at, text = self._stamps.split(data[start:end])
-            last = last if at is None else at
-            (join_err if kind == 2 else join_out).add(last, text, out)
-        self._rest = data[pos:]
-        self._last = last
+            if end + 2 > size and length < MAX_FRAME and length:
+                break
+            out += self.feed(self._chunks.feed(data[pos : end + 2]))
+            pos = end + 2
+            out_held, err_held = self._join_out.held, self._join_err.held
+            whole = not self._rest and self._chunks.between
+        if out:
+            self._last = out[-1].time_ns
+        self._raw = data[pos:]
         return out
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last chunk of a chunked body has come."""
+        return self._chunks.done
 
     def end(self) -> list[LogLine]:
         """Lines that were still open when the stream ended."""
         out: list[LogLine] = []
-        for join in self._join.values():
-            join.flush(out)
+        self._join_out.flush(out)
+        self._join_err.flush(out)
         return out
 
 
 class LogText:
     """The same for a container with a terminal: no frames, only stamped text with CRLF line ends."""
 
-    __slots__ = ("_join", "_last", "_rest", "_stamps", "error")
+    __slots__ = ("_join", "_last", "_rest", "_stamps", "ended", "error")
 
     def __init__(self) -> None:
         self._rest = b""
@@ -191,6 +235,7 @@ class LogText:
         self._join = _Joiner("stdout")
         self._last = 0
         self.error = ""
+        self.ended = False
 
     def feed(self, data: bytes) -> list[LogLine]:
         """The lines that `data` completed."""

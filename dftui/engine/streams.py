@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Any
 
 from dftui.engine.api import EngineError, EngineUnreachable, Event, LogLine, Stats
-from dftui.engine.errors import refused, unreachable
+from dftui.engine.errors import one_line, refused, unreachable
 from dftui.engine.frames import BadFrame, LogFrames, LogText, Stamps
 from dftui.engine.wire import HttpRefused, Reply, Wire, json_lines
 
@@ -52,18 +52,25 @@ async def read_logs(
     head_timeout = None if follow else 60.0
     reply = await _open(wire, f"/containers/{ref}/logs", query, f"read the log of {ref}", head_timeout)
     decoder: LogFrames | LogText = LogText() if tty else LogFrames()
-    feed = decoder.feed
-    async with reply, aclosing(reply.pieces()) as pieces:
+    coded = reply.chunked and isinstance(decoder, LogFrames)
+    feed = decoder.feed_chunked if coded and isinstance(decoder, LogFrames) else decoder.feed
+    source = reply.raw() if coded else reply.pieces()
+    async with reply, aclosing(source) as pieces:
         try:
             async for piece in pieces:
                 if lines := feed(piece):
                     yield lines
-        except BadFrame as error:
-            raise EngineError(f"Could not read the log of {ref}: {error}.") from None
+                if decoder.ended:
+                    break
+            else:
+                if coded:
+                    raise unreachable(wire.address.url, "it closed the connection")
+        except (BadFrame, ValueError) as error:
+            raise EngineError(f"Could not read the log of {one_line(ref)}: {error}.") from None
         if lines := decoder.end():
             yield lines
         if decoder.error:
-            raise EngineError(f"Could not read all of the log of {ref}: {decoder.error}.")
+            raise EngineError(f"Could not read all of the log of {one_line(ref)}: {decoder.error}.")
 
 
 async def read_stats(wire: Wire, ref: str) -> AsyncGenerator[Stats, None]:

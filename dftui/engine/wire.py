@@ -11,14 +11,17 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import quote, urlencode
 
+from dftui.engine.chunked import Chunked
 from dftui.engine.errors import refused, unreachable
 
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 HEAD_TIMEOUT = 60.0
+PACE = 0.003
+"""Seconds that a stream in a hurry is left alone between two reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,62 +49,6 @@ class HttpRefused(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-
-
-class Chunked:
-    """An incremental decoder of the chunked transfer coding (RFC 9112, 7.1). `done` after the last chunk."""
-
-    __slots__ = ("_left", "_rest", "_trailers", "done")
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._left = 0
-        """Bytes of the running chunk that are still to come, its closing CRLF counted in."""
-        self._trailers = False
-        self.done = False
-
-    def feed(self, data: bytes) -> bytes:
-        """The payload within `data`. Raises ValueError on what is not chunked."""
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
-        out: list[bytes] = []
-        pos, size, left = 0, len(data), self._left
-        find = data.find
-        while pos < size and not self.done:
-            if left:
-                if left > size - pos:
-                    # A CRLF cut in two: hold back what may be its first half.
-                    cut = size if left - (size - pos) >= 2 else size - (2 - (left - (size - pos)))
-                    cut = max(cut, pos)
-                    out.append(data[pos:cut])
-                    left -= cut - pos
-                    self._rest = data[cut:]
-                    pos = size
-                    break
-                out.append(data[pos : pos + left - 2])
-                pos += left
-                left = 0
-                continue
-            end = find(b"\r\n", pos)
-            if end < 0:
-                if size - pos > 4096:
-                    raise ValueError("no chunk size")
-                self._rest = data[pos:]
-                break
-            if self._trailers:
-                self.done = end == pos
-                pos = end + 2
-                continue
-            line = data[pos:end]
-            length = int(line if b";" not in line else line.split(b";", 1)[0], 16)
-            pos = end + 2
-            if length:
-                left = length + 2
-            else:
-                self._trailers = True
-        self._left = left
-        return out[0] if len(out) == 1 else b"".join(out)
 
 
 class Reply:
@@ -142,13 +89,38 @@ class Reply:
             body = await self.body(limit=256 * 1024)
             raise HttpRefused(self.status, message_of(body))
 
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in the chunked coding."""
+        return "chunked" in self.headers.get("transfer-encoding", "").lower()
+
+    async def raw(self) -> AsyncGenerator[bytes, None]:
+        """What comes after the head, undecoded, until the connection ends. Raises EngineUnreachable.
+
+        A sender in a hurry is read in bigger pieces: waking up for each of its writes costs more than the bytes."""
+        loop = asyncio.get_running_loop()
+        transport = cast(asyncio.Transport, self.writer.transport)
+        last = 0.0
+        try:
+            while data := await self.reader.read(READ_SIZE):
+                yield data
+                now = loop.time()
+                if now - last < PACE:
+                    transport.pause_reading()
+                    await asyncio.sleep(PACE)
+                    transport.resume_reading()
+                    now = loop.time()
+                last = now
+        except OSError as error:
+            raise unreachable(self._wire.address.url, error) from error
+
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises EngineUnreachable when the connection breaks before the body's end."""
         read = self.reader.read
         try:
             if self.status in (204, 304):
                 return
-            if "chunked" in self.headers.get("transfer-encoding", "").lower():
+            if self.chunked:
                 chunked = Chunked()
                 while not chunked.done:
                     data = await read(READ_SIZE)

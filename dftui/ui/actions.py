@@ -39,6 +39,11 @@ def _stack(context: Context) -> bool:
     return context.stack
 
 
+def _present(context: Context) -> bool:
+    """There is a stack to look at, if only as it last was."""
+    return context.snapshot is not None and context.snapshot.exists
+
+
 def _serving(context: Context) -> bool:
     return context.stack and bool(context.snapshot and context.snapshot.serving)
 
@@ -89,6 +94,7 @@ class Action:
 
 
 _NO_STACK = "There is no running stack to act on yet; u brings it up."
+_NOTHING = "There is nothing to look at yet; u brings the stack up."
 _LOGS_ONLY = "That works in the logs; l goes there."
 
 ACTIONS: tuple[Action, ...] = (
@@ -171,6 +177,8 @@ ACTIONS: tuple[Action, ...] = (
         "logs",
         "Go to the logs; there, change between all containers and the selected one",
         "Look",
+        applies=_present,
+        why_not=_NOTHING,
         twin="dftui logs -f",
         rank=20,
     ),
@@ -181,6 +189,8 @@ ACTIONS: tuple[Action, ...] = (
         "requests",
         "Go to the requests and the Host that served each",
         "Look",
+        applies=_present,
+        why_not=_NOTHING,
         twin="dftui requests -f",
         rank=21,
     ),
@@ -191,9 +201,21 @@ ACTIONS: tuple[Action, ...] = (
         "actions",
         "Go to what was done, step by step, with the docker command that would do it",
         "Look",
+        applies=_present,
+        why_not=_NOTHING,
         rank=22,
     ),
-    Action("zoom", "z", "z", "zoom", "Give the whole screen to the pane in focus, and back", "Look", rank=23),
+    Action(
+        "zoom",
+        "z",
+        "z",
+        "zoom",
+        "Give the whole screen to the pane in focus, and back",
+        "Look",
+        _present,
+        _NOTHING,
+        rank=23,
+    ),
     Action(
         "filter",
         "slash",
@@ -201,6 +223,8 @@ ACTIONS: tuple[Action, ...] = (
         "filter",
         "Show only the log lines that hold a text; Esc ends it",
         "Logs",
+        _present,
+        _NOTHING,
         rank=24,
     ),
     Action(

@@ -343,7 +343,7 @@ class MainScreen(Screen[None]):
         context = self.context
         if not action.applies(context):
             reason = action.why_not
-            if self.snapshot is None or not context.connected:
+            if not context.connected:
                 reason = "The engine does not answer; nothing can be changed until it does."
             self.conductor.say(reason, "warning")
             return

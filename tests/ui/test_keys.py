@@ -1,0 +1,392 @@
+"""Every key of the registry, pressed on a screen with a stack behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from textual.pilot import Pilot
+
+from dftui.stack.spec import StackSpec
+from dftui.ui.actions import ACTIONS
+from dftui.ui.app import DftuiApp
+from dftui.ui.options import Options
+from dftui.watch.snapshot import ReplicaState
+
+from .conftest import words
+from .fake_backend import NOW, FakeBackend, Sorry, app_of, busy, nothing, settle, stack
+
+
+@dataclass
+class Seat:
+    """Someone sitting at the screen."""
+
+    app: DftuiApp
+    fake: FakeBackend
+    pilot: Pilot[None]
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await settle(self.pilot)
+
+    async def see(self, text: str) -> None:
+        """Wait until a text is on the screen."""
+        for _ in range(200):
+            if text in words(self.app):
+                return
+            await self.pilot.pause(0.02)
+        raise AssertionError(f"{text!r} never came on the screen:\n{words(self.app)}")
+
+    async def gone(self, text: str) -> None:
+        for _ in range(200):
+            if text not in words(self.app):
+                return
+            await self.pilot.pause(0.02)
+        raise AssertionError(f"{text!r} stayed on the screen:\n{words(self.app)}")
+
+    def scaled(self) -> list[tuple[object, ...]]:
+        return [call for call in self.fake.calls if call[0] == "scale"]
+
+
+@asynccontextmanager
+async def seat(
+    fake: FakeBackend | None = None,
+    size: tuple[int, int] = (120, 40),
+    options: Options | None = None,
+    spec: StackSpec | None = None,
+) -> AsyncIterator[Seat]:
+    fake = fake or busy(FakeBackend())
+    app = app_of(fake, options, spec)
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        yield Seat(app, fake, pilot)
+
+
+async def test_plus_adds_at_once_and_quick_presses_are_one_plan() -> None:
+    async with seat() as s:
+        s.fake.hold = asyncio.Event()
+        await s.pilot.press("plus", "plus")
+        assert "+2 replicas" in words(s.app)
+        await s.see("df-web5")
+        assert s.scaled() == [("scale", None, 2, None)]
+        assert "◌ starting" in words(s.app)
+        assert "3 of 5 serving" in words(s.app)
+        s.fake.hold.set()
+        await s.see("5 of 5 serving")
+        await s.see("no request lost of 1,234")
+
+
+async def test_minus_removes_and_plus_and_minus_cancel_out() -> None:
+    async with seat() as s:
+        await s.pilot.press("minus")
+        await s.see("2 of 2 serving")
+        assert s.scaled() == [("scale", None, -1, None)]
+        await s.pilot.press("plus", "minus")
+        await s.gone("+1 replicas")
+        await asyncio.sleep(0.3)
+        assert len(s.scaled()) == 1
+
+
+async def test_refusal_is_a_sentence_with_a_hint_and_in_the_actions() -> None:
+    async with seat() as s:
+        s.fake.fails = Sorry("That would leave 0 replicas serving, fewer than web.min (1).")
+        await s.pilot.press("minus")
+        await s.see("fewer than web.min (1). Add a replica first.")
+        await s.press("a")
+        await s.see("failed scale")
+
+
+async def test_equals_sets_a_number_and_refuses_what_is_none() -> None:
+    async with seat() as s:
+        await s.press("equals_sign", "5")
+        await s.press("enter")
+        await s.see("5 of 5 serving")
+        assert s.scaled() == [("scale", 5, None, None)]
+        await s.press("equals_sign", "0", "enter")
+        await s.see("0 is not from 1 to 200.")
+        await s.press("escape")
+        await s.gone("How many replicas?")
+        assert len(s.scaled()) == 1
+
+
+async def test_d_drains_the_selected_and_takes_it_back() -> None:
+    async with seat() as s:
+        await s.press("j", "d")
+        await s.see("○ drained")
+        assert ("drain", "df-web2") in s.fake.calls
+        await s.press("d")
+        await s.gone("○ drained")
+        assert ("undrain", "df-web2") in s.fake.calls
+
+
+async def test_x_asks_one_key_and_removes_the_selected() -> None:
+    async with seat() as s:
+        await s.press("x")
+        await s.see("Remove df-web1?")
+        await s.press("n")
+        assert not s.scaled()
+        await s.press("x", "y")
+        await s.gone("df-web1   3f2c")
+        assert s.scaled() == [("scale", None, -1, "df-web1")]
+
+
+async def test_h_shows_the_rotation_in_order_and_counts() -> None:
+    async with seat() as s:
+        await s.press("h")
+        await s.see("9 requests, 3 hosts")
+        assert ("probe", 9) in s.fake.calls
+        screen = words(s.app)
+        for host in (r.host for r in s.fake.snapshot.web if s.fake.snapshot):  # type: ignore[union-attr]
+            assert any(host in line and " 3  " in line and "33%" in line for line in screen.splitlines())
+        assert "1  df-web1" in screen
+
+
+async def test_l_t_a_and_numbers_change_the_pane() -> None:
+    async with seat() as s:
+        for key, pane in (("t", "requests"), ("a", "actions"), ("l", "logs"), ("1", "services"), ("2", "replicas")):
+            await s.press(key)
+            assert s.app.main.pane is not None
+            assert s.app.main.pane.pane == pane
+        await s.press("4")
+        assert "/api/v2/system/admin/session" in words(s.app)
+        assert "probe" in words(s.app)
+
+
+async def test_l_again_shows_only_the_selected_and_then_all() -> None:
+    async with seat() as s:
+        await s.press("j", "l", "l")
+        await s.see("only df-web2")
+        assert "df-mysql  [Note]" not in words(s.app)
+        await s.press("l")
+        await s.gone("only df-web2")
+
+
+async def test_enter_on_a_service_shows_its_logs() -> None:
+    async with seat() as s:
+        await s.press("1", "right", "enter")
+        await s.see("only df-redis")
+        await s.press("escape")
+        await s.gone("only df-redis")
+
+
+async def test_tab_walks_the_panes() -> None:
+    async with seat() as s:
+        seen = []
+        for _ in range(4):
+            await s.press("tab")
+            assert s.app.main.pane is not None
+            seen.append(s.app.main.pane.pane)
+        assert seen == ["logs", "services", "replicas", "logs"]
+        await s.press("shift+tab")
+        assert s.app.main.pane is not None
+        assert s.app.main.pane.pane == "replicas"
+
+
+async def test_zoom_and_back() -> None:
+    async with seat() as s:
+        await s.press("l", "z")
+        await s.gone("df-redis  ●")
+        assert "sess" not in words(s.app)
+        await s.press("2")
+        await s.see("sess")
+        assert "local.INFO" not in words(s.app)
+        await s.press("z")
+        await s.see("local.INFO")
+        await s.see("database  df-mysql")
+
+
+async def test_filter_as_you_type_search_and_escape() -> None:
+    async with seat() as s:
+        await s.press("slash", *"sqlstate")
+        await s.see("filtered")
+        assert "Background saving" not in words(s.app)
+        assert "SQLSTATE" in words(s.app)
+        await s.press("enter")
+        assert s.app.main.pane is s.app.main.logs
+        await s.press("g", "n", "N")
+        await s.press("escape")
+        await s.see("Background saving")
+
+
+async def test_follow_lets_go_when_scrolled_and_counts_what_came() -> None:
+    async with seat() as s:
+        await s.press("l", "k", "k")
+        before = s.app.main.logs.lines.scroll_offset
+        s.fake.logs.feed("df-web1", *(f"later {n}" for n in range(7)))
+        await s.see("7 new")
+        assert s.app.main.logs.lines.scroll_offset == before
+        assert "later 0" not in words(s.app)
+        await s.press("f")
+        await s.see("later 6")
+        await s.see("follow")
+        await s.press("space")
+        assert not s.app.main.logs.lines.follow
+        await s.press("G")
+        assert s.app.main.logs.lines.follow
+
+
+async def test_times_and_sideways() -> None:
+    async with seat(size=(80, 24)) as s:
+        await s.press("l")
+        assert ".795 " in words(s.app) or ".083 " in words(s.app)
+        await s.press("T")
+        await s.gone(".083 ")
+        s.fake.logs.feed("df-web1", "x" * 100 + "THE-END")
+        await settle(s.pilot)
+        assert "THE-END" not in words(s.app)
+        for _ in range(8):
+            await s.press("right")
+        await s.see("THE-END")
+
+
+async def test_u_only_when_something_is_missing() -> None:
+    async with seat() as s:
+        await s.press("u")
+        await s.see("nothing to bring up")
+        assert not s.fake.calls
+    fake = FakeBackend(nothing())
+    async with seat(fake) as s:
+        assert "There is no stack named df" in words(s.app)
+        assert "u bring up" in words(s.app)
+        await s.press("u")
+        await s.see("3 of 3 serving")
+        assert fake.calls == [("up",)]
+
+
+async def test_down_keeps_data_on_y_and_deletes_it_only_for_the_name() -> None:
+    async with seat() as s:
+        await s.press("D", *"yes", "enter")
+        await s.see("There is no stack named df")
+        assert s.fake.calls == [("down", False)]
+        s.fake.set(stack())
+        await s.see("3 of 3 serving")
+        await s.press("D", *"dx", "enter")
+        await s.see("nothing was done")
+        await s.press("backspace", "f", "enter")
+        await s.see("There is no stack named df")
+        assert s.fake.calls[-1] == ("down", True)
+
+
+async def test_question_mark_shows_every_key() -> None:
+    async with seat(size=(120, 60)) as s:
+        await s.press("question_mark")
+        await s.see("Esc closes")
+        screen = words(s.app)
+        for action in ACTIONS:
+            assert action.help in screen, action.id
+        await s.press("escape")
+        await s.gone("Esc closes")
+
+
+async def test_palette_finds_actions_containers_and_themes() -> None:
+    async with seat() as s:
+        await s.press("ctrl+p", *"logs of df-redis")
+        await s.pilot.pause(0.5)
+        await s.press("down", "enter")
+        await s.see("only df-redis")
+
+
+async def test_theme_key_goes_through_them_all() -> None:
+    async with seat() as s:
+        seen = set()
+        for _ in range(len(s.app.all_themes())):
+            await s.press("ctrl+t")
+            seen.add(s.app.theme)
+        assert seen == set(s.app.all_themes())
+
+
+async def test_q_leaves_and_touches_nothing() -> None:
+    fake = FakeBackend()
+    app = app_of(fake)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("q")
+    assert app.return_code == 0
+    assert not fake.calls
+    assert fake.closed
+
+
+async def test_keys_that_do_not_apply_say_why() -> None:
+    async with seat(FakeBackend(nothing())) as s:
+        await s.press("plus")
+        await s.see("There is no running stack")
+        assert not s.fake.calls
+
+
+async def test_lost_engine_is_said_facts_stay_and_keys_are_refused() -> None:
+    async with seat() as s:
+        assert s.fake.snapshot is not None
+        lost = replace(s.fake.snapshot.engine, lost_since=NOW, error="Connection refused")
+        s.fake.set(replace(s.fake.snapshot, engine=lost))
+        await s.see("The engine does not answer since")
+        assert "df-web2" in words(s.app)
+        assert s.app.main.replicas.table.stale
+        await s.press("plus")
+        await s.see("nothing can be changed until it does")
+        s.fake.set(stack())
+        await s.gone("The engine does not answer since")
+
+
+async def test_only_visible_rows_have_stats() -> None:
+    fake = FakeBackend(stack(60))
+    async with seat(fake, size=(80, 24)) as s:
+        assert 0 < len(fake.watched) < 12
+        first = fake.watched
+        await s.press("2", "G")
+        assert fake.watched != first
+        assert s.app.main.replicas.table.replicas[-1].id in fake.watched
+
+
+async def test_the_cursor_stays_on_its_replica_when_others_go() -> None:
+    async with seat() as s:
+        await s.press("j", "j")
+        snapshot = s.fake.snapshot
+        assert snapshot is not None
+        s.fake.set(replace(snapshot, web=snapshot.web[1:]))
+        await s.gone("df-web1   3f2c")
+        assert s.app.main.replicas.table.selected is not None
+        assert s.app.main.replicas.table.selected.name == "df-web3"
+
+
+async def test_keys_can_be_changed_and_mistakes_are_told() -> None:
+    async with seat(spec=StackSpec(keys={"scale-up": "p"})) as s:
+        assert "p add" in words(s.app)
+        await s.pilot.press("p")
+        await s.see("4 of 4 serving")
+    async with seat(spec=StackSpec(keys={"scale-upp": "p"})) as s:
+        await s.see("keys: there is no action 'scale-upp'")
+    async with seat(spec=StackSpec(keys={"scale-up": "d"})) as s:
+        await s.see("which is the key of drain")
+
+
+async def test_nothing_foreign_acts() -> None:
+    evil = "[@click=app.quit]x[/] [/nope] \x1b]52;c;aGk=\x07 \x1b[2J \u202e"
+    snapshot = stack()
+    web = tuple(replace(r, name=f"df-web{r.number}{evil}", why=evil, state=ReplicaState.HELD) for r in snapshot.web)
+    fake = FakeBackend(replace(snapshot, web=web, url=evil))
+    fake.logs.feed(evil, evil)
+    fake.requests.feed(1, evil, client=evil, replica=evil, host=evil)
+    async with seat(fake) as s:
+        fake.step("scale", evil, "ok", command=evil)
+        for key in ("t", "a", "l", "x", "escape", "question_mark", "escape", "ctrl+p"):
+            await s.press(key)
+        assert s.app.is_running
+        for strip in s.app.screen._compositor.render_strips():
+            for segment in strip:
+                assert segment.text.isprintable(), repr(segment.text)
+
+
+async def test_a_small_terminal_is_told_in_a_sentence() -> None:
+    async with seat(size=(50, 12)) as s:
+        assert "This terminal is 50x12." in words(s.app)
+        await s.pilot.resize_terminal(80, 24)
+        await s.see("3 of 3 serving")
+
+
+async def test_clicks_do_what_keys_do() -> None:
+    async with seat() as s:
+        footer = words(s.app).splitlines()[39]
+        await s.pilot.click(offset=(footer.index("+ add"), 39))
+        await s.see("4 of 4 serving")

@@ -17,8 +17,9 @@ help:
 
 run:
 	@.ci/setup run
+	@# `up` ends with the status and the URL, which is all there is to show where there is no terminal.
 	@$(VENV)/bin/dftui $(ARGS) up
-	@if [ -t 0 ] && [ -t 1 ]; then exec $(VENV)/bin/dftui $(ARGS); else exec $(VENV)/bin/dftui $(ARGS) status; fi
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(VENV)/bin/dftui $(ARGS); fi
 
 test:
 	@.ci/test

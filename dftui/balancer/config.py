@@ -34,10 +34,12 @@ BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 SERVER_OPTIONS = (
     "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 5 on-error mark-down "
-    "on-marked-down shutdown-sessions pool-purge-delay 5s pool-max-conn -1"
+    "pool-purge-delay 5s pool-max-conn -1"
 )
 """The same for servers in the file and for those added at run time, which take nothing from `default-server`;
-without the two pool settings HAProxy 2.6 opens a new connection for each request to an added server."""
+without the two pool settings HAProxy 2.6 opens a new connection for each request to an added server.  There is no
+`on-marked-down shutdown-sessions`: when a server dies it cuts GETs (logged "D-") that would else be retried
+elsewhere, 5 of 35,000 in 20 kills against none of 69,000 in 36 without it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _HEALTH = re.compile(r"/[A-Za-z0-9._~!&()*+,;=:@%/?-]{0,199}")
@@ -184,6 +186,11 @@ def _defaults() -> list[str]:
         "    option redispatch 1",
         "    option idle-close-on-response",
         "    option dontlognull",
+        # A server's machine that vanished without a word is noticed on the connections that wait for it.
+        "    option srvtcpka",
+        "    srvtcpka-idle 10s",
+        "    srvtcpka-intvl 2s",
+        "    srvtcpka-cnt 3",
         "    retries 3",
         "    retry-on conn-failure empty-response junk-response 0rtt-rejected",
         "    http-reuse safe",

@@ -194,6 +194,14 @@ class BalancerLink:
     async def maint(self, name: str) -> None:
         """Out of use and unchecked; sessions still open are cut. Raises UnknownServer."""
         await self._set(name, "state maint")
+        await self.cut(name)
+
+    async def cut(self, name: str) -> None:
+        """End every session with a server, for one that is frozen and does not end them itself (requests to it wait
+        until `timeout server` else). Raises UnknownServer."""
+        reply = await self.command(f"shutdown sessions server {BACKEND}/{name}")
+        if "No such server" in reply:
+            raise UnknownServer(f"the balancer has no server {name}")
 
     async def delete(self, name: str) -> ServerState | None:
         """Take a server out of the table (through maintenance: drain it first) and return its last counters, which

@@ -51,9 +51,16 @@ frontend web
 backend slow
     server self 127.0.0.1:81
 frontend late
+    mode tcp
     bind 127.0.0.1:81
     tcp-request inspect-delay 250ms
     tcp-request content accept if WAIT_END
+    default_backend after
+backend after
+    mode tcp
+    server self 127.0.0.1:82
+frontend last
+    bind 127.0.0.1:82
     http-request return status 200 content-type application/json lf-string "{{\"host\":\"%[hostname]\"}}"
 """  # noqa: E501
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -218,7 +219,12 @@ async def test_hostile_requests_leave_records_that_can_be_read(lb: Rig) -> None:
         await lb.raw(b"GET " + path + b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
     for agent in agents:
         await lb.raw(b"GET /agent HTTP/1.1\r\nHost: t\r\nUser-Agent: " + agent + b"\r\nConnection: close\r\n\r\n")
-    for whole in (b'"\r\n\r\n', b'G"T / HTTP/1.1\r\nHost: t\r\n\r\n', b"GET / HTTP/9\r\n\r\n", b"\x16\x03\x01\r\n\r\n"):
+    for whole in (
+        b'"\r\n\r\n',
+        b'G"T / HTTP/1.1\r\nHost: t\r\n\r\n',
+        b"GET / HTTP/9\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ):
         await lb.raw(whole)
     await lb.get("/end")
 
@@ -258,7 +264,25 @@ async def test_a_killed_backend_costs_no_get_and_is_seen_at_once(lb: Rig) -> Non
 
         await until(goes_on)
         tally = load.stop()
-    assert dict(tally.failed) == {}
+    odd = [r for r in lb.records if r.status != 200 or r.termination != "--" or r.retries]
+    assert dict(tally.failed) == {}, odd
+
+
+async def test_a_forced_end_cuts_what_is_open_and_frees_the_server(lb: Rig) -> None:
+    await lb.start(1)
+    waiting = asyncio.create_task(lb.get("/slow", method="POST"))
+
+    async def busy() -> bool:
+        return (await lb.link.server(lb.servers[0].name)).sessions > 0
+
+    await until(busy)
+    last = await lb.link.delete(lb.servers[0].name)
+    assert last is not None and last.attempts == 1
+    with contextlib.suppress(OSError):
+        assert (await waiting).status in (0, 502, 503)
+    assert await lb.link.servers() == ()
+    with pytest.raises(UnknownServer):
+        await lb.link.cut(lb.servers[0].name)
 
 
 async def test_setup_is_closed_in_every_spelling_and_without_a_reload(lb: Rig) -> None:

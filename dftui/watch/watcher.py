@@ -305,9 +305,9 @@ class Watcher:
 
     def _take_table(self, table: Table, latencies: dict[str, Latency], at: float) -> None:
         self._table_at = at
-        known = {server.name for server in self._facts.servers or ()}
+        before = self._facts.servers
         there = {server.name for server in table.servers}
-        if known != there:
+        if before is not None and {server.name for server in before} != there:
             # Every change of the table is followed by a new file, which holds the wanted number.
             asyncio.get_running_loop().call_later(0.5, self.refresh)
         up = {server.name for server in table.servers if server.status == "UP"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
 import sys
 import threading
 import time
@@ -76,12 +77,23 @@ def become_web_user() -> None:
     os.environ.update(HOME=who.pw_dir, USER=USER)
 
 
-def install_signals(server: Any, busy: Any) -> None:
+def install_signals(server: Any, listener: Any) -> None:
     """SIGTERM and SIGINT end at once; with STANDIN_GRACEFUL_SECONDS, or on SIGQUIT, running requests end first."""
     grace = _number("STANDIN_GRACEFUL_SECONDS")
+    dispatcher = server.task_dispatcher
+
+    def busy() -> bool:
+        channels = list(server.active_channels.values())
+        return bool(
+            dispatcher.queue
+            or dispatcher.active_count
+            or any(channel.requests or channel.total_outbufs_len for channel in channels)
+        )
 
     def drain(seconds: float) -> None:
-        server.close()
+        # Nobody is let in any more; closing the server itself would also cut the answers that are on their way.
+        server.readable = lambda: False
+        listener.shutdown(socket.SHUT_RD)
         until = time.monotonic() + seconds
         while busy() and time.monotonic() < until:
             time.sleep(0.02)
@@ -115,8 +127,6 @@ def main() -> int:
     logs = Logs(loaded)
     app = App(loaded, _number("STANDIN_REQUEST_DELAY_MS") / 1000, os.environ.get("STANDIN_ALLOW_DELAY", "") == "1")
 
-    import socket
-
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("0.0.0.0", 80))
@@ -143,8 +153,7 @@ def main() -> int:
         channel_timeout=75,
         ident="nginx",
     )
-    dispatcher = server.task_dispatcher
-    install_signals(server, lambda: dispatcher.queue or dispatcher.active_count)
+    install_signals(server, listener)
     # Imported while nobody waits, so that the first login is as quick as the others.
     threading.Thread(target=lambda: __import__("jwt"), daemon=True).start()
     server.run()

@@ -252,7 +252,7 @@ class App:
             self._texts[name] = (PAGES / name).read_text("utf-8")
         return self._texts[name]
 
-    def _page(self, name: str, **values: str) -> bytes:
+    def _page(self, name: str, /, **values: str) -> bytes:
         return Template(self._text(name)).safe_substitute(values, host=escape(os.uname().nodename)).encode()
 
 

@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "probe": ("probe", "send requests through the balancer and show the Host of each answer"),
     "drain": ("drain", "give a replica no new requests"),
     "undrain": ("undrain", "let a drained replica serve again"),
+    "roll": ("roll", "replace replicas one by one: to an image, or to what the stack file says now"),
+    "repair": ("repair", "put right what differs between wanted, existing and the balancer's table"),
     "down": ("down", "remove the stack; volumes stay unless told"),
     "key": ("key", "the APP_KEY that all replicas share"),
     "images": ("images", "list, pull or build the images"),

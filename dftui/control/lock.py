@@ -1,9 +1,9 @@
-"""One operator acts at a time: a lock that lives in the engine and dies with its holder.
+"""One operator acts at a time: a lock that lives in the engine and ends with its holder.
 
-It is a small container of a fixed name (the engine makes names unique), without a network, whose labels say who holds
-it and since when.  Its holder keeps an exec stream open and sends a beat every few seconds.  When the stream ends
-(the holder was killed) the container is gone within a second; when the beats stop although the stream stands (a cut
-SSH link says nothing), after `STALE` seconds.
+While the balancer runs, the lock is a folder in it, made and held by an exec whose stream the holder keeps open and
+beats on.  When the stream ends (the holder was killed) the folder goes at once; when the beats stop although the
+stream stands (a cut SSH link says nothing), another may take it after `STALE` seconds, and that is said.  Where no
+balancer runs (the first `up`), it is a small container of a fixed name with the same rules: names are unique.
 """
 
 from __future__ import annotations
@@ -23,19 +23,31 @@ from dftui.stack import names
 
 STALE = 15
 BEAT = 4.0
-PATIENCE = 3.0
+PATIENCE = 3
 """Seconds to wait for the other to finish before saying no."""
+FOLDER = "/tmp/dftui.lock"
 
+_HOLD = f"""
+d={FOLDER}; n=0; old=
+while ! mkdir "$d" 2>/dev/null; do
+  beat=$(stat -c %Y "$d/beat" 2>/dev/null || stat -c %Y "$d" 2>/dev/null || date +%s)
+  if [ $(( $(date +%s) - beat )) -ge {STALE} ]; then
+    old=$(cat "$d/who" 2>/dev/null); mv "$d" "$d.$$" 2>/dev/null && rm -rf "$d.$$"; continue
+  fi
+  n=$((n + 1))
+  if [ $n -gt {PATIENCE * 10} ]; then echo "busy $(cat "$d/who" 2>/dev/null)"; exit 1; fi
+  sleep 0.1
+done
+echo "$DFTUI_WHO" > "$d/who"; touch "$d/beat"; echo "held $old"
+while read -r beat; do touch "$d/beat"; done
+[ "$(cat "$d/who" 2>/dev/null)" = "$DFTUI_WHO" ] && rm -rf "$d"
+"""
 _LIVES = (
-    "sh",
-    "-c",
     "touch /tmp/beat; while [ -e /tmp/beat ] && "
-    f"[ $(( $(date +%s) - $(stat -c %Y /tmp/beat) )) -lt {STALE} ]; do sleep 0.5; done",
+    f"[ $(( $(date +%s) - $(stat -c %Y /tmp/beat) )) -lt {STALE} ]; do sleep 0.5; done"
 )
-_BEATS = ("sh", "-c", "while read -r beat; do touch /tmp/beat; done; rm -f /tmp/beat")
+_BEATS = "while read -r beat; do touch /tmp/beat; done; rm -f /tmp/beat"
 _WHO = "dftui.who"
-_SINCE = "dftui.since"
-_WHAT = "dftui.what"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +58,104 @@ class Holder:
     since: float
     what: str
 
+    @classmethod
+    def parse(cls, text: str) -> Holder:
+        """From what the holder wrote: `SINCE WHO WHAT…`."""
+        since, _, rest = text.strip().partition(" ")
+        who, _, what = rest.partition(" ")
+        return cls(who or "somebody", float(since.split(".")[0]) if since[:1].isdigit() else 0.0, what or "acting")
+
+    def words(self) -> str:
+        """For a sentence: who, doing what, since when."""
+        since = time.strftime("%H:%M:%S", time.localtime(self.since)) if self.since else "an unknown time"
+        return f"{self.who} ({self.what}, since {since})"
+
 
 def me() -> str:
     """This operator: the user, and where the SSH connection comes from if there is one."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name
-        user = f"user {os.geteuid()}"
+        user = f"uid{os.geteuid()}"
     origin = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     return f"{user}@{origin}" if origin else user
 
 
+def _label(what: str) -> str:
+    return f"{int(time.time())}.{os.getpid()} {me()} {what}".replace("\n", " ")
+
+
 async def holder(engine: Engine, stack: str) -> Holder | None:
     """Who acts on a stack now, None when nobody does."""
+    balancer = names.container_name(stack, "balancer")
+    with contextlib.suppress(EngineError):
+        return Holder.parse((await engine.get_file(balancer, f"{FOLDER}/who")).decode("utf-8", "replace"))
     for container in await engine.containers({names.LABEL_STACK: stack, names.LABEL_ROLE: "lock"}):
         if container.state in ("created", "running"):
-            labels = container.labels
-            since = labels.get(_SINCE, "0")
-            return Holder(labels.get(_WHO, "?"), float(since) if since.isdigit() else 0.0, labels.get(_WHAT, "?"))
+            return Holder.parse(container.labels.get(_WHO, ""))
     return None
 
 
 @asynccontextmanager
-async def held(engine: Engine, stack: str, image: str, what: str) -> AsyncIterator[None]:
-    """Hold the stack's lock while acting. Raises ActionError, naming the holder, when another one does."""
+async def held(engine: Engine, stack: str, what: str, *, taken: list[Holder] | None = None) -> AsyncIterator[None]:
+    """Hold the lock in the running balancer while acting. Raises ActionError, naming the holder, when another one
+    does; a holder whose beats had stopped, and from whom it was taken, is put into `taken`."""
+    env = {"DFTUI_WHO": _label(what)}
+    stream = await engine.exec_stream(names.container_name(stack, "balancer"), ("sh", "-c", _HOLD), env=env)
+    beating: asyncio.Task[None] | None = None
+    try:
+        word, rest = await _first_line(stream)
+        if word == "busy":
+            raise _busy(Holder.parse(rest))
+        if word != "held":
+            said = stream.stderr().decode("utf-8", "replace").strip()
+            raise ActionError(f"the lock in the balancer of {stack} cannot be taken: {said or 'no answer'}")
+        if rest and taken is not None:
+            taken.append(Holder.parse(rest))
+        beating = asyncio.create_task(_beat(stream))
+        yield
+    finally:
+        if beating is not None:
+            beating.cancel()
+        await asyncio.shield(stream.close())
+
+
+def _busy(other: Holder) -> ActionError:
+    return ActionError(
+        f"{other.words()} is acting on this stack; nothing was done",
+        f"wait until that is done; if that session is gone, its lock can be taken after {STALE} s",
+    )
+
+
+async def _first_line(stream: ByteStream) -> tuple[str, str]:
+    data = b""
+    while b"\n" not in data:
+        more = await stream.read()
+        if not more:
+            break
+        data += more
+    word, _, rest = data.partition(b"\n")[0].decode("utf-8", "replace").partition(" ")
+    return word, rest.strip()
+
+
+async def _beat(stream: ByteStream) -> None:
+    try:
+        while True:
+            await stream.write(b"beat\n")
+            await asyncio.sleep(BEAT)
+    except EngineError:
+        return
+
+
+@asynccontextmanager
+async def held_outside(engine: Engine, stack: str, image: str, what: str) -> AsyncIterator[None]:
+    """Hold the lock as a container of `image`, for when no balancer runs. Raises ActionError as `held` does."""
     ref = await _take(engine, stack, image, what)
     stream: ByteStream | None = None
     beating: asyncio.Task[None] | None = None
     try:
         await engine.start(ref)
-        stream = await engine.exec_stream(ref, _BEATS)
+        stream = await engine.exec_stream(ref, ("sh", "-c", _BEATS))
         beating = asyncio.create_task(_beat(stream))
         yield
     finally:
@@ -91,23 +171,14 @@ async def _release(engine: Engine, ref: str, stream: ByteStream | None) -> None:
         await engine.remove(ref, force=True)
 
 
-async def _beat(stream: ByteStream) -> None:
-    try:
-        while True:
-            await stream.write(b"beat\n")
-            await asyncio.sleep(BEAT)
-    except EngineError:
-        return
-
-
 async def _take(engine: Engine, stack: str, image: str, what: str) -> str:
     name = f"{stack}-lock"
     spec = ContainerSpec(
         name=name,
         image=image,
-        labels=names.stack_labels(stack, "lock", who=me(), since=str(int(time.time())), what=what),
-        entrypoint=_LIVES[:1],
-        command=_LIVES[1:],
+        labels=names.stack_labels(stack, "lock", who=_label(what)),
+        entrypoint=("sh",),
+        command=("-c", _LIVES),
         restart="no",
         auto_remove=True,
         isolated=True,
@@ -124,11 +195,7 @@ async def _take(engine: Engine, stack: str, image: str, what: str) -> str:
     other = await holder(engine, stack)
     if other is None:
         raise ActionError(f"the lock of stack {stack} ({name}) cannot be taken", f"remove it: docker rm -f {name}")
-    since = time.strftime("%H:%M:%S", time.localtime(other.since))
-    raise ActionError(
-        f"{other.who} is acting on this stack ({other.what}, since {since}); nothing was done",
-        f"wait until it is done; if that session is gone, the lock ends by itself after {STALE} s",
-    )
+    raise _busy(other)
 
 
 async def _clear_dead(engine: Engine, name: str) -> None:

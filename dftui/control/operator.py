@@ -10,7 +10,7 @@ from dftui.balancer.link import BalancerLink
 from dftui.control import replicas
 from dftui.control.down import down
 from dftui.control.errors import ActionError
-from dftui.control.lock import held
+from dftui.control.lock import Holder, held, held_outside
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
 from dftui.control.repair import Finding, Repairer, RepairResult
@@ -41,12 +41,19 @@ class Operator:
 
     @asynccontextmanager
     async def _locked(self, what: str) -> AsyncIterator[None]:
-        """The stack's lock, as soon as there is a balancer whose image it can be made of."""
+        """The stack's lock: in the running balancer, else (while there is anything to lock) as a container."""
+        engine, stack = self._world.engine, self._world.stack
         balancer = by_role(await self._world.containers(), "balancer")
-        if balancer is None:
-            yield
-            return
-        async with held(self._world.engine, self._world.stack, balancer.image_id, what):
+        if balancer is not None and balancer.state == "running":
+            taken: list[Holder] = []
+            async with held(engine, stack, what, taken=taken):
+                for other in taken:
+                    Progress(what, self._world.report).tell(f"took over from {other.words()}: no sign of life")
+                yield
+        elif balancer is not None:
+            async with held_outside(engine, stack, balancer.image_id, what):
+                yield
+        else:
             yield
 
     async def _bring_up(self) -> None:
@@ -81,9 +88,10 @@ class Operator:
         async with self._acting("roll"):
             return await self._roller.run(image, new_key=new_key)
 
-    def pause_roll(self, hold: bool) -> None:
-        """Hold a roll before its next replica, or let it go on."""
-        self._roller.pause(hold)
+    def pause_roll(self) -> bool:
+        """Hold a roll before its next replica, or let it go on; whether it waits now."""
+        self._roller.pause(not self._roller.paused)
+        return self._roller.paused
 
     async def findings(self) -> tuple[Finding, ...]:
         """What `repair` would put right."""

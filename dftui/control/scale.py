@@ -24,9 +24,6 @@ from dftui.control.world import PARALLEL, World, bounded, number_of, webs
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
 
-SETTLE = 0.12
-"""Seconds to wait for more keys before a relative change begins: `+-` is nothing, `+++` one plan of three."""
-
 
 @dataclass(slots=True)
 class Pool:
@@ -103,7 +100,7 @@ class Scaler:
             for name in list(self.draining)[::-1][:by]:
                 self.undo.add(name)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(marked, settle=by is not None))
+            self._task = asyncio.create_task(self._run(marked))
         return await asyncio.shield(self._task)
 
     def _check(self, target: int, pool: Pool, below_min: bool) -> None:
@@ -125,18 +122,16 @@ class Scaler:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, before: int, *, settle: bool) -> ScaleResult:
+    async def _run(self, before: int) -> ScaleResult:
         begin = time.monotonic()
         progress = Progress("scale", self.world.report)
         added: list[str] = []
         removed: list[Drained] = []
         try:
-            # What another operator does meanwhile is seen by the lock; taking it costs as much as settling.
+            # Beside the lock, which costs as much: nothing here changes anything.
+            planning = asyncio.create_task(ground.current_plan(self.world))
             async with self.locked(f"scale to {self.target}"):
-                rest = begin + SETTLE - time.monotonic()
-                if settle and rest > 0:
-                    await asyncio.sleep(rest)
-                plan = await ground.current_plan(self.world)
+                plan = await planning
                 start = await read_counters(self.world)
                 while await self._one_round(progress, plan, added, removed):
                     pass

@@ -63,6 +63,11 @@ def _drainable(context: Context) -> bool:
     return context.connected and replica is not None and replica.state in states
 
 
+def _drifted(context: Context) -> bool:
+    """Something is missing, stopped, or not as the balancer believes."""
+    return context.stack and bool(context.snapshot and context.snapshot.drift)
+
+
 def _replica(context: Context) -> bool:
     return context.connected and context.replica is not None
 
@@ -157,6 +162,33 @@ ACTIONS: tuple[Action, ...] = (
         "Select a replica first.",
         "",
         dangerous=True,
+    ),
+    Action(
+        "roll",
+        "r",
+        "r",
+        "roll",
+        "Replace the replicas one by one with what the stack file says now; goes back by itself if a new one fails",
+        "Replicas",
+        _stack,
+        _NO_STACK,
+        "dftui roll",
+        dangerous=True,
+    ),
+    Action(
+        "pause-roll", "p", "p", "pause roll", "Hold a roll before its next replica, or let it go on", "Replicas", _stack
+    ),
+    Action(
+        "repair",
+        "R",
+        "R",
+        "repair",
+        "Put right what differs between wanted, existing and the balancer's table",
+        "Replicas",
+        _drifted,
+        "Nothing has drifted: there is nothing to repair.",
+        "dftui repair",
+        rank=9,
     ),
     Action(
         "probe",

@@ -16,6 +16,8 @@ from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
+    from dftui.control.repair import RepairResult
+    from dftui.control.roll import RollResult
 
 Unsubscribe = Callable[[], None]
 
@@ -91,6 +93,18 @@ class Backend(Protocol):
 
     async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
         """Change the number of replicas; `victim` names the one to go."""
+        ...
+
+    async def roll(self) -> RollResult:
+        """Replace replicas one by one to what they should be now."""
+        ...
+
+    def pause_roll(self) -> bool:
+        """Hold a roll before its next replica or let it go on; whether it waits now."""
+        ...
+
+    async def repair(self) -> RepairResult:
+        """Put right what differs between wanted, existing and believed."""
         ...
 
     async def drain(self, who: str) -> None:

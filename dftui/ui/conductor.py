@@ -14,9 +14,11 @@ from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
+    from dftui.control.repair import RepairResult
+    from dftui.control.roll import RollResult
 
 
-GATHER = 0.25
+GATHER = 0.12
 """Seconds in which further presses of + and - join the same plan."""
 PROBES_EACH = 3
 
@@ -111,6 +113,35 @@ class Conductor:
     def remove(self, who: str) -> None:
         """That replica goes."""
         self._start("scale", lambda backend: backend.scale(by=-1, victim=who), scale_words)
+
+    def roll(self) -> None:
+        """Replace replicas one by one."""
+
+        def words(result: RollResult) -> str:
+            if result.rolled_back:
+                return f"The roll went back: {result.why}"
+            if not result.replaced:
+                return "Every replica is already what it should be; nothing was replaced."
+            lost = f"{result.receipt.failed} of {result.receipt.requests:,} requests failed"
+            return f"{len(result.replaced)} replicas replaced in {result.seconds:.1f} s, {lost}."
+
+        self._start("roll", lambda backend: backend.roll(), words)
+
+    def pause_roll(self) -> None:
+        """Hold a roll before its next replica, or let it go on."""
+        if self.backend is not None:
+            held = self.backend.pause_roll()
+            self.say("The roll waits before its next replica; p lets it go on." if held else "The roll goes on.")
+
+    def repair(self) -> None:
+        """Put right what drifted."""
+
+        def words(result: RepairResult) -> str:
+            if not result.findings:
+                return "Nothing to repair."
+            return f"Put right: {'; '.join(f.what for f in result.findings)}."
+
+        self._start("repair", lambda backend: backend.repair(), words)
 
     def drain(self, who: str) -> None:
         """Out of rotation."""

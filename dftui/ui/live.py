@@ -22,6 +22,8 @@ from dftui.watch.snapshot import Snapshot
 if TYPE_CHECKING:
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
+    from dftui.control.repair import RepairResult
+    from dftui.control.roll import RollResult
     from dftui.engine.api import Engine
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
@@ -148,6 +150,20 @@ class LiveBackend:
         """Change the number of replicas."""
         with self._watcher.acting():
             return await self._operator.scale(to=to, by=by, victim=victim)
+
+    async def roll(self) -> RollResult:
+        """Replace replicas one by one to what they should be now."""
+        with self._watcher.acting():
+            return await self._operator.roll()
+
+    def pause_roll(self) -> bool:
+        """Hold a roll or let it go on; whether it waits now."""
+        return self._operator.pause_roll()
+
+    async def repair(self) -> RepairResult:
+        """Bring wanted, existing and believed together."""
+        with self._watcher.acting():
+            return await self._operator.repair()
 
     async def drain(self, who: str) -> None:
         """Out of rotation."""

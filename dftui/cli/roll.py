@@ -1,0 +1,35 @@
+"""`dftui roll [IMAGE]`: replicas replaced one by one, with a receipt; goes back by itself when a new one fails."""
+
+from __future__ import annotations
+
+import argparse
+
+from dftui.cli.common import emit, opened
+from dftui.cli.exits import Exit
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The image, and the word for a changed key."""
+    parser.add_argument("image", metavar="IMAGE", nargs="?", help="the new web image (default: the stack file's)")
+    parser.add_argument(
+        "--new-key",
+        action="store_true",
+        help="accept a changed APP_KEY: it logs everyone out and makes stored service credentials unreadable",
+    )
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Roll and print the receipt; 1 when it went back."""
+    async with opened(args) as world, world.operator(args) as operator:
+        result = await operator.roll(args.image, new_key=args.new_key)
+    if args.json:
+        emit(result.to_json())
+    else:
+        for old, new in result.replaced:
+            print(f"{old} → {new}")
+        word = "Went back" if result.rolled_back else "Done"
+        got = result.receipt
+        print(
+            f"{word} in {result.seconds:.1f} s: {got.requests} requests, {got.failed} failed, {got.retries} retries."
+        )
+    return Exit.FAILED if result.rolled_back else Exit.DONE

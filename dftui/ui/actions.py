@@ -175,7 +175,9 @@ ACTIONS: tuple[Action, ...] = (
         "dftui roll",
         dangerous=True,
     ),
-    Action("pause-roll", "p", "p", "pause", "Hold a roll before its next replica, or let it go on", "Replicas", _stack),
+    Action(
+        "pause-roll", "p", "p", "pause", "Hold a roll before its next replica, or let it go on", "Replicas", _stack
+    ),
     Action(
         "repair",
         "R",

@@ -21,6 +21,7 @@ from dftui.ui.fence import QUERY, Fence
 from dftui.ui.options import Options
 from dftui.ui.palette import Everything, Find
 from dftui.ui.screens.main import MainScreen
+from dftui.ui.wire import send_only_changed_cells
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
@@ -56,7 +57,9 @@ class DftuiApp(App[None]):
         self._looked = False
         self.problems: list[str] = []
         self.palette = themes.Palette(themes.DEFAULT)
-        super().__init__()
+        send_only_changed_cells()
+        # Told here, textual takes all colours away under NO_COLOR; else it would turn them into greys.
+        super().__init__(ansi_color=True if self.options.plain else None)
         self.animation_level = "none"
         self._connect = connect
         self.backend: Backend | None = None
@@ -208,6 +211,12 @@ class DftuiApp(App[None]):
                 main.drain_selected()
             case "remove":
                 self._ask_remove(main, context)
+            case "roll":
+                conductor.roll()
+            case "pause-roll":
+                conductor.pause_roll()
+            case "repair":
+                conductor.repair()
             case "probe":
                 conductor.probe(main.snapshot.serving if main.snapshot else 1)
             case "logs":

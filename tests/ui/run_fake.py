@@ -1,0 +1,48 @@
+"""The screen on the fake backend, in a real terminal: `python -m tests.ui.run_fake [seconds of traffic a second]`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from dataclasses import replace
+
+from dftui.stack.spec import StackSpec
+from dftui.ui.app import DftuiApp
+from dftui.ui.backend import Backend
+from dftui.ui.options import Options
+
+from .fake_backend import FakeBackend, busy, stack
+
+
+async def live(fake: FakeBackend, lines: int) -> None:
+    """Figures that wobble each second as an idle stack's do, and `lines` log lines a second."""
+    chance = random.Random(7)
+    while True:
+        for n in range(10):
+            if lines:
+                fake.logs.feed(f"df-web{1 + n % 3}", *(f"line {k} of the flood" for k in range(lines // 10)))
+            await asyncio.sleep(0.1)
+        snapshot = fake.snapshot
+        if snapshot is not None and snapshot.web:
+            load = [replace(r, load=replace(r.load, cpu=chance.choice((0.2, 0.4, 0.7)))) for r in snapshot.web]
+            figures = {**snapshot.db.figures, "queries/s": str(chance.randint(2, 4))}
+            fake.set(replace(snapshot, web=tuple(load), db=replace(snapshot.db, figures=figures)))
+
+
+def main() -> int:
+    lines = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    fake = busy(FakeBackend(stack()))
+
+    async def connect() -> Backend:
+        task = asyncio.create_task(live(fake, lines))
+        fake.keep = task  # type: ignore[attr-defined]
+        return fake
+
+    app = DftuiApp(connect, StackSpec(), Options.from_environment())
+    app.run()
+    return app.return_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

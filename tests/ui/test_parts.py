@@ -1,0 +1,197 @@
+"""The pure parts: rows, figures, the log model's counting, the fence, folding of steps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from dftui.ui import terminal
+from dftui.ui.actions import ACTIONS, RESERVED, Context, footer_actions, remap
+from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
+from dftui.ui.fence import PATIENCE, Fence
+from dftui.ui.format import age, millis, percent, rate, size
+from dftui.ui.options import Options
+from dftui.ui.panes.history import fold
+from dftui.ui.panes.logmodel import LogModel
+from dftui.ui.panes.replicas import choose_columns
+from dftui.watch.records import Step
+from dftui.watch.snapshot import ReplicaState
+
+from .fake_backend import FakeLogs, stack
+
+TEXT = st.text(st.characters(exclude_categories=("C", "M", "Z")), max_size=40)
+
+
+@given(TEXT, st.integers(0, 30), st.booleans())
+def test_fit_is_exact_and_clip_never_wider(text: str, width: int, right: bool) -> None:
+    assert cell_len(fit(text, width, right=right)) == width
+    assert cell_len(clip(text, width)) <= width
+
+
+@given(st.lists(TEXT, max_size=6), st.lists(TEXT, max_size=3), st.integers(1, 80))
+def test_rows_never_run_over(left: list[str], right: list[str], width: int) -> None:
+    spans, others = [Span(t) for t in left], [Span(t) for t in right]
+    assert row_width(clip_row(spans, width)) <= width
+    assert row_width(spread(spans, others, width)) <= width
+
+
+def test_changed_names_only_the_cells_that_differ() -> None:
+    old = (Span("ab"), Span("12"), Span("x"))
+    assert changed(old, (Span("ab"), Span("13"), Span("x"))) == [(2, 2)]
+    assert changed(old, (Span("ab"), Span("123"), Span("x"))) is None
+    assert changed(old, (Span("ab"), Span("12", "bad"), Span("x"))) == [(2, 2)]
+
+
+def test_every_state_has_its_own_sign_in_both_sets() -> None:
+    for glyphs in (UNICODE, ASCII):
+        assert set(glyphs.states) == set(ReplicaState)
+        assert len(set(glyphs.states.values())) == len(ReplicaState)
+        assert all(cell_len(sign) == 1 for sign in glyphs.states.values())
+    assert all(sign.isascii() for sign in ASCII.states.values())
+
+
+def test_figures_are_short_and_round() -> None:
+    assert [size(n) for n in (None, 0, 61 << 20, 1288490189)] == ["-", "0B", "61M", "1.2G"]
+    assert [rate(v) for v in (0.0, 0.04, 1.25, 9.97, 40.2, 12_345.0)] == ["0", "0", "1.2", "10", "40", "12k"]
+    assert [millis(v) for v in (None, 7.6, 1234.0)] == ["-", "8ms", "1.2s"]
+    assert [percent(v) for v in (None, 0.2, 12.6)] == ["-", "0%", "13%"]
+    assert [age(v) for v in (-1, 4, 58, 125, 7300)] == ["0 s", "4 s", "50 s", "2 min", "2 h"]
+
+
+@pytest.mark.parametrize(("width", "wanted"), [(80, "sess"), (100, "key"), (120, "errors"), (200, "image")])
+def test_wider_screens_have_more_columns(width: int, wanted: str) -> None:
+    heads = [column.head for column in choose_columns(width, 9)]
+    assert wanted in heads
+    assert heads[:2] == ["host", "state"]
+
+
+def test_log_counters_agree_and_loss_is_said() -> None:
+    logs = FakeLogs(limit=100)
+    model = LogModel(logs)
+    logs.feed("a", *(f"line {n}" for n in range(60)))
+    assert len(model.restart(None, "")) == 60
+    logs.feed("b", *(f"line {n}" for n in range(250)))
+    assert len(model.pull()) == 100
+    tally = model.tally()
+    assert (tally.received, tally.shown, tally.filtered, tally.dropped) == (310, 160, 0, 150)
+    model.restart(None, "LINE 24")
+    assert model.tally().shown == 0
+    model.restart(None, "line 24")
+    tally = model.tally()
+    assert tally.shown == 10
+    assert tally.shown + tally.filtered + tally.dropped == tally.received == 310
+
+
+def test_a_filter_without_capitals_ignores_them_and_names_count() -> None:
+    logs = FakeLogs()
+    logs.feed("df-web1", "An ERROR here", "fine")
+    logs.feed("df-redis", "error there")
+    model = LogModel(logs)
+    assert len(model.restart(None, "error")) == 2
+    assert len(model.restart(None, "ERROR")) == 1
+    assert len(model.restart(None, "redis")) == 1
+    assert len(model.restart(frozenset({"df-web1"}), "")) == 2
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_fence_waits_for_the_answer_and_rests_as_long() -> None:
+    clock = Clock()
+    asked: list[float] = []
+    fence = Fence(lambda: asked.append(clock.now), clock=clock)
+    assert fence.open()
+    fence.passed()
+    assert asked == [100.0]
+    assert not fence.open()
+    clock.now += 0.8
+    fence.answered()
+    assert not fence.open()
+    clock.now += 0.79
+    assert not fence.open()
+    clock.now += 0.02
+    assert fence.open()
+
+
+def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
+    clock = Clock()
+    fence = Fence(lambda: None, clock=clock)
+    fence.passed()
+    clock.now += PATIENCE + 0.1
+    assert fence.open()
+    assert not fence.enabled
+
+
+def test_a_local_terminal_needs_no_rest() -> None:
+    clock = Clock()
+    fence = Fence(lambda: None, clock=clock)
+    fence.passed()
+    clock.now += 0.003
+    fence.answered()
+    assert fence.open()
+
+
+def test_a_step_that_goes_on_stays_in_its_place() -> None:
+    steps: list[Step] = []
+    fold(steps, Step(1, "up", "build web", "running", "docker build .", 1, 9))
+    fold(steps, Step(2, "scale", "other", "running"))
+    fold(steps, Step(3, "up", "build web", "ok", "", 9, 9))
+    assert [(s.text, s.state, s.command) for s in steps] == [
+        ("build web", "ok", "docker build ."),
+        ("other", "running", ""),
+    ]
+
+
+def test_the_registry_is_sound() -> None:
+    ids = [action.id for action in ACTIONS]
+    assert len(set(ids)) == len(ids)
+    keys = [key for action in ACTIONS for key in action.key.split(",")]
+    assert len(set(keys)) == len(keys)
+    assert not set(keys) & RESERVED
+    assert all(action.help and action.name and action.show for action in ACTIONS)
+    assert remap({}) == ({a.id: a.key for a in ACTIONS}, [])
+
+
+def test_remapping_tells_each_mistake() -> None:
+    keys, problems = remap({"scale-up": "p", "nope": "q", "drain": "j", "zoom": "h", "help": "w", "times": "w"})
+    assert keys["scale-up"] == "p"
+    assert keys["drain"] == "d"
+    assert len(problems) == 5
+
+
+def test_the_footer_offers_what_applies() -> None:
+    none = {action.id for action in footer_actions(Context())}
+    assert none == {"help", "palette", "quit"}
+    snapshot = stack()
+    some = {a.id for a in footer_actions(Context(snapshot, snapshot.web[0], "replicas", True))}
+    assert {"scale-up", "drain", "probe"} <= some
+    assert "up" not in some
+
+
+@pytest.mark.parametrize(
+    ("env", "few"),
+    [
+        ({"TERM": "xterm-256color"}, False),
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "linux"}, True),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, False),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, True),
+    ],
+)
+def test_colours_by_terminal(env: dict[str, str], few: bool) -> None:
+    assert terminal.few_colours(env) is few
+
+
+def test_calmer_over_ssh_and_under_tmux(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Options.from_environment().hz == 10
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")
+    assert Options.from_environment().hz == 5
+    assert Options.from_environment().fence
+    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+    assert not Options.from_environment().fence

@@ -1,0 +1,123 @@
+"""In a real terminal: first paint, resize, signals, and bytes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from rich.console import Console
+from textual._compositor import ChopsUpdate
+from textual.strip import Strip
+
+from dftui.ui.wire import render_segments
+from tests.pty_run import PtyRun
+
+RUN = [sys.executable, "-m", "tests.ui.run_fake"]
+RESTORED = b"\x1b[?1049l"
+
+
+def start(columns: int = 100, rows: int = 30, env: Mapping[str, str] | None = None, *args: str) -> PtyRun:
+    return PtyRun([*RUN, *args], columns=columns, rows=rows, env=env or {})
+
+
+def test_paint_resize_and_quit() -> None:
+    with start() as run:
+        run.wait_text("3 of 3 serving")
+        run.resize(200, 50)
+        run.wait_text("image")
+        run.resize(80, 24)
+        run.wait_text("sess")
+        run.resize(50, 12)
+        run.wait_text("This terminal is 50x12")
+        run.resize(80, 24)
+        run.wait_text("3 of 3 serving")
+        run.send("+")
+        run.wait_text("4 of 4 serving")
+        run.send("q")
+        assert run.wait_exit() == 0
+        assert RESTORED in run.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_the_terminal_as_it_was(number: signal.Signals) -> None:
+    import os
+
+    with start() as run:
+        run.wait_text("3 of 3 serving")
+        os.kill(run.pid, number)
+        assert run.wait_exit() == 128 + number
+        assert RESTORED in run.output()
+        assert b"\x1b[?25h" in run.output()
+
+
+def test_sixteen_colours_and_none() -> None:
+    with start(env={"TERM": "xterm", "COLORTERM": ""}) as run:
+        run.wait_text("3 of 3 serving")
+        assert b"38;2;" not in run.output()
+        assert b"38;5;" not in run.output()
+        run.send("q")
+        run.wait_exit()
+    with start(env={"NO_COLOR": "1"}) as run:
+        run.wait_text("3 of 3 serving")
+        assert b"38;" not in run.output()
+        run.send("q")
+        run.wait_exit()
+
+
+def test_a_flood_does_not_steal_the_keys() -> None:
+    with start(80, 24, None, "2000") as run:
+        run.wait_text("of the flood")
+        run.send("+")
+        run.wait_text("4 of 4 serving")
+        run.send("q")
+        assert run.wait_exit() == 0
+
+
+def test_nothing_heavy_is_imported_before_the_first_paint() -> None:
+    code = """
+import asyncio, sys
+from dftui.stack.spec import StackSpec
+from dftui.ui.app import DftuiApp
+from dftui.ui.options import Options
+async def connect():
+    await asyncio.Event().wait()
+async def main():
+    app = DftuiApp(connect, StackSpec(), Options())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        heavy = (
+            "docker", "requests", "urllib3", "cryptography", "yaml", "h11", "tree_sitter", "dftui.engine.docker",
+            "dftui.watch.watcher", "dftui.control.operator", "textual.widgets._data_table",
+            "textual.widgets._markdown",
+        )
+        print([name for name in heavy if name in sys.modules])
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_partial_update_draws_what_textual_would_with_fewer_bytes() -> None:
+    import pyte
+    from rich.segment import Segment
+    from rich.style import Style
+
+    def drawn(text: str) -> list[str]:
+        screen = pyte.Screen(40, 4)
+        stream = pyte.Stream(screen)
+        stream.feed("\x1b[?7l" + "\x1b[1;1H" + "connections   12  queries/s   48")
+        stream.feed(text)
+        return [line.rstrip() for line in screen.display]
+
+    strip = Strip(
+        [Segment("connections ", Style(bold=True)), Segment("  12  queries/s "), Segment("  53", Style(color="red"))]
+    )
+    update = ChopsUpdate([{0: strip}], [(0, 28, 32)], [[32]])
+    console = Console(force_terminal=True, color_system="truecolor")
+    ours = render_segments(update, console)
+    assert drawn(ours)[0] == "connections   12  queries/s   53"
+    # What textual itself does, were it not replaced: the whole line up to the change.
+    assert len(ours) < len(strip.render(console))

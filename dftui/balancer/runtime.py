@@ -21,10 +21,7 @@ _MAX_REPLY = 16 * 1024 * 1024
 _MAX_COMMAND = 4000
 _COMMAND = re.compile(r"[A-Za-z0-9 _./:,()\[\]=%+@#-]+")
 # How the engine says that an exec's program is not there (runc and crun; on stdout, stderr or as its refusal).
-_NO_PROGRAM = re.compile(
-    r"executable file not found|socat[^\n]*no such file|no such file[^\n]*socat|exec failed: no such file",
-    re.IGNORECASE,
-)
+_NO_PROGRAM = re.compile(r"executable file[^\n]*not found|exec failed: no such file", re.IGNORECASE)
 
 
 def check_command(line: str) -> str:

@@ -226,15 +226,17 @@ def _backend(row: Mapping[str, str]) -> BackendState:
 
 def parse_stat(text: str) -> Table:
     """The reply to `STAT`. Raises BalancerError when it is no such reply or has not our frontend."""
-    lines = text.lstrip("\n")
+    lines = text.lstrip("\n").replace("\r", " ")
     if not lines.startswith("# "):
         raise BalancerError(f"the balancer's statistics cannot be read: {text[:80]!r}")
-    reader = csv.reader(io.StringIO(lines[2:]))
-    header = next(reader)
+    try:
+        header, *rows = list(csv.reader(io.StringIO(lines[2:])))
+    except (csv.Error, ValueError) as error:
+        raise BalancerError(f"the balancer's statistics cannot be read: {error}") from None
     frontend: FrontendState | None = None
     backend = BackendState()
     servers: list[ServerState] = []
-    for cells in reader:
+    for cells in rows:
         row = dict(zip(header, cells, strict=False))
         proxy, kind = row.get("pxname"), row.get("type")
         if proxy == FRONTEND and kind == "0":

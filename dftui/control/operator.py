@@ -10,10 +10,10 @@ from dftui.balancer.link import BalancerLink
 from dftui.control import replicas
 from dftui.control.down import down
 from dftui.control.errors import ActionError
-from dftui.control.lock import Holder, held, held_outside
+from dftui.control.lock import Holder, held, held_outside, holder
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
-from dftui.control.repair import Finding, Repairer, RepairResult
+from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
 from dftui.control.roll import Roller, RollResult
 from dftui.control.scale import Scaler, look
 from dftui.control.steps import Progress, Report, ignore
@@ -72,6 +72,7 @@ class Operator:
         """Create what is missing, pick up what is half made, put right what is off. Raises ActionError."""
         async with self._acting("up"):
             await up(self._world, replicas_wanted)
+            await self._repairer.recover()
 
     async def scale(
         self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
@@ -99,6 +100,14 @@ class Operator:
             return tuple(await self._repairer.look())
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
+
+    async def recover(self) -> tuple[Finding, ...]:
+        """Finish or take back what an interrupted action left; nothing when somebody else is acting."""
+        findings = await self.findings()
+        if not any(f.kind in HALF_DONE for f in findings) or await holder(self._world.engine, self._world.stack):
+            return ()
+        async with self._acting("recover"):
+            return await self._repairer.recover()
 
     async def repair(self) -> RepairResult:
         """Bring wanted, existing and believed together."""

@@ -49,6 +49,8 @@ class RepairResult:
         }
 
 
+HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
+"""Kinds of findings that an interrupted action leaves."""
 _SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
 
 
@@ -139,6 +141,17 @@ class Repairer:
             return find(containers, Pool([], {}), None, None)
         plan = await ground.current_plan(self._world)
         return find(containers, await look(self._world), plan, await self._world.marked())
+
+    async def recover(self) -> tuple[Finding, ...]:
+        """Finish or take back what an interrupted action left half done, and nothing else: what somebody stopped or
+        changed on purpose is left for `repair`. The lock is held by the caller. Raises ActionError."""
+        findings = [f for f in await self.look() if f.kind in HALF_DONE]
+        if findings:
+            progress = Progress("recover", self._world.report, total=len(findings))
+            for finding in findings:
+                progress.tell(f"left by an interrupted action: {finding.what}: {finding.repair}", state="running")
+            await self._put_right(progress, findings)
+        return tuple(findings)
 
     async def repair(self) -> RepairResult:
         """Put right what is off; what it is going to do is told first. Raises ActionError."""

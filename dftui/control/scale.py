@@ -132,6 +132,7 @@ class Scaler:
             planning = asyncio.create_task(ground.current_plan(self.world))
             async with self.locked(f"scale to {self.target}"):
                 plan = await planning
+                await self._clear_created()
                 start = await read_counters(self.world)
                 while await self._one_round(progress, plan, added, removed):
                     pass
@@ -152,6 +153,12 @@ class Scaler:
             self.target = None
             self._victims.clear()
             self.undo.clear()
+
+    async def _clear_created(self) -> None:
+        """A replica that an interrupted dftui created and never started holds a number and serves nothing."""
+        for container in webs(await self.world.containers()):
+            if container.state == "created":
+                await self.world.engine.remove(container.id, force=True)
 
     async def _one_round(self, progress: Progress, plan: Plan, added: list[str], removed: list[Drained]) -> bool:
         """Do what the target asks now; False when there is nothing left to do."""

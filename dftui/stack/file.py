@@ -41,6 +41,8 @@ _WEB: Mapping[str, values.Reader] = {
     "port": values.whole(1, 65535),
     "drain_timeout": values.seconds(0, 3600),
     "start_timeout": values.seconds(1, 3600),
+    "target_rps": values.number(0.1, 1_000_000, "requests a second"),
+    "target_cpu": values.number(1, 6400, "percent of a core"),
 }
 _BALANCER: Mapping[str, values.Reader] = {
     "publish": values.publish,
@@ -61,6 +63,7 @@ _TOP: Mapping[str, values.Reader | None] = {
     "balancer": None,
     "admin": None,
     "subnet": values.subnet,
+    "repair": values.one_of("ask", "auto"),
     "theme": values.theme,
     "keys": None,
 }
@@ -265,6 +268,8 @@ class _Reader:
             found["env"] = self.env(pairs["env"].value)
         if len(self.errors) > before:
             return WebSpec()
+        if {"target_rps", "target_cpu"} <= found.keys():
+            self.error(pairs["target_cpu"].key, "web.target_cpu stands beside web.target_rps; allowed: one of them")
         spec = WebSpec(**found)
         # The mistake is told at the key that the file holds; defaults can be contradicted by any of the three.
         for low, high in (("min", "max"), ("min", "replicas"), ("replicas", "max")):

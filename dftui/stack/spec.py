@@ -41,6 +41,10 @@ class WebSpec:
     port: int = 80
     drain_timeout: float = 30.0
     start_timeout: float = 120.0
+    target_rps: float | None = None
+    """Autoscale to this many requests/s for each replica, between `min` and `max`."""
+    target_cpu: float | None = None
+    """Or to this much CPU for each, in percent of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class StackSpec:
     admin: AdminSpec = field(default_factory=AdminSpec)
     subnet: str | None = None
     """Front network in CIDR form; None takes a free /24."""
+    repair: Literal["ask", "auto"] = "ask"
+    """`auto`: what drifts is put right by itself while the screen or `dftui watch` runs."""
     theme: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     path: str = ""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dftui.control.errors import ActionError
 from dftui.control.receipts import ScaleResult
 from dftui.stack.spec import StackSpec
 from dftui.ui.backend import Backend, Unsubscribe
@@ -74,6 +75,7 @@ class LiveBackend:
 
     def __init__(self, engine: Engine, spec: StackSpec, engine_id: str) -> None:
         from dftui.balancer.link import BalancerLink
+        from dftui.control.autopilot import Autopilot
         from dftui.control.operator import Operator
         from dftui.stack.names import container_name
         from dftui.watch.watcher import Watcher
@@ -89,10 +91,23 @@ class LiveBackend:
         self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report)
         self._listeners: list[Callable[[Step], None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._autopilot = Autopilot(
+            self._operator, spec, lambda: self._watcher.snapshot, self._report, acting=self._watcher.acting
+        )
+        self._own_doing: asyncio.Task[None] | None = None
+        self._recovering: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to watch."""
         self._task = asyncio.create_task(self._watcher.run(), name="watcher")
+        self._recovering = asyncio.create_task(self._recover(), name="recover")
+        if self._autopilot.on:
+            self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")
+
+    async def _recover(self) -> None:
+        """What a dftui that was killed left half done is finished or taken back, and said in the actions."""
+        with suppress(ActionError):
+            await self._operator.recover()
 
     def _learn(self) -> None:
         """The stack's own secrets are masked by value as soon as there are any."""
@@ -189,10 +204,11 @@ class LiveBackend:
 
     async def close(self) -> None:
         """Let go of the engine; the stack stays as it is."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._task
+        for task in (self._own_doing, self._recovering, self._task):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
         for part in (self._operator, self._link, self._engine):
             with suppress(Exception):
                 await part.close()

@@ -34,6 +34,8 @@ Callback = Callable[[Snapshot], None]
 RESYNC = 30.0
 """Seconds between looks at everything that no event asked for."""
 TABLE_PERIOD = 1.0
+ACTING_PERIOD = 0.2
+"""While an action of this dftui runs: a replica is shown as serving when it is."""
 GRACE = 1.2
 """Seconds that a difference must last to be called drift, and a silent balancer to be called unknown."""
 _COALESCE = 0.05
@@ -301,7 +303,8 @@ class Watcher:
                             error = clean(str(failed), 200) or "it does not answer"
                             self._know(servers=None, servers_error=error)
             self._stale.set()
-            await asyncio.sleep(max(0.2, TABLE_PERIOD - (loop.time() - started)))
+            period = ACTING_PERIOD if self._acting else TABLE_PERIOD
+            await asyncio.sleep(max(0.1, period - (loop.time() - started)))
 
     def _take_table(self, table: Table, latencies: dict[str, Latency], at: float) -> None:
         self._table_at = at

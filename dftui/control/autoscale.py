@@ -1,0 +1,64 @@
+"""How many replicas the load asks for: a pure policy with hysteresis and cool-down.
+
+It adds when the load per serving replica has stood above the target for a while, enough to bring it under; it removes
+one when the others could carry the load with room to spare for longer.  After each step it rests.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+HIGH = 1.1
+"""Times the target: above it replicas are added."""
+LOW = 0.7
+"""Times the target that the remaining ones would carry: below it one goes."""
+HIGH_FOR = 5.0
+LOW_FOR = 30.0
+REST_UP = 10.0
+REST_DOWN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A step: to this number, and why, in a sentence."""
+
+    to: int
+    why: str
+
+
+@dataclass(slots=True)
+class Autoscaler:
+    """Feed it once a second or so. `target` is requests/s (or percent of a core) a replica; `unit` names it."""
+
+    target: float
+    unit: str
+    least: int
+    most: int
+    _high_since: float | None = None
+    _low_since: float | None = None
+    _rest_until: float = 0.0
+
+    def look(self, now: float, serving: int, wanted: int, load: float) -> Advice | None:
+        """`load` is the whole pool's; None while nothing is to be done. `now` in seconds of any steady clock."""
+        if serving == 0 or serving != wanted:
+            self._high_since = self._low_since = None  # a change is under way, or something is broken
+            return None
+        each = load / serving
+        self._high_since = (self._high_since or now) if each > self.target * HIGH else None
+        spare = serving > 1 and load / (serving - 1) < self.target * LOW
+        self._low_since = (self._low_since or now) if spare else None
+        if now < self._rest_until:
+            return None
+        if self._high_since is not None and now - self._high_since >= HIGH_FOR and wanted < self.most:
+            to = min(self.most, max(wanted + 1, math.ceil(load / self.target)))
+            return self._step(now, to, REST_UP, f"{each:.0f} {self.unit} a replica, above the target {self.target:g}")
+        if self._low_since is not None and now - self._low_since >= LOW_FOR and wanted > self.least:
+            why = f"{load:.0f} {self.unit} in all: {serving - 1} carry it at {load / (serving - 1):.0f} each"
+            return self._step(now, wanted - 1, REST_DOWN, why)
+        return None
+
+    def _step(self, now: float, to: int, rest: float, why: str) -> Advice:
+        self._rest_until = now + rest
+        self._high_since = self._low_since = None
+        return Advice(to, why)

@@ -72,7 +72,12 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """For the next process."""
-        return {**asdict(self), "p50": self.percentile(0.5), "p99": self.percentile(0.99)}
+        counters = {
+            "failed": dict(self.failed),
+            "failed_methods": dict(self.failed_methods),
+            "hosts": dict(self.hosts),
+        }
+        return {"sent": self.sent, "ok": self.ok, "latencies": self.latencies, "seconds": self.seconds, **counters}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Tally:

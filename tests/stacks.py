@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,22 @@ def docker(*argv: str, check: bool = True, stdin: str | None = None) -> str:
     if check and found.returncode:
         raise AssertionError(f"docker {' '.join(argv)}: {found.stderr}")
     return found.stdout.strip()
+
+
+def write_line(container: str, words: str) -> str:
+    """Let a database, cache or balancer container write a line; what of it tells it from all others."""
+    docker("exec", container, "sh", "-c", f"echo '{words}' >/proc/1/fd/1")
+    return words
+
+
+def web_writes_line(container: str, word: str) -> str:
+    """Let a replica's own application log a line (at APP_LOG_LEVEL info), by a request to it alone; the line's time
+    stamp, which tells it from all others and stands at its beginning."""
+    address = docker("inspect", container, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}")
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(f"http://{address.split()[0]}/api/v2/system/{word}", timeout=10).close()
+    line = next(line for line in docker("logs", "--tail", "50", container).splitlines() if word in line)
+    return line.partition("]")[0]
 
 
 class Stack:

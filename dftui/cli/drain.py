@@ -19,5 +19,9 @@ async def run(args: argparse.Namespace) -> int:
     if args.json:
         emit({"who": args.who, "action": args.command})
     else:
-        say(f"{args.who} gets no new requests." if args.command == "drain" else f"{args.who} serves again.")
+        say(
+            f"It gets no new requests and finishes those it has; `dftui undrain {args.who}` takes that back."
+            if args.command == "drain"
+            else "It gets new requests again."
+        )
     return 0

@@ -68,9 +68,9 @@ async def _rows(world: Opened) -> list[dict[str, object]]:
             _row(role, wanted, "stack file" if named else "real", image is not None, image.size if image else 0)
         )
         rows += [
-            _row(role, image.tags[0] if image.tags else image.id[:19], "bundled", True, image.size)
+            _row(role, image.tags[0], "bundled", True, image.size)
             for image in bundled
-            if image.labels.get(LABEL_IMAGE) == role
+            if image.tags and image.labels.get(LABEL_IMAGE) == role
         ]
     return rows
 

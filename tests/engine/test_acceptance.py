@@ -12,14 +12,15 @@ import pytest
 from tests.load import Load, Plan
 from tests.pty_run import PtyRun
 from tests.sshd import Sshd
-from tests.stacks import Stack, docker
+from tests.stacks import Stack, web_writes_line, write_line
 
 HEX12 = re.compile(r"\b[0-9a-f]{12}\b")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("main")) as found:
+    # So that the application itself writes about requests.
+    with Stack(tmp_path_factory.mktemp("main"), "web:\n  env:\n    APP_LOG_LEVEL: info\n") as found:
         found.ok("up")
         yield found
         found.ok("down", "--volumes", "--yes")
@@ -91,7 +92,7 @@ def test_the_main_job(stack: Stack) -> None:
             names = [f"{stack.name}-{what}" for what in ("mysql", "redis", "lb")] + sorted(known.values())
             for number, name in enumerate(names):
                 words = f"written-by-{number}-of-{len(names)}"
-                docker("exec", "--privileged", "-u", "0", name, "sh", "-c", f"echo {words} >/proc/1/fd/1")
+                words = (web_writes_line if name in known.values() else write_line)(name, words)
                 run.wait_until(lambda text, words=words: words in text, 10, f"the line of {name}")  # type: ignore[misc]
 
             run.send("q")
@@ -116,6 +117,7 @@ def requests_of(text: str) -> str:
 
 
 def test_the_same_keys_through_ssh(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    stack.ok("scale", "3")
     with Sshd(tmp_path_factory.mktemp("sshd")) as sshd, traffic(stack) as load:
         with through_ssh(stack, sshd) as run:
             scaled_by_keys(stack, run)

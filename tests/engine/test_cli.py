@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.load import Load, Plan
-from tests.stacks import Stack, docker
+from tests.stacks import Stack, docker, write_line
 
 HEX12 = re.compile(r"[0-9a-f]{12}")
 
@@ -156,13 +156,13 @@ def test_logs_of_one_with_tail_grep_and_timestamps(stack: Stack) -> None:
 
 
 def test_logs_follow_names_who_wrote(stack: Stack) -> None:
-    name = f"{stack.name}-web2"
+    name = f"{stack.name}-redis"
     words = f"marked {time.time_ns()}"
 
     def write() -> None:
-        docker("exec", name, "sh", "-c", f"echo '{words}' >/proc/1/fd/1")
+        write_line(name, words)
 
-    with stack.follow("logs", "-f", "--tail", "0", "web", "--json") as follower:
+    with stack.follow("logs", "-f", "--tail", "0", "cache", "--json") as follower:
         follower.number = signal.SIGINT
         found = follower.until(lambda line: words in line["text"], write)
         assert found["who"] == name

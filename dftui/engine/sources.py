@@ -18,6 +18,7 @@ _KEPT_OPTIONS = re.compile(
     r"^Acquire::(https?::(Proxy|Timeout|Verify|CaInfo)|ftp::Proxy|Check-|Retries|ForceIPv|Max-)", re.I
 )
 _POCKETS = ("", "-updates", "-security")
+_STANZA_NAMES = {"arch": "architectures", "lang": "languages", "target": "targets"}
 _ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 
 
@@ -71,7 +72,7 @@ def _stanzas(suffix: str, text: str) -> Iterable[dict[str, str]]:
                 fields = {"uris": found["uri"], "suites": found["suite"], "components": found["components"]}
                 for option in (found["options"] or "").split():
                     name, _, value = option.partition("=")
-                    fields[name.lower()] = value
+                    fields[_STANZA_NAMES.get(name.lower(), name.lower())] = value.replace(",", " ")
                 yield {"types": "deb", **fields}
         return
     for block in re.split(r"\n[ \t]*\n", text):

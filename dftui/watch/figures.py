@@ -64,6 +64,31 @@ class Rate:
         return self.value
 
 
+class Shown:
+    """A rate as it stands on the screen: it moves only when the real one has clearly moved, so that the flutter of a
+    quiet stack redraws nothing."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+
+    def text(self, now: float | None) -> str:
+        """What to show for `now`."""
+        now = None if now is None else max(0.0, now)
+        before = self._value
+        if now is None or before is None or abs(now - before) > max(1.0, before * 0.15) or (now < 0.05 < before):
+            self._value = now
+        return rounded(self._value)
+
+
+def about(count: float) -> str:
+    """A count in two or three figures: 999, 1.2k, 340k, 5.6M."""
+    for unit in ("", "k", "M", "G"):
+        if count < 1000:
+            return f"{count:.0f}{unit}" if not unit or count >= 100 else f"{count:.2g}{unit}"
+        count /= 1000
+    return f"{count:.0f}T"
+
+
 def rounded(value: float | None) -> str:
     """A rate in two figures, so that it changes on the screen only when it matters."""
     if value is None:
@@ -180,6 +205,7 @@ class Database(Client):
     def __init__(self, engine: Engine, ref: str, changed: Changed) -> None:
         super().__init__(engine, ref, changed)
         self._queries = Rate()
+        self._shown = Shown()
         self._size = 0.0
         self._own = 0
 
@@ -201,8 +227,8 @@ class Database(Client):
         rate = self._queries.update(found["Questions"] - self._own, at)
         return {
             "connections": str(max(0, int(found.get("Threads_connected", 1)) - 1)),
-            "queries/s": rounded(None if rate is None else max(0.0, rate)),
-            "slow": f"{int(found.get('Slow_queries', 0)):,}",
+            "queries/s": self._shown.text(rate),
+            "slow": about(found.get("Slow_queries", 0)),
             "size": size(self._size),
             "up": span(found.get("Uptime", 0)),
         }
@@ -217,6 +243,7 @@ class Cache(Client):
     def __init__(self, engine: Engine, ref: str, changed: Changed) -> None:
         super().__init__(engine, ref, changed)
         self._commands = Rate()
+        self._shown = Shown()
         self._own = 0
 
     def question(self) -> str:
@@ -229,15 +256,14 @@ class Cache(Client):
         found = _pairs(answer, ":")
         if "used_memory" not in found:
             return {}
-        hits, misses = int(found.get("keyspace_hits", 0)), int(found.get("keyspace_misses", 0))
         rate = self._commands.update(found.get("total_commands_processed", 0) - self._own, at)
         return {
-            "hits": f"{hits:,}",
-            "misses": f"{misses:,}",
+            "hits": about(found.get("keyspace_hits", 0)),
+            "misses": about(found.get("keyspace_misses", 0)),
             "memory": size(found["used_memory"]),
-            "evicted": f"{int(found.get('evicted_keys', 0)):,}",
+            "evicted": about(found.get("evicted_keys", 0)),
             "clients": str(max(0, int(found.get("connected_clients", 1)) - 1)),
-            "ops/s": rounded(None if rate is None else max(0.0, rate)),
+            "ops/s": self._shown.text(rate),
             "up": span(found.get("uptime_in_seconds", 0)),
         }
 

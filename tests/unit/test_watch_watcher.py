@@ -160,7 +160,7 @@ async def test_a_sound_stack_is_seen_with_its_figures() -> None:
         assert (found.wanted, found.engine.version, found.engine.lost_since) == (3, "20.10.24", None)
         db, cache = dict(found.db.figures), dict(found.cache.figures)
         assert (db["connections"], db["slow"], db["size"], db["up"]) == ("4", "2", "2.0 MiB", "2 h")
-        assert (cache["hits"], cache["memory"], cache["clients"]) == ("1,234", "2.0 MiB", "3")
+        assert (cache["hits"], cache["memory"], cache["clients"]) == ("1.2k", "2.0 MiB", "3")
         assert found.balancer.figures["servers"] == "3/3 up"
 
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from dftui.watch.figures import MYSQL, REDIS, Database, Rate, Shown, about, rounded, size, span
+from tests.fakes.engine import FakeEngine
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "…"), (0.01, "0"), (0.44, "0.4"), (9.6, "10"), (57, "57"), (1234, "1,200"), (98765, "99,000")],
+)
+def test_rates_have_two_figures(value: float | None, text: str) -> None:
+    assert rounded(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1234, "1.2k"), (45_678, "46k"), (345_678, "346k"), (5_600_000, "5.6M")],
+)
+def test_counts_have_few_figures(count: float, text: str) -> None:
+    assert about(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(12, "12 B"), (2048, "2.0 KiB"), (50 << 20, "50 MiB"), (3 << 30, "3.0 GiB")]
+)
+def test_sizes(count: float, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "<1 min"), (125, "2 min"), (7300, "2 h"), (3 * 86400, "3 d")])
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_a_rate_survives_a_counter_that_starts_anew() -> None:
+    rate = Rate(1.0)
+    assert rate.update(100, 0.0) is None
+    assert rate.update(110, 1.0) == 10
+    assert rate.update(5, 2.0) is None
+    assert rate.update(8, 3.0) == 3
+
+
+def test_flutter_is_not_shown_and_a_change_is() -> None:
+    shown = Shown()
+    assert [shown.text(value) for value in (4.2, 4.7, 3.9, 4.9, 40, 43, 38, 0)] == [
+        "4",
+        "4",
+        "4",
+        "4",
+        "40",
+        "40",
+        "40",
+        "0",
+    ]
+
+
+@pytest.mark.parametrize("argv", [MYSQL, REDIS])
+def test_no_secret_stands_in_an_argv(argv: tuple[str, ...]) -> None:
+    # Only the name of the container's own variable, which its shell fills in.
+    assert all("$" in word for word in argv[-1].split() if "PASSWORD" in word)
+
+
+async def test_a_client_that_ends_is_opened_again_over_one_exec_at_a_time() -> None:
+    engine = FakeEngine()
+    ref = engine.add("df-mysql")
+    answers = [None, b"Questions\t10\nThreads_connected\t3\ndftui-end\n"]
+    engine.on_stream(MYSQL, lambda _: answers.pop(0) if len(answers) > 1 else answers[0])
+    told: list[Mapping[str, str]] = []
+    came = asyncio.Event()
+
+    def changed(figures: Mapping[str, str]) -> None:
+        told.append(figures)
+        if figures:
+            came.set()
+
+    task = asyncio.create_task(Database(engine, ref, changed).run())
+    async with asyncio.timeout(20):
+        await came.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told[0] == {}
+    assert told[1]["connections"] == "2"
+    assert len([call for call in engine.calls if call[0] == "exec_stream"]) == 2

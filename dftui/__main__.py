@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dftui; the exit code. Never a traceback (unless DFTUI_DEBUG is set)."""
-    args = parser.parse(argv)
-    if args.no_color:
-        os.environ["NO_COLOR"] = "1"
     try:
+        args = _arguments(argv)
+        if args.no_color:
+            os.environ["NO_COLOR"] = "1"
         code = _screen(args) if args.command is None else _command(args)
         sys.stdout.flush()
         return code
@@ -33,6 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + error.number
     except (Exception, KeyboardInterrupt) as error:
         return exits.report(error)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return parser.parse(argv)
+    except SystemExit:
+        # --help and --version end here; what they printed must be on its way while a lost reader can be met.
+        sys.stdout.flush()
+        raise
 
 
 def _command(args: argparse.Namespace) -> int:

@@ -10,14 +10,14 @@ from pathlib import Path
 from tests.bench import rows, scaling, screen
 from tests.stacks import Stack
 
-ROWS = ("start", "plus", "idle")
+ROWS = ("start", "plus", "line", "idle")
 
 
 def main() -> int:
     """Measure; 0 whatever the figures are: a missed goal stands in the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("what", nargs="*", default=[], help=f"{', '.join(ROWS)} (default: all), or table")
-    parser.add_argument("--runs", type=int, default=10, help="runs of start and plus (default 10)")
+    parser.add_argument("--runs", type=int, default=10, help="runs of start, plus and line (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     args = parser.parse_args()
     if args.what == ["table"]:
@@ -33,10 +33,13 @@ def main() -> int:
         stack.ok("up")
         if "start" in chosen:
             _say("start-up to first paint")
-            found.append(screen.start_up(stack, args.runs))
+            found += screen.start_up(stack, args.runs)
         if "plus" in chosen:
             _say("+ to serving")
             found.append(scaling.plus(stack, args.runs))
+        if "line" in chosen:
+            _say("a line to the screen")
+            found.append(screen.line_to_screen(stack, args.runs))
         if "idle" in chosen:
             _say("idle")
             found += screen.idle(stack, args.idle_runs)

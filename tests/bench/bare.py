@@ -13,7 +13,12 @@ from textual.widgets import DataTable, Footer, Header, Log, Static, TabbedConten
 class Bare(App[None]):
     """Header, three panes, a table, two tabs, footer."""
 
-    CSS = "Horizontal { height: 5; } Static { border: round $primary; height: 5; width: 1fr; } DataTable { height: 10; } Log { height: 1fr; }"
+    CSS = """
+    Horizontal { height: 5; }
+    Static { border: round $primary; height: 5; width: 1fr; }
+    DataTable { height: 10; }
+    Log { height: 1fr; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [("q", "quit", "Quit"), ("l", "logs", "Logs"), ("d", "drain", "Drain")]
 
     def compose(self) -> ComposeResult:

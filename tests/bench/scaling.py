@@ -51,16 +51,21 @@ def _docker_run(stack: Stack) -> float:
         docker("rm", "-f", "-v", name)
 
 
-def serving(text: str) -> int:
-    """How many replicas a screen shows as serving."""
-    return len(re.findall(r"-web\d+\b.*\bserving\b", text))
+def rows(text: str) -> list[str]:
+    """State of each replica in the table on a screen."""
+    return re.findall(r"-web\d+\s+[0-9a-f]{12}\s+\S\s+(\w+)", text)
+
+
+def all_serving(text: str, count: int) -> bool:
+    """Exactly so many replicas, each of them serving."""
+    return rows(text) == ["serving"] * count
 
 
 def _plus(run: PtyRun, count: int) -> float:
     """Seconds from the key `+` until one replica more is on screen as serving."""
     begin = time.perf_counter()
     run.send("+")
-    run.wait_until(lambda text: serving(text) == count + 1, 60, f"{count + 1} serving")
+    run.wait_until(lambda text: all_serving(text, count + 1), 60, f"{count + 1} serving")
     return time.perf_counter() - begin
 
 
@@ -69,11 +74,11 @@ def plus(stack: Stack, runs: int) -> Row:
     ours: list[float] = []
     bare: list[float] = []
     with PtyRun(stack.argv(), columns=120, rows=40, env=stack.env, cwd=str(stack.folder)) as run:
-        run.wait_until(lambda text: serving(text) == 3, 60, "3 serving")
+        run.wait_until(lambda text: all_serving(text, 3), 60, "3 serving")
         for _ in range(runs):
             ours.append(_plus(run, 3))
             run.send("-")
-            run.wait_until(lambda text: serving(text) == 3 and f"{stack.name}-web4" not in text, 60, "web4 gone")
+            run.wait_until(lambda text: all_serving(text, 3), 60, "web4 gone")
             bare.append(_docker_run(stack))
     row = Row(
         what="`+` to serving, as the screen shows it",

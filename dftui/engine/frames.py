@@ -173,6 +173,7 @@ class LogFrames:
             mark = find(b"\r\n", pos, pos + 20)
             if not whole or mark < 0:
                 if not whole or size - pos > 20:
+                    self._last = out[-1].time_ns if out else self._last
                     out += self.feed(self._chunks.feed(data[pos:]))
                     pos = size
                 break
@@ -202,6 +203,7 @@ class LogFrames:
                     continue
             if end + 2 > size and length < MAX_FRAME and length:
                 break
+            self._last = out[-1].time_ns if out else self._last
             out += self.feed(self._chunks.feed(data[pos : end + 2]))
             pos = end + 2
             out_held, err_held = self._join_out.held, self._join_err.held

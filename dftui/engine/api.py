@@ -433,7 +433,7 @@ class Engine(Protocol):
     def build(
         self, tag: str, context: bytes, *, labels: Mapping[str, str], args: Mapping[str, str] | None = None
     ) -> AsyncIterator[ImageProgress]:
-        """Build a tar (Dockerfile at its root) with the classic builder."""
+        """Build a tar (Dockerfile at its root) with the classic builder; its steps have no network."""
         ...
 
     def import_image(

@@ -229,8 +229,7 @@ def _frontend(cfg: BalancerConfig) -> list[str]:
         "    http-request set-var(txn.start) date(0,ms)",
         "    http-request set-var(txn.weight) int(1)",
         f"    http-request set-var(txn.weight) int({cfg.sample}) if {{ fe_req_rate gt {cfg.full_rate} }}",
-        f"    http-request set-log-level silent if {{ fe_req_rate gt {cfg.full_rate} }} "
-        f"!{{ rand({cfg.sample}) eq 0 }}",
+        f"    http-request set-log-level silent if {{ var(txn.weight) -m int gt 1 }} !{{ rand({cfg.sample}) eq 0 }}",
     ]
     if cfg.probe_nonce:
         lines.append(

@@ -13,7 +13,7 @@ import pytest
 from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Server, render
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.link import BalancerLink, check_tools, read_config, write_config
-from dftui.engine.api import ContainerSpec, Engine, File
+from dftui.engine.api import Attachment, ContainerSpec, Engine, File, NetworkSpec
 from dftui.stack.names import LABEL_STACK
 from tests.engine.balancer_rig import Rig, rig, until
 from tests.load import Load, Plan
@@ -346,6 +346,28 @@ async def test_latency_is_that_of_the_time_since_the_last_call(lb: Rig) -> None:
     assert all(one.p95_ms < 200 for one in (await lb.link.latencies()).values())
 
 
+async def test_above_a_rate_one_in_so_many_is_recorded_and_says_so(lb: Rig) -> None:
+    await lb.start(1, full_rate=40, sample=5)
+    await lb.listen()
+    before = (await lb.link.frontend()).requests
+    with Load(Plan(port=lb.port, rate=400, connections=16, fresh=0.0, posts=0.0, path="/api", seconds=4)) as load:
+        tally = load.wait()
+    assert dict(tally.failed) == {}
+
+    async def slow_again() -> bool:
+        await asyncio.sleep(0.1)
+        await lb.get("/end")
+        return any(r.path == "/end" and r.weight == 1 for r in lb.records)
+
+    await until(slow_again)
+    mine = [r for r in lb.records if r.path == "/api"]
+    assert {r.weight for r in mine} == {1, 5}
+    assert len(mine) < tally.sent / 2
+    assert 0.6 * tally.sent < sum(r.weight for r in mine) < 1.4 * tally.sent
+    assert lb.link.ring.lost == 0, "what was left out on purpose is not lost"
+    assert (await lb.link.frontend()).requests - before >= tally.sent
+
+
 async def test_commands_from_many_at_once_do_not_get_each_others_replies(lb: Rig) -> None:
     await lb.start(1)
 
@@ -379,13 +401,20 @@ async def test_a_configuration_of_three_hundred_servers_is_valid(lb: Rig) -> Non
         assert b"WARNING" not in done.stdout + done.stderr, (done.stdout, done.stderr)
 
 
-async def test_an_image_without_socat_is_told(engine: Engine, stack_name: str, tiny_image: str) -> None:
+async def test_an_image_without_socat_is_told(engine: Engine, stack_name: str, subnet: str, tiny_image: str) -> None:
+    labels = {LABEL_STACK: stack_name}
     name = f"{stack_name}-lb"
     link = BalancerLink(engine, name)
     with pytest.raises(BalancerGone, match="does not exist"):
         await link.command("show info")
+    await engine.create_network(NetworkSpec(f"{stack_name}-front", labels, subnet))
     spec = ContainerSpec(
-        name=name, image=tiny_image, labels={LABEL_STACK: stack_name}, command=("sleep", "1000"), restart="no"
+        name=name,
+        image=tiny_image,
+        labels=labels,
+        command=("sleep", "1000"),
+        networks=(Attachment(f"{stack_name}-front"),),
+        restart="no",
     )
     await engine.start(await engine.create(spec))
     with pytest.raises(BalancerGone, match="no socat") as told:

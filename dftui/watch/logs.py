@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 
 from dftui.engine.api import Container, Engine, Event, LogLine
@@ -28,9 +28,9 @@ from dftui.watch.lines import (
     Record,
 )
 from dftui.watch.mask import Masker
-from dftui.watch.parse import parse
+from dftui.watch.paint import Painter
 from dftui.watch.rings import Rings
-from dftui.watch.sanitise import CUT_MARK, LIMIT, clean
+from dftui.watch.sanitise import clean
 
 WAIT = 0.15
 """Seconds that a line waits for earlier ones of other containers before it is shown."""
@@ -72,7 +72,7 @@ class LogHub:
     ) -> None:
         """`tail` and `since_ns`: where to begin; `pace` None reads as fast as the engine gives and skips nothing."""
         self._engine = engine
-        self._masker = masker or Masker()
+        self._painter = Painter(masker or Masker())
         self._tail = tail
         self._since_ns = since_ns
         self._wait = wait
@@ -212,7 +212,7 @@ class LogHub:
             counts.lag = lag - self._least_lag
         else:
             counts.lag = 0.0
-        self._arrivals.append((loop_time, max(line.time_ns for line in lines)))
+        self._arrivals.append((loop_time, max([line.time_ns for line in lines])))
         self._arrived.set()
         if self._pending_bytes > _PENDING_BYTES:
             self._release(loop_time)
@@ -262,24 +262,19 @@ class LogHub:
 
     def line(self, record: Record) -> Line:
         """A record as it may be shown."""
-        flags = record.flags
-        at, late = record.time_ns / 1e9, bool(flags & LATE)
-        text = self.text(record)
-        if flags & GAP:
-            return Line(record.seq, at, record.who, "dftui", text, "warning", "gap", late)
-        if flags & EVENT:
-            return Line(record.seq, at, record.who, "dftui", text, "notice", "event", late)
-        level, what, folds = parse(text)
-        stream = "stderr" if flags & STDERR else "stdout"
-        return Line(record.seq, at, record.who, stream, text, level, what, late, folds)
+        return self._painter.line(record)
+
+    def lines(self, records: Sequence[Record]) -> list[Line]:
+        """`line` of each; for many at a fraction of the cost."""
+        return self._painter.lines(records)
 
     def text(self, record: Record) -> str:
-        """Only the text of `line`: for searching and filtering many."""
-        if not record.flags & CUT:
-            return self._masker.mask(clean(record.data))
-        mark = f" …[cut, {record.flags >> LENGTH_SHIFT:,} bytes]"
-        shown = clean(record.data, LIMIT - len(mark)).removesuffix(CUT_MARK)
-        return self._masker.mask_cut(shown) + mark
+        """Only the text of `line`: for searching and filtering."""
+        return self._painter.text(record)
+
+    def texts(self, records: Sequence[Record]) -> list[str]:
+        """`text` of each; for many at a fraction of the cost."""
+        return self._painter.texts(records)
 
     def names(self) -> tuple[str, ...]:
         """Containers that have lines here or are followed, sorted."""

@@ -7,7 +7,7 @@ passwords in JSON bodies), of HTTP (headers, query strings) and of the database'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 MASK = "***"
@@ -38,7 +38,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     # Query strings: every value, names kept.
-    (("?",), re.compile(r"(?<=\?)[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
+    (("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
     # Forms, variables, options: NAME=value, --password value.
     (_HINTS, re.compile(rf"({_NAMES} ?+= ?+)(?!\*\*\*){_WORD}", re.I), rf"\1{MASK}"),
     (("--pass",), re.compile(r"(--pass(?:word|wd)? ++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
@@ -83,23 +83,22 @@ def mask_path(path: str) -> str:
 class Masker:
     """Masks text for screens, files and JSON. Masking twice changes nothing."""
 
-    __slots__ = ("_starts", "_values")
+    __slots__ = ("_values",)
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """`secrets` are known values (APP_KEY, passwords, tokens); those under six characters are left out."""
         known = {form for value in secrets if len(value) >= _SHORTEST for form in _forms(value)}
         # The longest first, so that a value that begins with another is masked whole.
-        longest = sorted(known, key=lambda value: (-len(value), value))
-        self._values = re.compile("|".join(map(re.escape, longest))) if longest else None
-        self._starts = tuple(longest)
+        self._values = tuple(sorted(known, key=lambda value: (-len(value), value)))
 
     def __repr__(self) -> str:
-        return f"Masker({len(self._starts)} values)"
+        return f"Masker({len(self._values)} values)"
 
     def mask(self, text: str) -> str:
         """The text without secrets."""
-        if self._values is not None:
-            text = self._values.sub(MASK, text)
+        for value in self._values:
+            if value in text:
+                text = text.replace(value, MASK)
         lower = text.lower()
         named: bool | None = None
         for hints, shape, becomes in _SHAPES:
@@ -113,13 +112,31 @@ class Masker:
                 text = shape.sub(_mask_query if becomes == "query" else becomes, text)
         return text
 
+    def mask_all(self, texts: Sequence[str]) -> list[str]:
+        """`mask` of each: many that hold nothing suspicious cost one look at all of them together."""
+        joined = "\n".join(texts)
+        lower = joined.lower()
+        found = list(texts)
+        for value in self._values:
+            if value in joined:
+                found = [text.replace(value, MASK) for text in found]
+        for hints, shape, becomes in _SHAPES:
+            there = [hint for hint in hints if hint in lower]
+            if there:
+                into = _mask_query if becomes == "query" else becomes
+                for index, text in enumerate(found):
+                    low = text.lower()
+                    if any(hint in low for hint in there):
+                        found[index] = shape.sub(into, text)
+        return found
+
     def path(self, path: str) -> str:
         """An HTTP path for the ledger: values in its query string and known secrets masked."""
         return self.mask(mask_path(path))
 
     def mask_cut(self, text: str) -> str:
         """As `mask`, for text whose end was cut off: the beginning of a known secret at its end goes too."""
-        for value in self._starts:
+        for value in self._values:
             for size in range(min(len(value) - 1, len(text)), 3, -1):
                 if text.endswith(value[:size]):
                     return self.mask(text[:-size]) + MASK

@@ -31,9 +31,9 @@ _LEVELS: dict[str, Level] = {
 }
 _WORD = re.compile(
     r"\b(debug|info|note|notice|system|warn(?:ing)?|err(?:or)?|crit(?:ical)?|alert|emerg(?:ency)?|fatal|panic)\b"
-    r"(?=\]|:| |$|>)",
-    re.I,
+    r"(?=\]|:| |$|>)"
 )
+_HINTS = ("err", "warn", "info", "not", "debug", "crit", "fatal", "system", "alert", "emerg", "panic")
 _APP = re.compile(r"\[\d{4}-\d\d-\d\d[T ][^\]]*\] \w+\.(\w+): (\[(?:REQUEST|RESPONSE)\])?")
 _NGINX = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w+)\] \d+#\d+: ")
 _ACCESS = re.compile(r'\S+ \S+ \S+ \[[^\]]+\] "[A-Z]+ \S+ HTTP/[\d.]+" (\d)\d\d ')
@@ -64,6 +64,9 @@ def parse(text: str) -> tuple[Level, Kind, bool]:
             return ("error" if found[1] == "5" else "warning" if found[1] == "4" else "info"), "access", False
     elif _ENTRYPOINT.match(text):
         return "info", "entrypoint", False
-    if found := _WORD.search(text, 0, 90):
-        return _LEVELS.get(found[1].lower(), ""), "", False
+    head = text[:90].lower()
+    for hint in _HINTS:
+        if hint in head:
+            found = _WORD.search(head)
+            return (_LEVELS.get(found[1], "") if found else ""), "", False
     return "", "", False

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 from dftui.watch.lines import Record
 
 OVERHEAD = 220
 """Bytes that a record costs in memory beside its data (CPython 3.11: tuple, two ints, bytes header, slot)."""
 
+_by_seq = itemgetter(0)
 Evicted = Callable[[Record], None]
 
 
@@ -94,7 +96,7 @@ class Rings:
         for name, ring in self.by_name.items():
             if who is None or name in who:
                 found.extend(ring.after(seq))
-        found.sort()
+        found.sort(key=_by_seq)
         return found
 
     def lost_after(self, seq: int, who: frozenset[str] | None = None) -> int:

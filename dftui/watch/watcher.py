@@ -39,6 +39,8 @@ ACTING_PERIOD = 0.2
 GRACE = 1.2
 """Seconds that a difference must last to be called drift, and a silent balancer to be called unknown."""
 _COALESCE = 0.05
+_PATIENCE = 10.0
+"""Seconds for the engine to answer a plain question."""
 _LATENCY_EVERY = 2
 _RETRY_FIRST, _RETRY_MOST = 0.2, 3.0
 _QUIET_ACTIONS = ("health_status",)
@@ -164,7 +166,7 @@ class Watcher:
         labels = {names.LABEL_STACK: self._spec.name}
         while True:
             try:
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(_PATIENCE):
                     info = await self._engine.info()
                 lost = self._facts.engine.lost_since is not None
                 self._know(engine=engine_facts(info))
@@ -206,27 +208,37 @@ class Watcher:
         """List the containers when an event asked for it (many at once are one look), and every so often."""
         labels = {names.LABEL_STACK: self._spec.name}
         while True:
+            lost = self._facts.engine.lost_since is not None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), RESYNC)
+                await asyncio.wait_for(self._dirty.wait(), _RETRY_MOST if lost else RESYNC)
                 await asyncio.sleep(_COALESCE)
             if not self._dirty.is_set():
                 self._ask_wanted = True
             self._dirty.clear()
             try:
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(_PATIENCE):
                     containers = await self._engine.containers(labels)
+                self._back()
                 self._seen(containers)
                 if self._ask_wanted:
                     self._ask_wanted = False
                     wanted = await wanted_number(self._engine, containers)
-                    if wanted is not None or running(containers, "balancer") is None:
+                    # Without a balancer the last known number holds, until the stack is gone.
+                    if wanted is not None or not containers:
                         self._know(wanted=wanted)
             except EngineUnreachable:
                 continue  # the event stream ends too, and says so
             except (EngineError, TimeoutError) as failed:
-                self._lost(clean(str(failed), 300) or "it does not answer")
+                self._lost(clean(self.masker.mask(str(failed)), 300) or "it does not answer")
                 continue
             self._looked.set()
+
+    def _back(self) -> None:
+        """It answers after it did not, though its event stream was never cut (a frozen engine)."""
+        engine = self._facts.engine
+        if engine.lost_since is not None:
+            self._know(engine=replace(engine, lost_since=None, error=""))
+            self.logs.poke()
 
     def _seen(self, containers: tuple[Container, ...]) -> None:
         self.logs.sync(containers)
@@ -299,6 +311,8 @@ class Watcher:
                                 requests = table.frontend.requests
                         self._take_table(table, latencies, loop.time())
                     except (EngineError, TimeoutError) as failed:
+                        if isinstance(failed, TimeoutError):
+                            self._dirty.set()  # is it the balancer, or does the whole engine not answer?
                         if self._facts.engine.lost_since is None and loop.time() - self._table_at > GRACE:
                             error = clean(str(failed), 200) or "it does not answer"
                             self._know(servers=None, servers_error=error)

@@ -121,3 +121,9 @@ def test_a_path_without_a_query_stays() -> None:
 
 def test_a_masker_shows_nothing_of_its_values(masker: Masker) -> None:
     assert KEY not in repr(masker)
+
+
+@given(st.lists(st.lists(PARTS, max_size=5).map("".join), max_size=20))
+def test_many_at_once_are_as_one_by_one(texts: list[str]) -> None:
+    masker = Masker([KEY, PASSWORD])
+    assert masker.mask_all(texts) == [masker.mask(text) for text in texts]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dftui.watch.sanitise import CUT_MARK, LIMIT, clean, clean_lines, is_plain
+from dftui.watch.sanitise import CUT_MARK, LIMIT, clean, clean_all, clean_lines
 
 TEXT = st.text(st.characters(), max_size=300)
 HOSTILE = st.lists(
@@ -112,6 +112,6 @@ def test_several_lines_keep_the_last() -> None:
     assert clean_lines(b"a\nb\x07\nc", 2) == ["b␇", "c"]
 
 
-def test_a_batch_is_plain_or_not() -> None:
-    assert is_plain([b"a", b"b c"])
-    assert not is_plain([b"a", b"\x1b[m"])
+@given(st.lists(st.one_of(st.binary(max_size=30), st.text("ab c", max_size=30).map(str.encode)), max_size=20))
+def test_many_at_once_are_as_one_by_one(lines: list[bytes]) -> None:
+    assert clean_all(lines) == [clean(line) for line in lines]

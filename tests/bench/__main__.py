@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import rows, scaling, screen
+from tests.bench import images, rows, scaling, screen
 from tests.stacks import Stack
 
-ROWS = ("start", "plus", "line", "idle")
+ROWS = ("images", "start", "plus", "line", "idle")
 
 
 def main() -> int:
@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("what", nargs="*", default=[], help=f"{', '.join(ROWS)} (default: all), or table")
     parser.add_argument("--runs", type=int, default=10, help="runs of start, plus and line (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
+    parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
     args = parser.parse_args()
     if args.what == ["table"]:
         print(rows.saved() or "No table is kept yet: python -m tests.bench")
@@ -28,6 +29,9 @@ def main() -> int:
     chosen = args.what or list(ROWS)
     where = rows.machine()
     found: list[rows.Row] = []
+    if "images" in chosen:
+        _say("building the bundled images")
+        found.append(images.building(args.image_runs))
     with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder, Stack(Path(folder)) as stack:
         _say("up: a stack of three replicas")
         stack.ok("up")

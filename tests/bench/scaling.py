@@ -77,8 +77,11 @@ def plus(stack: Stack, runs: int) -> Row:
         run.wait_until(lambda text: all_serving(text, 3), 60, "3 serving")
         for _ in range(runs):
             ours.append(_plus(run, 3))
+            # The action ends a little later: it writes the balancer's file and reads the receipt.
+            run.wait_text("3 to 4 replicas in")
             run.send("-")
             run.wait_until(lambda text: all_serving(text, 3), 60, "web4 gone")
+            run.wait_text("4 to 3 replicas in")
             bare.append(_docker_run(stack))
     row = Row(
         what="`+` to serving, as the screen shows it",

@@ -19,6 +19,8 @@ class Context:
     selected: Replica | Service | None = None
     pane: str = ""
     connected: bool = False
+    busy: frozenset[str] = frozenset()
+    """Actions that run now ("up", "scale", …)."""
 
     @property
     def stack(self) -> bool:
@@ -39,6 +41,10 @@ def _stack(context: Context) -> bool:
     return context.stack
 
 
+def _rolling(context: Context) -> bool:
+    return context.connected and "roll" in context.busy
+
+
 def _present(context: Context) -> bool:
     """There is a stack to look at, if only as it last was."""
     return context.snapshot is not None and context.snapshot.exists
@@ -51,7 +57,7 @@ def _serving(context: Context) -> bool:
 def _incomplete(context: Context) -> bool:
     """Nothing there yet, or something of it missing or not running."""
     snapshot = context.snapshot
-    if not context.connected or snapshot is None:
+    if not context.connected or snapshot is None or "up" in context.busy:
         return False
     services = (snapshot.db, snapshot.cache, snapshot.balancer)
     return not all(s.state == "running" for s in services) or len(snapshot.web) < snapshot.wanted
@@ -168,7 +174,7 @@ ACTIONS: tuple[Action, ...] = (
         "r",
         "r",
         "roll",
-        "Replace the replicas one by one with what the stack file says now; goes back by itself if a new one fails",
+        "Replace replicas one by one with what the stack file says; goes back if a new one fails",
         "Replicas",
         _stack,
         _NO_STACK,
@@ -176,7 +182,15 @@ ACTIONS: tuple[Action, ...] = (
         dangerous=True,
     ),
     Action(
-        "pause-roll", "p", "p", "pause", "Hold a roll before its next replica, or let it go on", "Replicas", _stack
+        "pause-roll",
+        "p",
+        "p",
+        "pause roll",
+        "Hold a roll before its next replica, or let it go on",
+        "Replicas",
+        _rolling,
+        "No roll is running here.",
+        rank=8,
     ),
     Action(
         "repair",
@@ -291,7 +305,7 @@ ACTIONS: tuple[Action, ...] = (
         "Create whatever the stack lacks",
         "Stack",
         _incomplete,
-        "The stack is complete: nothing to bring up.",
+        "Nothing to bring up: the stack is complete, or on its way.",
         "dftui up",
         rank=1,
     ),
@@ -339,7 +353,7 @@ def footer_actions(context: Context) -> list[Action]:
 
 
 def remap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Keys by action id after a user's changes (`{"scale-up": "p"}`), and a sentence for each that cannot be."""
+    """Keys by action id after a user's changes (`{"scale-up": "y"}`), and a sentence for each that cannot be."""
     keys = {action.id: action.key for action in ACTIONS}
     problems: list[str] = []
     for name, key in wanted.items():

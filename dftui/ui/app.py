@@ -123,7 +123,8 @@ class DftuiApp(App[None]):
             self.main.conductor.say(self.problems[0], "warning")
         self.call_after_refresh(self._begin)
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        await self.main.furnish()
         self.run_worker(self._find_backend(), name="connect")
         self.run_worker(self._clock(), name="clock")
 

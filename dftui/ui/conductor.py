@@ -43,6 +43,7 @@ class Conductor:
         self.running: dict[str, Step] = {}
         self.steps: list[Step] = []
         self.pending = 0
+        self._failed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gathering: asyncio.TimerHandle | None = None
 
@@ -55,6 +56,8 @@ class Conductor:
     def step(self, step: Step) -> None:
         """A step of some action."""
         self.steps.append(step)
+        if step.state == "failed":
+            self._failed.add(step.action)
         if step.state == "running" and step.action in self.running:
             self.running[step.action] = step
         self._changed()
@@ -74,17 +77,19 @@ class Conductor:
             except Exception as error:
                 hint = getattr(error, "hint", "")
                 text = str(error) or type(error).__name__
-                self.step(Step(time.time(), name, clean(text), "failed"))
+                # The steps of the action are told by the one who acts; a refusal has none.
+                if name not in self._failed:
+                    self.step(Step(time.time(), name, clean(text), "failed"))
                 self.say(f"{text} {hint}".strip(), "bad")
             else:
                 if said := words(result):
-                    self.step(Step(time.time(), name, said, "ok"))
                     self.say(said, "good")
             finally:
                 if not any(task.get_name() == name for task in self._tasks if task is not asyncio.current_task()):
                     self.running.pop(name, None)
                 self._changed()
 
+        self._failed.discard(name)
         self.running.setdefault(name, Step(time.time(), name, "starting"))
         task = asyncio.create_task(run(), name=name)
         self._tasks.add(task)

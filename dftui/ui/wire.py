@@ -1,8 +1,8 @@
 """Fewer bytes to the terminal: a partial update sends the cells that changed, not the line up to them.
 
 textual 8.2.8 (pinned) renders a changed span of a line from the start of its widget's line (the method's other half
-says "TODO: crop to x extents"): a figure that changes at the right edge sends the whole row, some 400 bytes instead of
-60.  The class and the method are private to textual; a test compares what both draw.
+says "TODO: crop to x extents"): a figure that changes at the right edge sends the whole row, some 400 bytes instead
+of 60.  The class and the method are private to textual; a test compares what both draw.
 """
 
 from __future__ import annotations

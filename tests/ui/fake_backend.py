@@ -19,6 +19,8 @@ from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Servi
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
+    from dftui.control.repair import RepairResult
+    from dftui.control.roll import RollResult
 
 NOW = 1_795_000_000.0
 
@@ -235,6 +237,24 @@ class FakeBackend:
     async def down(self, *, volumes: bool) -> None:
         await self._act("down", volumes)
         self.set(nothing())
+
+    async def roll(self) -> RollResult:
+        from dftui.control.roll import RollResult
+
+        await self._act("roll")
+        return RollResult("dftui/web:new", (("df-web1", "df-web4"),), False, 4.2, Receipt(requests=99))
+
+    def pause_roll(self) -> bool:
+        self.calls.append(("pause_roll",))
+        return True
+
+    async def repair(self) -> RepairResult:
+        from dftui.control.repair import RepairResult
+
+        await self._act("repair")
+        assert self.snapshot is not None
+        self.set(replace(self.snapshot, drift=()))
+        return RepairResult((), 0.5)
 
     async def probe(self, count: int) -> ProbeResult:
         from dftui.control.probe import ProbeResult, ProbeRow

@@ -13,7 +13,7 @@ from dftui.stack.spec import StackSpec
 from dftui.ui.actions import ACTIONS
 from dftui.ui.app import DftuiApp
 from dftui.ui.options import Options
-from dftui.watch.snapshot import ReplicaState
+from dftui.watch.snapshot import Drift, ReplicaState
 
 from .conftest import words
 from .fake_backend import NOW, FakeBackend, Sorry, app_of, busy, nothing, settle, stack
@@ -143,6 +143,32 @@ async def test_h_shows_the_rotation_in_order_and_counts() -> None:
         assert "1  df-web1" in screen
 
 
+async def test_r_rolls_and_p_holds_it() -> None:
+    async with seat() as s:
+        await s.press("p")
+        await s.see("No roll is running here.")
+        s.fake.hold = asyncio.Event()
+        await s.press("r")
+        await s.see("p pause roll")
+        await s.press("p")
+        assert s.fake.calls == [("roll",), ("pause_roll",)]
+        s.fake.hold.set()
+        await s.gone("p pause roll")
+
+
+async def test_capital_r_repairs_what_drifted() -> None:
+    async with seat() as s:
+        await s.press("R")
+        await s.see("Nothing has drifted")
+        snapshot = s.fake.snapshot
+        assert snapshot is not None
+        s.fake.set(replace(snapshot, wanted=4, drift=(Drift("df-web4 is missing", "it is started again"),)))
+        await s.see("df-web4 is missing")
+        await s.press("R")
+        await s.gone("df-web4 is missing")
+        assert s.fake.calls == [("repair",)]
+
+
 async def test_l_t_a_and_numbers_change_the_pane() -> None:
     async with seat() as s:
         for key, pane in (("t", "requests"), ("a", "actions"), ("l", "logs"), ("1", "services"), ("2", "replicas")):
@@ -244,7 +270,7 @@ async def test_times_and_sideways() -> None:
 async def test_u_only_when_something_is_missing() -> None:
     async with seat() as s:
         await s.press("u")
-        await s.see("nothing to bring up")
+        await s.see("Nothing to bring up")
         assert not s.fake.calls
     fake = FakeBackend(nothing())
     async with seat(fake) as s:
@@ -270,7 +296,7 @@ async def test_down_keeps_data_on_y_and_deletes_it_only_for_the_name() -> None:
 
 
 async def test_question_mark_shows_every_key() -> None:
-    async with seat(size=(120, 60)) as s:
+    async with seat(size=(120, 90)) as s:
         await s.press("question_mark")
         await s.see("Esc closes")
         screen = words(s.app)
@@ -351,11 +377,11 @@ async def test_the_cursor_stays_on_its_replica_when_others_go() -> None:
 
 
 async def test_keys_can_be_changed_and_mistakes_are_told() -> None:
-    async with seat(spec=StackSpec(keys={"scale-up": "p"})) as s:
-        assert "p add" in words(s.app)
-        await s.pilot.press("p")
+    async with seat(spec=StackSpec(keys={"scale-up": "y"})) as s:
+        assert "y add" in words(s.app)
+        await s.pilot.press("y")
         await s.see("4 of 4 serving")
-    async with seat(spec=StackSpec(keys={"scale-upp": "p"})) as s:
+    async with seat(spec=StackSpec(keys={"scale-upp": "y"})) as s:
         await s.see("keys: there is no action 'scale-upp'")
     async with seat(spec=StackSpec(keys={"scale-up": "d"})) as s:
         await s.see("which is the key of drain")
@@ -390,3 +416,35 @@ async def test_clicks_do_what_keys_do() -> None:
         footer = words(s.app).splitlines()[39]
         await s.pilot.click(offset=(footer.index("+ add"), 39))
         await s.see("4 of 4 serving")
+
+
+async def test_a_silent_replica_is_named() -> None:
+    from dftui.control.probe import ProbeResult, ProbeRow
+    from dftui.ui.draw import UNICODE
+    from dftui.ui.panes.probe import probe_rows
+
+    result = ProbeResult((ProbeRow("aa", "df-web1", 200, 5.0),), {"aa": 1}, silent=("df-web2",))
+    said = ["".join(span.text for span in row) for row in probe_rows(result, 8, UNICODE)]
+    assert any("df-web2 serves but got none of them." in line for line in said)
+
+
+async def test_a_missing_engine_is_told_and_tried_again() -> None:
+    from dftui.stack.spec import StackSpec
+    from dftui.ui.backend import Backend
+
+    tries = 0
+    fake = FakeBackend()
+
+    async def connect() -> Backend:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise Sorry("No engine answers at unix:///nowhere.sock.")
+        return fake
+
+    app = DftuiApp(connect, StackSpec(), Options(fence=False, hz=50))
+    async with app.run_test(size=(80, 24)) as pilot:
+        s = Seat(app, fake, pilot)
+        await s.see("No container engine answers.")
+        await s.see("unix:///nowhere.sock. Add a replica first.")
+        await s.see("3 of 3 serving")

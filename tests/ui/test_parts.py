@@ -159,8 +159,8 @@ def test_the_registry_is_sound() -> None:
 
 
 def test_remapping_tells_each_mistake() -> None:
-    keys, problems = remap({"scale-up": "p", "nope": "q", "drain": "j", "zoom": "h", "help": "w", "times": "w"})
-    assert keys["scale-up"] == "p"
+    keys, problems = remap({"scale-up": "y", "nope": "q", "drain": "j", "zoom": "h", "help": "w", "times": "w"})
+    assert keys["scale-up"] == "y"
     assert keys["drain"] == "d"
     assert len(problems) == 5
 

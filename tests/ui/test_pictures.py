@@ -59,8 +59,9 @@ async def test_every_state_without_colour(
             assert shown or size[1] == 24, state
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
-                colour = segment.style and (segment.style.color or segment.style.bgcolor)
-                assert colour is None or colour.is_default, segment
+                style = segment.style
+                for colour in (style.color, style.bgcolor) if style else ():
+                    assert colour is None or colour.is_default, segment
         assert screen == snapshot
 
 

@@ -39,6 +39,8 @@ def probe_rows(result: ProbeResult, sources: int, glyphs: Glyphs) -> list[Row]:
                 Span(f" {100 * served / total:.0f}%", "muted"),
             )
         )
+    for name in result.silent:
+        rows.append((Span(f"  {glyphs.warn} {name} serves but got none of them.", "warning"),))
     rows += [(), (Span("   #  served by   host          code      time", "head"),)]
     for number, row in enumerate(result.rows, 1):
         rows.append(

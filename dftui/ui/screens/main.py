@@ -72,7 +72,7 @@ class MainScreen(Screen[None]):
         self.snapshot: Snapshot | None = None
         self.error = ""
         self.tab = "logs"
-        self._stepped = 0
+        self.furnished = False
 
     @property
     def ui(self) -> DftuiApp:
@@ -83,22 +83,22 @@ class MainScreen(Screen[None]):
         """Top to bottom."""
         yield self.header
         yield self.banner
-        with Vertical(id="body"):
-            yield self.services
-            yield self.replicas
-            with Horizontal(id="lower"):
-                yield self.logs
-                with Container(id="side"):
-                    yield self.requests
-                    yield self.history
-                    yield self.probe
+        yield Vertical(id="body")
         yield self.empty
         yield self.small
         yield self.status
         yield self.footer
 
     def on_mount(self) -> None:
-        """Logs are shown, the replicas have the focus."""
+        """Header, footer and a sentence are the first paint; the panes come after it."""
+        self.draw_chrome()
+
+    async def furnish(self) -> None:
+        """Put the panes in: logs are shown, the replicas have the focus."""
+        side = Container(self.requests, self.history, self.probe, id="side")
+        lower = Horizontal(self.logs, side, id="lower")
+        await self.query_one("#body").mount(self.services, self.replicas, lower)
+        self.furnished = True
         self.show_tab("logs", focus=False)
         self.replicas.body.focus()
         self.draw_all()
@@ -208,6 +208,9 @@ class MainScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Everything is laid out anew."""
+        if not self.furnished:
+            self.call_after_refresh(self.draw_chrome)
+            return
         self.show_tab(self.tab, focus=False)
         self.fit_replicas()
         self.call_after_refresh(self.draw_all)
@@ -331,6 +334,7 @@ class MainScreen(Screen[None]):
             selected=self.selected,
             pane=self.pane.pane if self.pane else "",
             connected=self.conductor.backend is not None and not lost,
+            busy=frozenset(self.conductor.running),
         )
 
     def action_do(self, name: str) -> None:
@@ -339,6 +343,8 @@ class MainScreen(Screen[None]):
 
     def do(self, name: str) -> None:
         """Do an action if it applies, else say why not."""
+        if not self.furnished:
+            return
         action = BY_ID[name]
         context = self.context
         if not action.applies(context):

@@ -37,8 +37,8 @@ soak:
 	@$(PYTHON) -m tests.bench.soak $(ARGS)
 
 screenshots:
-	@.ci/setup test
-	@$(PYTHON) -m tests.screenshots $(ARGS)
+	@.ci/setup screenshots
+	@$(PYTHON) -m tests.screenshots
 
 clean:
 	rm -rf $(VENV) .run build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

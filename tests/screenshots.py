@@ -1,0 +1,233 @@
+"""`make screenshots`: pictures of the real screen on a real stack with real traffic, as SVG and PNG.
+
+The stack is made for them, under a name and a port of its own, and gone at the end.  The keys are pressed in textual's
+own pilot, so what is drawn is what a terminal of that size gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from dftui.stack.file import load
+from dftui.ui.app import DftuiApp
+from dftui.ui.backend import Backend
+from dftui.ui.options import Options
+from tests.leases import port_is_free
+from tests.load import Load, Plan
+from tests.sources import ROOT
+from tests.stacks import Stack, docker
+
+FOLDER = ROOT / "screenshots"
+PORT = 8080
+STACK = "web: {env: {APP_LOG_LEVEL: info}}\n"
+FONT = "DejaVu Sans Mono"
+# Wide enough that a glyph of that font fills its cell exactly: rsvg-convert does not know textLength.
+FONT_SIZE = "20.26px"
+NIGHT, DAY = "night", "day"
+
+
+def a_stack(folder: Path) -> Stack:
+    """One whose name nobody uses on this engine, so that its removal touches nothing else."""
+    for name in itertools.chain(("demo",), (f"demo{n}" for n in itertools.count(2))):
+        stack = Stack(folder, STACK, name=name, port=PORT if port_is_free(PORT) else 0)
+        names = docker("ps", "-a", "--format", "{{.Names}}").splitlines()
+        if not stack.left() and not any(n.startswith(f"{name}-") for n in names):
+            return stack
+    raise AssertionError
+
+
+def secrets_of(stack: Stack) -> dict[str, str]:
+    """The stack's own secrets, from its file."""
+    (file,) = (stack.folder / "config").glob(f"*/{stack.name}.env")
+    return dict(line.split("=", 1) for line in file.read_text().splitlines() if re.match(r"[A-Z_]+=", line))
+
+
+def visit(stack: Stack, stop: threading.Event) -> None:
+    """A client as there are many: it logs in, looks around, takes a wrong turn now and then."""
+    password = secrets_of(stack)["ADMIN_PASSWORD"]
+
+    def ask(path: str, token: str = "", body: object = None) -> dict[str, object]:
+        headers = {"X-DreamFactory-Session-Token": token} if token else {}
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(stack.url + path, data, headers)
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=10) as answer:
+            found = answer.read()
+            return json.loads(found) if found.startswith(b"{") else {}
+        return {}
+
+    while not stop.is_set():
+        try:
+            login = {"email": "admin@example.com", "password": password}
+            token = str(ask("/api/v2/system/admin/session", body=login).get("session_token", ""))
+            for path in itertools.islice(
+                itertools.cycle(
+                    (
+                        "/api/v2/system/admin/session",
+                        "/api/v2/system/environment",
+                        "/api/v2",
+                        "/dreamfactory/dist/",
+                        "/api/v2/system/service/7",
+                        "/status",
+                    )
+                ),
+                40,
+            ):
+                ask(path, token)
+                if stop.wait(0.12):
+                    return
+            ask("/api/v2/system/admin/session")  # Without its token: refused.
+            ask("/api/v2/db/_table/orders", token)
+        except OSError:
+            stop.wait(0.5)
+
+
+@contextlib.contextmanager
+def traffic(stack: Stack) -> Iterator[None]:
+    """Clients, for as long as the block lasts."""
+    stop = threading.Event()
+    visitor = threading.Thread(target=visit, args=(stack, stop), daemon=True)
+    visitor.start()
+    try:
+        with Load(Plan(stack.port, rate=12, connections=6, posts=0, path="/api/v2/system/environment")):
+            yield
+    finally:
+        stop.set()
+        visitor.join(20)
+
+
+class Camera:
+    """Presses keys and keeps pictures."""
+
+    def __init__(self, app: DftuiApp, pilot: Pilot[None], secrets: list[str]) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.secrets = secrets
+
+    async def until(self, wanted: Callable[[], object], what: str, seconds: float = 90) -> None:
+        """Until something is so on the screen's own facts."""
+        for _ in range(int(seconds / 0.1)):
+            if wanted():
+                return
+            await self.pilot.pause(0.1)
+        raise SystemExit(f"screenshots: after {seconds:g} s still not: {what}")
+
+    def settled(self, count: int) -> bool:
+        """That many serve, none more is there, and nothing is under way."""
+        main = self.app.main
+        snapshot = main.snapshot
+        return (
+            snapshot is not None
+            and snapshot.serving == snapshot.wanted == len(snapshot.web) == count
+            and not main.conductor.running
+            and not main.conductor.pending
+        )
+
+    async def scale(self, key: str, presses: int, count: int) -> None:
+        """Press a key so often, and wait for what it does."""
+        await self.pilot.press(*[key] * presses)
+        await self.until(lambda: self.settled(count), f"{count} replicas serving")
+
+    async def theme(self, name: str) -> None:
+        """Ctrl+T up to that theme."""
+        while self.app.palette.theme.name != name:
+            await self.pilot.press("ctrl+t")
+        self.app.main.conductor.say("")
+
+    async def size(self, width: int, height: int) -> None:
+        """A terminal of that size."""
+        await self.pilot.resize_terminal(width, height)
+        await self.pilot.pause(1.5)
+
+    async def keep(self, name: str) -> None:
+        """Both forms of what is on the screen now."""
+        await self.pilot.pause(0.3)
+        text = self.app.export_screenshot(title="dftui")
+        # The font would come from a CDN; the names of classes are drawn by lot.
+        text = re.sub(r"@font-face\s*\{[^}]*\}\s*", "", text)
+        text = re.sub(r"terminal-\d+", "dftui", text)
+        text = text.replace("Fira Code", FONT).replace("font-size: 20px", f"font-size: {FONT_SIZE}")
+        text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+        if any(secret in text for secret in self.secrets):
+            raise SystemExit(f"screenshots: {name} would show a secret; it was not written")
+        svg = FOLDER / f"{name}.svg"
+        svg.write_text(text, encoding="utf-8")
+        png = svg.with_suffix(".png")
+        subprocess.run(["rsvg-convert", "--output", str(png), str(svg)], check=True)
+        print(f"screenshots/{png.name}", flush=True)
+
+
+async def take(stack: Stack) -> None:
+    """All of them, from one run of the program."""
+    spec = load(stack.file)
+
+    async def connect() -> Backend:
+        from dftui.ui.live import connect
+
+        return await connect(None, spec)
+
+    app = DftuiApp(connect, spec, Options(theme=NIGHT, fence=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        camera = Camera(app, pilot, list(secrets_of(stack).values()))
+        await camera.until(lambda: camera.settled(3), "3 replicas serving")
+        await camera.scale("plus", 2, 5)
+        await camera.scale("minus", 1, 4)
+        await pilot.pause(20)  # The curves of the last seconds fill.
+        await camera.keep("main-120x40-dark")
+        await pilot.press("t")
+        await camera.keep("requests-120x40")
+        await pilot.press("a")
+        await camera.keep("actions-120x40")
+        await pilot.press("h")
+        await camera.until(lambda: app.main.probe.result, "a probe's result")
+        await camera.keep("probe-120x40")
+        await pilot.press("l", "2")
+        await camera.size(200, 50)
+        await camera.keep("main-200x50")
+        await camera.size(80, 24)
+        await camera.keep("main-80x24")
+        await camera.size(120, 40)
+        await camera.theme(DAY)
+        await camera.keep("main-120x40-light")
+    if app.return_code:
+        raise SystemExit(f"screenshots: the screen ended with {app.return_code}")
+
+
+def main() -> None:
+    """Stack up, traffic, pictures, stack down."""
+    if shutil.which("rsvg-convert") is None:
+        sys.exit("screenshots: rsvg-convert is missing (Debian: apt-get install librsvg2-bin fonts-dejavu-core)")
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="dftui-screenshots-") as folder, a_stack(Path(folder)) as stack:
+        for name in ("NO_COLOR", "SSH_CONNECTION", "SSH_TTY", "TMUX", "STY"):
+            os.environ.pop(name, None)
+        # The screen runs in this process and needs what every `dftui` of the stack gets.
+        os.environ.update({name: stack.env[name] for name in ("DFTUI_CONFIG_DIR", "DFTUI_STATE_DIR", "TERM")})
+        os.environ["COLORTERM"] = "truecolor"
+        stack.ok("up")
+        try:
+            with traffic(stack):
+                asyncio.run(take(stack))
+        finally:
+            stack.ok("down", "--volumes", "--yes")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ LABEL = "dftui.stack"
 
 def docker(*argv: str, check: bool = True, stdin: str | None = None) -> str:
     """The docker client's stdout; it speaks to the same engine that dftui does."""
-    found = subprocess.run(["docker", *argv], capture_output=True, text=True, input=stdin, check=False)
+    found = subprocess.run(["docker", *argv], capture_output=True, text=True, input=stdin, timeout=180, check=False)
     if check and found.returncode:
         raise AssertionError(f"docker {' '.join(argv)}: {found.stderr}")
     return found.stdout.strip()

@@ -6,7 +6,7 @@ import asyncio
 
 from dftui.control.errors import ActionError
 from dftui.control.steps import Progress
-from dftui.control.world import World, bounded
+from dftui.control.world import World
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
 from dftui.stack.secrets import secrets_path
@@ -41,8 +41,8 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
     groups = [[c for c in everyone if c.labels.get(names.LABEL_ROLE) == role] for role in _ORDER]
     known = {c.id for group in groups for c in group}
     groups.append([c for c in everyone if c.id not in known])
-    for group in groups:
-        await bounded(8, remove, group)
+    for container in (c for group in groups for c in group):
+        await remove(container)  # one after the other: see `World.ending`
     for network in await world.engine.networks({names.LABEL_STACK: world.stack}):
         with progress.step(f"remove network {network.name}", command=f"docker network rm {network.name}"):
             await world.engine.remove_network(network.id)

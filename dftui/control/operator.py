@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 from dftui.balancer.link import BalancerLink
 from dftui.control import replicas
@@ -22,6 +23,8 @@ from dftui.control.world import World, by_role
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+
+_HOLDS: ContextVar[bool] = ContextVar("holds the lock", default=False)
 
 
 class Operator:
@@ -41,7 +44,22 @@ class Operator:
 
     @asynccontextmanager
     async def _locked(self, what: str) -> AsyncIterator[None]:
-        """The stack's lock: in the running balancer, else (while there is anything to lock) as a container."""
+        """One action at a time: of this operator (the next one waits), and by the stack's lock of all. A part of an
+        action that holds it already goes on."""
+        if _HOLDS.get():
+            yield
+            return
+        async with self._busy:
+            token = _HOLDS.set(True)
+            try:
+                async with self._engine_lock(what):
+                    yield
+            finally:
+                _HOLDS.reset(token)
+
+    @asynccontextmanager
+    async def _engine_lock(self, what: str) -> AsyncIterator[None]:
+        """In the running balancer, else (while there is anything to lock) as a container."""
         engine, stack = self._world.engine, self._world.stack
         balancer = by_role(await self._world.containers(), "balancer")
         if balancer is not None and balancer.state == "running":
@@ -63,7 +81,7 @@ class Operator:
     async def _acting(self, what: str) -> AsyncIterator[None]:
         """One action at a time; whatever the engine says becomes an ActionError."""
         try:
-            async with self._busy, self._locked(what):
+            async with self._locked(what):
                 yield
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None

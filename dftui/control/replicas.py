@@ -164,8 +164,9 @@ async def dispose(world: World, progress: Progress, container: Container, *, tim
     """Stop and remove a replica that no longer stands in the balancer's table."""
     command = f"docker stop {container.name} && docker rm {container.name}"
     with progress.step(f"stop and remove {container.name}", command=command):
-        try:
-            await world.engine.stop(container.id, timeout)
-        except NotFound:
-            return
-        await world.engine.remove(container.id, force=True)
+        async with world.ending:
+            try:
+                await world.engine.stop(container.id, timeout)
+            except NotFound:
+                return
+            await world.engine.remove(container.id, force=True)

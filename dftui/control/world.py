@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dftui.balancer.config import BalancerConfig, Marked, Server
@@ -33,6 +33,9 @@ class World:
     spec: StackSpec
     link: BalancerLink
     report: Report
+    ending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a container of the stack is ended: Docker 20.10 can lock up for good (libnetwork, releaseNetwork
+    against processEndpointDelete) when containers of one network end at the same moment.  Seen to happen."""
 
     @property
     def stack(self) -> str:

@@ -1,0 +1,58 @@
+"""A stack and an operator on it in the test's own process: for what a command line cannot do."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dftui.control.operator import Operator
+from dftui.control.world import webs
+from dftui.engine.api import Engine
+from dftui.engine.connect import connect
+from dftui.stack.file import load
+from dftui.stack.names import LABEL_STACK
+from dftui.watch.records import Step
+from tests.stacks import Stack
+
+
+@asynccontextmanager
+async def operating(stack: Stack, heard: list[Step] | None = None) -> AsyncIterator[tuple[Operator, Engine]]:
+    """An operator with the stack's own folders; its steps go to `heard`."""
+    os.environ.update({k: v for k, v in stack.env.items() if k.startswith("DFTUI_")})
+    engine = await connect()
+    operator = Operator(engine, load(stack.file), report=(heard if heard is not None else []).append)
+    try:
+        yield operator, engine
+    finally:
+        await operator.close()
+        await engine.close()
+
+
+async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
+    """Nothing is left over or missing: wanted, existing and believed agree, and every replica serves."""
+    async with operating(stack) as (operator, engine):
+        assert [f.what for f in await operator.findings()] == []
+        everyone = await engine.containers({LABEL_STACK: stack.name})
+        roles = sorted(c.labels["dftui.role"] for c in everyone)
+        count = len(webs(everyone))
+        assert roles == sorted(["db", "cache", "balancer", *["web"] * count])
+        assert all(c.state == "running" for c in everyone), [c.status for c in everyone]
+        states = await operator.link.servers()
+        assert {s.name for s in states} == {c.short for c in webs(everyone)}
+        assert all(s.serving for s in states), [(s.name, s.status, s.admin) for s in states]
+        if replicas is not None:
+            assert count == replicas
+        assert len(await engine.networks({LABEL_STACK: stack.name})) == 2
+    assert get(stack) == 200
+
+
+def get(stack: Stack, path: str = "/status") -> int:
+    """The status of one request through the balancer."""
+    try:
+        with urllib.request.urlopen(f"{stack.url}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -1,0 +1,139 @@
+"""Killed at any moment: a real signal to a real process before each change that an action makes, on the real engine
+(`make soak` kills before each call of any kind).
+
+"No orphan" means after the next start, which finishes what was begun or takes it back.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.operate import assert_sound, operating
+from tests.stacks import Stack
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+
+
+class Jobs:
+    """The process that forks one for each job."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.engine.killed"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(stack.env),
+            cwd=Path(__file__).parent.parent.parent,
+        )
+
+    def run(self, action: str, step: int = 0, number: int = signal.SIGKILL, *, changes_only: bool = True) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        job: dict[str, Any] = {"file": str(self._stack.file), "action": action, "step": step, "signal": int(number)}
+        job["changes_only"] = changes_only
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("killed"), "web:\n  replicas: 1\n") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def jobs(stack: Stack) -> Iterator[Jobs]:
+    found = Jobs(stack)
+    yield found
+    found.close()
+
+
+async def start_again(stack: Stack) -> list[str]:
+    """What the next start does; what it said it had found."""
+    heard: list[Any] = []
+    async with operating(stack, heard) as (operator, _):
+        await operator.recover()
+        await operator.repair()
+    return [step.text for step in heard]
+
+
+async def each_step(jobs: Jobs, stack: Stack, actions: tuple[str, ...], numbers: tuple[int, ...]) -> int:
+    """Kill each of the actions, in turn, before its first call, its second, …, until it ends by itself."""
+    step = 0
+    ended: set[str] = set()
+    while len(ended) < len(actions):
+        step += 1
+        for action in actions:
+            if action in ended:
+                jobs.run(action)
+                continue
+            answer = jobs.run(action, step, numbers[step % len(numbers)])
+            if "calls" in answer:
+                ended.add(action)
+                continue
+            assert "at" in answer, f"{action} failed at step {step} before it was killed: {answer}"
+            await start_again(stack)
+            await assert_sound(stack)
+    return step
+
+
+def again_and_again(jobs: Jobs, action: str) -> int:
+    """Kill an action a little further on each time, each one on top of what the last has left; how often."""
+    kills, step = 0, 2
+    last = ""
+    while "calls" not in (answer := jobs.run(action, step, SIGNALS[kills % 3])):
+        assert "at" in answer, f"{action} failed before it was killed the {kills}th time: {answer}"
+        kills += 1
+        # The next one gets one change further by itself, unless it has to do the same again (the lock).
+        step = step + 1 if answer["at"] == last else 2
+        last = answer["at"]
+    return kills
+
+
+async def test_up_killed_before_each_change_is_picked_up_by_the_next(jobs: Jobs, stack: Stack) -> None:
+    assert again_and_again(jobs, "up") > 10
+    await assert_sound(stack, 1)
+
+
+async def test_scale_killed_before_each_change_is_finished_or_taken_back(jobs: Jobs, stack: Stack) -> None:
+    jobs.run("up")
+    assert await each_step(jobs, stack, ("scale 2", "scale 1"), SIGNALS) > 10
+
+
+async def test_roll_killed_before_each_change_is_finished_or_taken_back(jobs: Jobs, stack: Stack) -> None:
+    jobs.run("up")
+    text = stack.file.read_text()
+    step = 0
+    while True:
+        step += 1
+        stack.file.write_text(f"{text}  env: {{STEP: '{step}'}}\n")
+        answer = jobs.run("roll", step, SIGNALS[step % 3])
+        if "calls" in answer:
+            break
+        assert "at" in answer, f"roll failed at step {step} before it was killed: {answer}"
+        await start_again(stack)
+        await assert_sound(stack, 1)
+    stack.file.write_text(text)
+    assert step > 10
+
+
+async def test_down_killed_before_each_change_is_finished_by_the_next(jobs: Jobs, stack: Stack) -> None:
+    jobs.run("up")
+    assert again_and_again(jobs, "down") > 4
+    assert [line for line in stack.left() if not line.startswith("volume")] == []

@@ -78,7 +78,7 @@ async def connect(host: str | None = None) -> Engine:
     version = _api_version(told, address)
     from dftui.engine.docker import DockerEngine
 
-    return DockerEngine(address, version)
+    return DockerEngine(address, version, str(told.get("Version", "")))
 
 
 def _api_version(told: object, address: Address) -> str:

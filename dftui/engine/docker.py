@@ -12,7 +12,7 @@ import math
 import tarfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from dftui.engine import docker_images, execs, streams, translate
@@ -45,13 +45,28 @@ if TYPE_CHECKING:
 ENDPOINTS_PATIENCE = 15.0
 """Seconds for which a network's removal is tried while the engine still sees endpoints."""
 _LINKS = 8
+_FATAL = frozenset(("SIGKILL", "KILL", "9", "SIGTERM", "TERM", "15"))
+
+
+def leaves_one_by_one(version: str) -> bool:
+    """Whether containers may only leave their networks one after the other.
+
+    Docker 20.10 (Debian 12's) hangs for good when two leave the same network at the same moment: libnetwork's
+    `getSvcRecords` takes the network's lock and then the controller's, its `processEndpointDelete` the other way
+    round.  Seen with four containers stopped at once; later engines were not seen to.
+    """
+    major = version.partition(".")[0]
+    return major.isdigit() and int(major) < 23
 
 
 class DockerEngine:
     """One engine at one address; made by `dftui.engine.connect.connect`."""
 
-    def __init__(self, address: Address, api_version: str) -> None:
+    def __init__(self, address: Address, api_version: str, engine_version: str = "") -> None:
         self.address = address
+        self._leaving: AbstractAsyncContextManager[object] = (
+            asyncio.Lock() if leaves_one_by_one(engine_version) else nullcontext()
+        )
         self.wire = Wire(address, api_version)
         self._calls = Calls(address, api_version)
         self._look = self._calls.look
@@ -132,15 +147,18 @@ class DockerEngine:
 
     async def stop(self, ref: str, timeout: float = 10.0) -> None:
         """SIGTERM, then SIGKILL after `timeout` seconds."""
-        await self._work(f"stop {ref}", lambda api: api.stop(ref, timeout=math.ceil(timeout)))
+        async with self._leaving:
+            await self._work(f"stop {ref}", lambda api: api.stop(ref, timeout=math.ceil(timeout)))
 
     async def restart(self, ref: str, timeout: float = 10.0) -> None:
         """Stop and start again."""
-        await self._work(f"restart {ref}", lambda api: api.restart(ref, timeout=math.ceil(timeout)))
+        async with self._leaving:
+            await self._work(f"restart {ref}", lambda api: api.restart(ref, timeout=math.ceil(timeout)))
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Send a signal to PID 1."""
-        await self._work(f"send {signal} to {ref}", lambda api: api.kill(ref, signal=signal))
+        async with self._leaving if signal in _FATAL else nullcontext():
+            await self._work(f"send {signal} to {ref}", lambda api: api.kill(ref, signal=signal))
 
     async def pause(self, ref: str) -> None:
         """Freeze all processes."""
@@ -153,7 +171,8 @@ class DockerEngine:
     async def remove(self, ref: str, force: bool = False) -> None:
         """Remove with its anonymous volumes; missing, or being removed already, is no error."""
         try:
-            await self._work(f"remove {ref}", lambda api: api.remove_container(ref, v=True, force=force))
+            async with self._leaving:
+                await self._work(f"remove {ref}", lambda api: api.remove_container(ref, v=True, force=force))
         except NotFound:
             return
         except EngineError as error:
@@ -368,9 +387,30 @@ class DockerEngine:
             if raw.get("Id") == ref:  # a name may be another container's tomorrow
                 self._terminals[ref] = tty
         lines = streams.read_logs(self.wire, ref, tty=tty, follow=follow, tail=tail, since_ns=since_ns)
+        seen: dict[str, int] = {}
         async with aclosing(lines):
             async for batch in lines:
+                for line in batch:
+                    seen[line.stream] = line.time_ns
                 yield batch
+        if not follow or (tail == 0 and not seen):
+            return
+        # Engine 20.10 may end a follower before the last lines that the container wrote: they are read again.
+        again = streams.read_logs(
+            self.wire,
+            ref,
+            tty=tty,
+            follow=False,
+            tail=None if seen else tail,
+            since_ns=min(seen.values()) if seen else since_ns,
+        )
+        try:
+            async with aclosing(again):
+                async for batch in again:
+                    if missed := [line for line in batch if line.time_ns > seen.get(line.stream, 0)]:
+                        yield missed
+        except NotFound:
+            return  # removed meanwhile, and its log with it
 
     def stats(self, ref: str) -> AsyncIterator[Stats]:
         """About one sample a second until the container ends."""

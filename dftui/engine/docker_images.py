@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from dftui.engine.api import EngineError, ImageProgress
+from dftui.engine.api import EngineError, EngineUnreachable, ImageProgress
 from dftui.engine.errors import one_line, pull_error, refused
 from dftui.engine.wire import HttpRefused, Wire, json_lines
 
@@ -172,6 +172,10 @@ async def _upload(
                         raise refused(0, problem, doing)
         except HttpRefused as error:
             raise refused(error.status, error.message, doing) from None
+        except EngineUnreachable:
+            # An engine that hangs up may only have had enough of what is no archive.
+            await wire.json("GET", "/version", doing)
+            raise EngineError(f"Could not {doing}: the engine stopped reading; is it a tar archive?") from None
         finally:
             told.put_nowait(None)
 

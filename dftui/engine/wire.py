@@ -233,14 +233,13 @@ class Wire:
             elif method == "POST":
                 lines.append("Content-Length: 0")
             writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-            if isinstance(body, bytes):
-                writer.write(body)
-            elif body is not None:
-                await self._send_chunked(reply, body)
-            if not isinstance(body, AsyncIterator):
+            if body is None or isinstance(body, bytes):
+                writer.write(body or b"")
                 await writer.drain()
-            async with asyncio.timeout(head_timeout):
-                await reply.head()
+                async with asyncio.timeout(head_timeout):
+                    await reply.head()
+            else:
+                await self._upload(reply, body)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             reply.close()
             if isinstance(error, asyncio.IncompleteReadError):
@@ -254,17 +253,24 @@ class Wire:
             raise
         return reply
 
-    async def _send_chunked(self, reply: Reply, body: AsyncIterator[bytes]) -> None:
-        """Send the body; an engine that answers early and stops listening is left to tell why in its answer."""
+    async def _upload(self, reply: Reply, body: AsyncIterator[bytes]) -> None:
+        """Send the body while listening: an engine that refuses answers early and stops reading."""
+        head = asyncio.create_task(reply.head())
         try:
             async for piece in body:
+                if head.done():
+                    break
                 if piece:
                     reply.writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                     await reply.writer.drain()
-            reply.writer.write(b"0\r\n\r\n")
-            await reply.writer.drain()
-        except ConnectionError:
-            pass
+                    # Lets an answer be read before the next write finds the door shut, which would lose it.
+                    await asyncio.sleep(0)
+            else:
+                reply.writer.write(b"0\r\n\r\n")
+            await head
+        finally:
+            head.cancel()
+            await asyncio.gather(head, return_exceptions=True)
 
     async def json(
         self,

@@ -154,7 +154,7 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _drainable,
         "Select a replica that serves or drains first.",
-        "dftui drain WHO, dftui undrain WHO",
+        "dftui drain|undrain WHO",
         rank=13,
     ),
     Action(

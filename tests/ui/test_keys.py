@@ -301,7 +301,7 @@ async def test_question_mark_shows_every_key() -> None:
         await s.see("Esc closes")
         screen = words(s.app)
         for action in ACTIONS:
-            assert action.help in screen, action.id
+            assert action.help[:60] in screen, action.id
         await s.press("escape")
         await s.gone("Esc closes")
 

@@ -19,6 +19,7 @@ def empty_rows(
     width: int,
     height: int,
     glyphs: Glyphs,
+    rising: bool = False,
 ) -> list[Row]:
     """A few plain sentences, and the steps of a first `up` while it runs."""
     left = "   "
@@ -30,6 +31,8 @@ def empty_rows(
             rows += [(), (Span(left), Span("Trying again every few seconds.  dftui doctor says more.", "muted"))]
         else:
             rows.append((Span(left), Span("Looking for the container engine and the stack.", "muted")))
+    elif rising:
+        rows.append((Span(left), Span(f"{snapshot.stack} is being brought up.", "strong")))
     else:
         count = spec.web.replicas
         rows.append((Span(left), Span(f"There is no stack named {snapshot.stack} on this engine.", "strong")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -15,20 +16,28 @@ from dftui.ui.draw import Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
 
 
+TWINS_AT = 92
+"""Column of the commands, behind the longest help."""
+
+
 def help_rows(shown_keys: dict[str, str], width: int) -> list[Row]:
     """Grouped as in the registry: key, what it does, the command that does the same."""
-    wide = width >= 90
+    wide = width >= 118
     rows: list[Row] = []
     group = ""
     for action in ACTIONS:
         if action.group != group:
             group = action.group
             rows += [(), (Span(f"  {group}", "title"),)]
-        row: Row = (Span("  "), Span(fit(shown_keys[action.id], 9), "key"), Span(action.help))
-        if action.twin and wide:
-            room = max(2, 66 - len(action.help))
-            row = (*row, Span(" " * room), Span(action.twin, "muted"))
+        keys = max(4, len(shown_keys[action.id]) + 2)
+        twin = action.twin if wide else ""
+        room = max(20, width - keys - 4 - (len(twin) + 2 if twin else 0))
+        first, *rest = wrap(action.help, room)
+        row: Row = (Span("  "), Span(fit(shown_keys[action.id], keys), "key"), Span(first))
+        if twin:
+            row = (*row, Span(" " * max(2, TWINS_AT - keys - len(first))), Span(twin, "muted"))
         rows.append(row)
+        rows += [(Span(" " * (2 + keys)), Span(line)) for line in rest]
     rows += [(), (Span("  Moving", "title"),)]
     rows += [(Span("  "), Span(fit(keys, 16), "key"), Span(text)) for keys, text in MOVES]
     rows += [(), (Span("  Each state has a sign and a word:", "muted"),)]

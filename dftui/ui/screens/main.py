@@ -189,7 +189,8 @@ class MainScreen(Screen[None]):
         self.status.set_rows([status_row(running, message, width, glyphs)])
         self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
         if not self.has_class("present"):
-            rows = empty_rows(self.snapshot, self.ui.spec, self.error, self.history.steps, width, height - 4, glyphs)
+            steps, rising = self.history.steps, "up" in self.conductor.running
+            rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 4, glyphs, rising)
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))

@@ -198,7 +198,7 @@ async def run(plan: Plan, stop: asyncio.Event | None = None) -> Tally:
             index = next_index
             next_index += 1
             intended = start + index / plan.rate
-            if plan.seconds is not None and intended - start >= plan.seconds:
+            if plan.seconds is not None and index / plan.rate >= plan.seconds:
                 return
             if (early := intended - time.perf_counter()) > 0:
                 await asyncio.sleep(early)

@@ -101,10 +101,13 @@ class Conductor:
         self.pending += by
         if self._gathering is not None:
             self._gathering.cancel()
-        self._gathering = asyncio.get_running_loop().call_later(GATHER, self._flush_scale)
+        self._gathering = asyncio.get_running_loop().call_later(GATHER, self.flush)
         self._changed()
 
-    def _flush_scale(self) -> None:
+    def flush(self) -> None:
+        """Do now what the presses add up to."""
+        if self._gathering is not None:
+            self._gathering.cancel()
         self._gathering = None
         by, self.pending = self.pending, 0
         if by:

@@ -15,7 +15,6 @@ from dftui.ui.canvas import Canvas
 from dftui.ui.draw import Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
 
-
 TWINS_AT = 92
 """Column of the commands, behind the longest help."""
 

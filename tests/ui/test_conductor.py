@@ -1,0 +1,35 @@
+"""What the status line keeps saying while actions run, and that it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from dftui.control.receipts import Receipt, ScaleResult
+from dftui.ui.backend import Backend
+from dftui.ui.conductor import Conductor
+
+
+class OnePlan:
+    """Both presses wait for the same work, as with a real operator."""
+
+    def __init__(self) -> None:
+        self.plan: asyncio.Future[ScaleResult] = asyncio.get_running_loop().create_future()
+
+    async def scale(self, **_: Any) -> ScaleResult:
+        return await asyncio.shield(self.plan)
+
+
+async def test_two_presses_that_end_together_leave_nothing_running() -> None:
+    conductor = Conductor(lambda: None, lambda _: None)
+    backend = OnePlan()
+    conductor.backend = cast(Backend, backend)
+    for _ in range(2):
+        conductor.add(1)
+        conductor.flush()
+        await asyncio.sleep(0)
+    assert list(conductor.running) == ["scale"]
+    backend.plan.set_result(ScaleResult(3, 5, ("df-web4", "df-web5"), (), 1.0, Receipt(0, 0, 0, 0, ())))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert conductor.running == {}

@@ -53,9 +53,10 @@ def a_stack(folder: Path) -> Stack:
 
 
 def secrets_of(stack: Stack) -> dict[str, str]:
-    """The stack's own secrets, from its file."""
+    """APP_KEY and the passwords of the stack, from its file."""
     (file,) = (stack.folder / "config").glob(f"*/{stack.name}.env")
-    return dict(line.split("=", 1) for line in file.read_text().splitlines() if re.match(r"[A-Z_]+=", line))
+    wanted = re.compile(r"APP_KEY=|[A-Z_]+_PASSWORD=")
+    return dict(line.split("=", 1) for line in file.read_text().splitlines() if wanted.match(line))
 
 
 def visit(stack: Stack, stop: threading.Event) -> None:
@@ -127,7 +128,9 @@ class Camera:
             if wanted():
                 return
             await self.pilot.pause(0.1)
-        raise SystemExit(f"screenshots: after {seconds:g} s still not: {what}")
+        rows = self.app.screen._compositor.render_strips()
+        print("\n".join("".join(segment.text for segment in row).rstrip() for row in rows), file=sys.stderr)
+        raise SystemExit(f"screenshots: after {seconds:g} s still not: {what}; the screen is above")
 
     def settled(self, count: int) -> bool:
         """That many serve, none more is there, and nothing is under way."""
@@ -140,9 +143,9 @@ class Camera:
             and not main.conductor.pending
         )
 
-    async def scale(self, key: str, presses: int, count: int) -> None:
-        """Press a key so often, and wait for what it does."""
-        await self.pilot.press(*[key] * presses)
+    async def scale(self, key: str, count: int) -> None:
+        """Press a key, and wait for what it does."""
+        await self.pilot.press(key)
         await self.until(lambda: self.settled(count), f"{count} replicas serving")
 
     async def theme(self, name: str) -> None:
@@ -187,8 +190,9 @@ async def take(stack: Stack) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         camera = Camera(app, pilot, list(secrets_of(stack).values()))
         await camera.until(lambda: camera.settled(3), "3 replicas serving")
-        await camera.scale("plus", 2, 5)
-        await camera.scale("minus", 1, 4)
+        await camera.scale("plus", 4)
+        await camera.scale("plus", 5)
+        await camera.scale("minus", 4)
         await pilot.pause(20)  # The curves of the last seconds fill.
         await camera.keep("main-120x40-dark")
         await pilot.press("t")

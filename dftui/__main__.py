@@ -61,6 +61,7 @@ def _screen(args: argparse.Namespace) -> int:
 
     spec = load_spec(args)
     terminal.prepare()
+    from dftui.ui import driver
     from dftui.ui.app import DftuiApp
     from dftui.ui.options import Options
 
@@ -71,7 +72,10 @@ def _screen(args: argparse.Namespace) -> int:
 
     options = Options.from_environment(ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme)
     app = DftuiApp(connect, spec, options)
+    driver.survive_hangup(app)
     app.run(mouse=options.mouse)
+    if app.return_code == driver.HANGUP:
+        driver.let_go_of_terminal()
     return app.return_code or 0
 
 

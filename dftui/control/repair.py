@@ -73,8 +73,14 @@ def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked:
     alive = {c.short: c for c in pool.containers if c.state == "running"}
     for name in sorted(set(pool.states) - {c.short for c in pool.containers}):
         found.append(Finding("server", name, f"server {name} in the balancer has no container", "take it out"))
+    in_file = {s.name for s in marked.servers} if marked else set()
+    too_many = marked is not None and len(pool.containers) > marked.wanted
     for container in pool.containers:
         found += _of_replica(container, pool, plan)
+        state = pool.states.get(container.short)
+        if state is not None and state.admin == "drain" and container.short not in in_file and not too_many:
+            text = f"{container.name} was not let in to the end"
+            found.append(Finding("unknown", container.name, text, "admit it once it is healthy"))
     if marked is not None:
         wanted = marked.wanted
         there = len(pool.containers)
@@ -231,7 +237,8 @@ class Repairer:
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
         state = await replicas.state_of(self._world, container.short)
         expected = self._world.server(plan, container)
-        if state is not None and not state.address.startswith(f"{expected.address}:"):
+        half_way = state is not None and state.admin == "drain"
+        if half_way or (state is not None and not state.address.startswith(f"{expected.address}:")):
             await replicas.forget(self._world, container.short)
         await replicas.admit(self._world, progress, plan, container)
 

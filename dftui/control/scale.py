@@ -73,6 +73,9 @@ class Scaler:
     draining: dict[str, str] = field(default_factory=dict)
     """Server by name of each replica that is on its way out."""
     undo: set[str] = field(default_factory=set)
+    admitting: set[str] = field(default_factory=set)
+    """Servers that have not passed their health check yet: the file does not know them, so that one that was left
+    half-way (in the gate it looks drained) can be told from one that was drained on purpose."""
     _victims: list[str] = field(default_factory=list)
     _task: asyncio.Task[ScaleResult] | None = None
     _file: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -210,11 +213,14 @@ class Scaler:
                 labels=spec.labels,
                 addresses={front: spec.networks[0].address or ""},
             )
+            self.admitting.add(short.short)
             try:
                 await replicas.admit(self.world, progress, plan, short)
             except asyncio.CancelledError:
                 await asyncio.shield(self.world.engine.remove(ref, force=True))
                 raise
+            finally:
+                self.admitting.discard(short.short)
             added.append(spec.name)
             await self.keep(plan, target)
 
@@ -300,7 +306,7 @@ class Scaler:
     async def keep(self, plan: Plan, wanted: int, without: Iterable[Container] = ()) -> None:
         """Write the wanted number and the servers that should be found after a restart of the balancer."""
         async with self._file:
-            leaving = {c.short for c in without}
+            leaving = {c.short for c in without} | self.admitting
             pool = await look(self.world)
             servers = [
                 self.world.server(plan, c)

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "roll": ("roll", "replace replicas one by one: to an image, or to what the stack file says now"),
     "repair": ("repair", "put right what differs between wanted, existing and the balancer's table"),
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen"),
+    "history": ("history", "what was done, by whom, and what came of it"),
     "down": ("down", "remove the stack; volumes stay unless told"),
     "key": ("key", "the APP_KEY that all replicas share"),
     "images": ("images", "list, pull or build the images"),

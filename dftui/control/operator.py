@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from dftui.balancer.link import BalancerLink
 from dftui.control import replicas
 from dftui.control.down import down
 from dftui.control.errors import ActionError
+from dftui.control.history import Recording, append
 from dftui.control.lock import Holder, held, held_outside, holder
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
@@ -23,7 +25,9 @@ from dftui.control.world import World, by_role
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.records import Step
 
+_RECORDING: ContextVar[Recording | None] = ContextVar("the action being recorded", default=None)
 _HOLDS: ContextVar[bool] = ContextVar("holds the lock", default=False)
 
 
@@ -36,7 +40,9 @@ class Operator:
     ) -> None:
         self._own_link = link is None
         self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
-        self._world = World(engine, spec, self.link, report)
+        self._report = report
+        self._engine_id = ""
+        self._world = World(engine, spec, self.link, self._told)
         self._scaler = Scaler(self._world, self._locked)
         self._roller = Roller(self._world, self._scaler)
         self._repairer = Repairer(self._world, self._scaler, self._bring_up)
@@ -49,13 +55,45 @@ class Operator:
         if _HOLDS.get():
             yield
             return
-        async with self._busy:
+        async with self._recorded(what), self._busy:
             token = _HOLDS.set(True)
             try:
                 async with self._engine_lock(what):
                     yield
             finally:
                 _HOLDS.reset(token)
+
+    def _told(self, step: Step) -> None:
+        """Each step goes into the record of its action, and on to whoever listens."""
+        recording = _RECORDING.get()
+        if recording is not None and step.state != "running":
+            recording.steps.append(step.text)
+            if step.command:
+                recording.commands.append(step.command)
+        self._report(step)
+
+    @asynccontextmanager
+    async def _recorded(self, what: str) -> AsyncIterator[None]:
+        """The action in the history, however it ends; a part of another one is in that one's entry."""
+        if _RECORDING.get() is not None:
+            yield
+            return
+        recording = Recording(what)
+        token = _RECORDING.set(recording)
+        outcome = "interrupted"
+        try:
+            yield
+            outcome = "done"
+        except (ActionError, EngineError) as error:
+            outcome = f"failed: {error}"
+            raise
+        finally:
+            _RECORDING.reset(token)
+            # An action is not failed by a history that cannot be written.
+            with contextlib.suppress(OSError, EngineError):
+                if not self._engine_id:
+                    self._engine_id = (await asyncio.shield(self._world.engine.info())).id
+                append(self._engine_id, self._world.stack, recording.entry(outcome))
 
     @asynccontextmanager
     async def _engine_lock(self, what: str) -> AsyncIterator[None]:
@@ -135,6 +173,10 @@ class Operator:
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
         progress = Progress("drain", self._world.report, total=1)
+        async with self._recorded(f"drain {who}"):
+            await self._drain(who, progress)
+
+    async def _drain(self, who: str, progress: Progress) -> None:
         try:
             container = await self._find(who)
             pool = await look(self._world)
@@ -155,12 +197,13 @@ class Operator:
     async def undrain(self, who: str) -> None:
         """Let a draining or drained replica serve again; one on its way out by `scale` stays."""
         progress = Progress("undrain", self._world.report, total=1)
-        try:
-            container = await self._find(who)
-            with progress.step(f"{container.name} serves again"):
-                await self.link.ready(container.short)
-        except EngineError as error:
-            raise ActionError(str(error), error.hint) from None
+        async with self._recorded(f"undrain {who}"):
+            try:
+                container = await self._find(who)
+                with progress.step(f"{container.name} serves again"):
+                    await self.link.ready(container.short)
+            except EngineError as error:
+                raise ActionError(str(error), error.hint) from None
 
     async def probe(self, count: int = 9) -> ProbeResult:
         """Which Host serves, `count` times through the balancer."""

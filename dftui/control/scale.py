@@ -78,6 +78,7 @@ class Scaler:
     half-way (in the gate it looks drained) can be told from one that was drained on purpose."""
     _victims: list[str] = field(default_factory=list)
     _task: asyncio.Task[ScaleResult] | None = None
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _file: asyncio.Lock = field(default_factory=asyncio.Lock)
     _forced: bool = False
 
@@ -86,6 +87,13 @@ class Scaler:
     ) -> ScaleResult:
         """Set or shift the target and wait until it is reached. Raises ActionError, and then nothing was changed
         or the message says what was."""
+        async with self._deciding:  # two keys at once would both start from the same number
+            task = await self._decide(to, by, victim, below_min)
+        return await asyncio.shield(task)
+
+    async def _decide(
+        self, to: int | None, by: int | None, victim: str | None, below_min: bool
+    ) -> asyncio.Task[ScaleResult]:
         pool = await look(self.world)
         marked = self.target if self.target is not None else await self.world.wanted()
         if to is not None:
@@ -96,15 +104,16 @@ class Scaler:
         else:
             target = marked + (by or 0)
         self._check(target, pool, below_min)
+        begins = self.target is None
         self.target = target
         if victim is not None:
             self._victims.append(victim)
         if by is not None and by > 0:
             for name in list(self.draining)[::-1][:by]:
                 self.undo.add(name)
-        if self._task is None or self._task.done():
+        if begins or self._task is None:
             self._task = asyncio.create_task(self._run(marked))
-        return await asyncio.shield(self._task)
+        return self._task
 
     def _check(self, target: int, pool: Pool, below_min: bool) -> None:
         web = self.world.spec.web
@@ -130,6 +139,7 @@ class Scaler:
         progress = Progress("scale", self.world.report)
         added: list[str] = []
         removed: list[Drained] = []
+        finished = False
         try:
             # Beside the lock, which costs as much: nothing here changes anything.
             planning = asyncio.create_task(ground.current_plan(self.world))
@@ -137,25 +147,36 @@ class Scaler:
                 plan = await planning
                 await self._clear_created()
                 start = await read_counters(self.world)
-                while await self._one_round(progress, plan, added, removed):
-                    pass
-            after = self.target if self.target is not None else before
-            result = ScaleResult(
-                before=before,
-                after=after,
-                added=tuple(added),
-                removed=tuple(d.name for d in removed),
-                seconds=time.monotonic() - begin,
-                receipt=receipt(start, await read_counters(self.world), removed),
-            )
-            progress.tell(summary(result))
+                while True:
+                    while await self._one_round(progress, plan, added, removed):
+                        pass
+                    after = self.target
+                    counters = await read_counters(self.world)
+                    if after == self.target:
+                        break  # else a key was pressed meanwhile
+                self._forget_target()  # from here on a key begins a plan of its own
+                finished = True
+                assert after is not None
+                result = ScaleResult(
+                    before=before,
+                    after=after,
+                    added=tuple(added),
+                    removed=tuple(d.name for d in removed),
+                    seconds=time.monotonic() - begin,
+                    receipt=receipt(start, counters, removed),
+                )
+                progress.tell(summary(result))
             return result
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
         finally:
-            self.target = None
-            self._victims.clear()
-            self.undo.clear()
+            if not finished:
+                self._forget_target()
+
+    def _forget_target(self) -> None:
+        self.target = None
+        self._victims.clear()
+        self.undo.clear()
 
     async def _clear_created(self) -> None:
         """A replica that an interrupted dftui created and never started holds a number and serves nothing."""

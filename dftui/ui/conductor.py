@@ -85,7 +85,7 @@ class Conductor:
                 if said := words(result):
                     self.say(said, "good")
             finally:
-                # Two that wait for one plan end in the same turn: the first is done, but not yet taken out of the set.
+                # Two that wait for one plan end in the same turn: the first is done, but still in the set.
                 others = (t for t in self._tasks if t is not asyncio.current_task() and not t.done())
                 if not any(task.get_name() == name for task in others):
                     self.running.pop(name, None)

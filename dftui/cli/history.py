@@ -1,0 +1,32 @@
+"""`dftui history`: what was done to the stack, by whom, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+
+from dftui.cli.common import emit_line, opened
+from dftui.watch.sanitise import clean
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    parser.add_argument("-n", "--number", type=int, default=20, metavar="N", help="the last N actions (default 20)")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Oldest first; with --json one object a line."""
+    from dftui.control.history import read
+
+    async with opened(args) as world:
+        info = await world.engine.info()
+        entries = list(read(info.id, world.spec.name))[-max(0, args.number) :] if args.number > 0 else []
+    for entry in entries:
+        if args.json:
+            emit_line(asdict(entry))
+            continue
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+        last = entry.steps[-1] if entry.steps and entry.outcome == "done" else ""
+        print(clean(f"{at}  {entry.who}  {entry.action}  {entry.outcome}  {entry.seconds:.1f} s  {last}".rstrip()))
+    return 0

@@ -28,7 +28,7 @@ from dftui.stack.spec import StackSpec
 from dftui.watch.records import Step
 
 _RECORDING: ContextVar[Recording | None] = ContextVar("the action being recorded", default=None)
-_HOLDS: ContextVar[bool] = ContextVar("holds the lock", default=False)
+_HOLDS: ContextVar[Operator | None] = ContextVar("who holds the lock here", default=None)
 
 
 class Operator:
@@ -52,11 +52,11 @@ class Operator:
     async def _locked(self, what: str) -> AsyncIterator[None]:
         """One action at a time: of this operator (the next one waits), and by the stack's lock of all. A part of an
         action that holds it already goes on."""
-        if _HOLDS.get():
+        if _HOLDS.get() is self:
             yield
             return
         async with self._recorded(what), self._busy:
-            token = _HOLDS.set(True)
+            token = _HOLDS.set(self)
             try:
                 async with self._engine_lock(what):
                     yield

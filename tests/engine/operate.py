@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from dftui.control.operator import Operator
@@ -29,6 +29,14 @@ async def operating(stack: Stack, heard: list[Step] | None = None) -> AsyncItera
     finally:
         await operator.close()
         await engine.close()
+
+
+async def until(look: Callable[[], Awaitable[bool]], what: str, tries: int = 2000) -> None:
+    """Look again and again (each look is a question to the real thing) until it is so."""
+    for _ in range(tries):
+        if await look():
+            return
+    raise AssertionError(f"never {what}")
 
 
 async def assert_sound(stack: Stack, replicas: int | None = None) -> None:

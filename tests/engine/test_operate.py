@@ -1,0 +1,217 @@
+"""Scale, drain, repair, roll and the lock on a real stack: what their users notice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dftui.control.errors import ActionError
+from dftui.control.history import history_path, read
+from dftui.control.world import webs
+from dftui.stack.names import LABEL_STACK
+from dftui.watch.records import Step
+from tests.engine.operate import assert_sound, get, operating, until
+from tests.load import Load, Plan
+from tests.stacks import Stack, docker
+
+TEXT = "web:\n  replicas: 2\n  start_timeout: 8\n  env: {STANDIN_ALLOW_DELAY: '1'}\n"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("operate"), TEXT) as found:
+        found.ok("up")
+        yield found
+        found.ok("down", "--volumes", "--yes")
+
+
+async def test_scaling_up_and_down_under_load_loses_nothing_and_the_receipt_says_so(stack: Stack) -> None:
+    with Load(Plan(port=stack.port, rate=120, connections=16, posts=0.0)) as load:
+        async with operating(stack) as (operator, _):
+            up = await operator.scale(to=4)
+            down = await operator.scale(to=1)
+            await operator.scale(to=2)
+        tally = load.stop()
+    assert up.added
+    assert len(up.added) == 2
+    assert len(down.removed) == 3
+    assert up.receipt.failed == down.receipt.failed == 0
+    assert down.receipt.requests > 0
+    assert [d.sessions_left for d in down.receipt.drained] == [0, 0, 0]
+    assert tally.failures == 0, tally.failed
+    assert tally.ok == tally.sent > 100
+    await assert_sound(stack, 2)
+
+
+async def test_presses_while_scaling_add_up(stack: Stack) -> None:
+    async with operating(stack) as (operator, _):
+        results = await asyncio.gather(operator.scale(by=1), operator.scale(by=1), operator.scale(by=-1))
+        assert {r.after for r in results} == {3}
+        await operator.scale(to=2)
+    await assert_sound(stack, 2)
+
+
+async def test_fewer_than_the_minimum_is_refused_and_nothing_changes(stack: Stack) -> None:
+    async with operating(stack) as (operator, _):
+        with pytest.raises(ActionError, match=r"fewer than web\.min \(1\); nothing was done"):
+            await operator.scale(by=-2)
+    await assert_sound(stack, 2)
+
+
+async def test_a_replica_that_never_becomes_healthy_gets_no_request_and_is_kept_out(stack: Stack) -> None:
+    text = stack.file.read_text()
+    stack.file.write_text(text.replace("STANDIN_ALLOW_DELAY: '1'", "STANDIN_START_DELAY: '60'"))
+    try:
+        async with operating(stack) as (operator, engine):
+            with pytest.raises(ActionError, match="did not become healthy within 8 s"):
+                await operator.scale(by=1)
+            pool = webs(await engine.containers({LABEL_STACK: stack.name}))
+            assert len(pool) == 3
+            assert [web["state"] for web in stack.json("status")["web"]].count("serving") == 2
+            assert {s.name for s in await operator.link.servers()} == {c.short for c in pool[:2]}
+            assert {get(stack) for _ in range(6)} == {200}
+            result = await operator.scale(by=-1)
+            assert result.removed == (pool[2].name,)
+    finally:
+        stack.file.write_text(text)
+    await assert_sound(stack, 2)
+
+
+async def test_a_drain_can_be_undone_while_a_request_is_still_running(stack: Stack) -> None:
+    answers: list[int] = []
+
+    def slow() -> None:
+        with urllib.request.urlopen(f"{stack.url}/status?delay_ms=4000", timeout=30) as answer:
+            answers.append(answer.status)
+
+    threads = [threading.Thread(target=slow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    draining = asyncio.Event()
+
+    def heard(step: Step) -> None:
+        if step.text.startswith("drain ") and step.state == "running":
+            draining.set()
+
+    async with operating(stack) as (operator, engine):
+
+        async def all_begun() -> bool:
+            return sum(s.sessions for s in await operator.link.servers()) >= 4
+
+        await until(all_begun, "four requests under way")
+        victim = webs(await engine.containers({LABEL_STACK: stack.name}))[1]
+        operator._report = heard
+        leaving = asyncio.create_task(operator.scale(by=-1, victim=victim.name))
+        await draining.wait()
+        async with operating(stack) as (other, _):  # another operator, over another session
+
+            async def drains() -> bool:
+                return (await other.link.server(victim.short)).admin == "drain"
+
+            await until(drains, "draining")
+            await other.undrain(victim.name)
+        result = await leaving
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert result.removed == ()
+    assert answers == [200] * 4
+    await assert_sound(stack, 2)
+
+
+async def test_two_operators_one_acts_and_the_other_is_told_who(stack: Stack) -> None:
+    async with operating(stack) as (one, _), operating(stack) as (two, _):
+        async with one._locked("trying things"):
+            with pytest.raises(ActionError, match=r"trying things, since \d\d:\d\d:\d\d\) is acting on this stack"):
+                await two.repair()
+        assert (await two.repair()).findings == ()
+
+
+async def test_what_drifted_is_named_and_put_right(stack: Stack) -> None:
+    async with operating(stack) as (operator, engine):
+        pool = webs(await engine.containers({LABEL_STACK: stack.name}))
+        await operator.link.command(f"set server web/{pool[0].short} weight 0")
+        docker("rm", "-f", pool[1].name)
+        docker("pause", f"{stack.name}-redis")
+        said = {f.what for f in await operator.findings()}
+        assert f"{pool[0].name} has weight 0 in the balancer: it serves nothing" in said
+        assert f"server {pool[1].short} in the balancer has no container" in said
+        assert "2 replicas are wanted, 1 exist" in said
+        assert f"the cache ({stack.name}-redis) is paused" in said
+        await operator.repair()
+    await assert_sound(stack, 2)
+
+
+async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
+    docker("restart", "-t", "1", f"{stack.name}-lb")
+    async with operating(stack) as (operator, _):
+
+        async def all_serve() -> bool:
+            return all(s.serving for s in await operator.link.servers())
+
+        await until(all_serve, "all serving")
+        found = await operator.probe(6)
+        assert sorted(found.hosts.values()) == [3, 3]
+        assert all(row.replica for row in found.rows)
+    await assert_sound(stack, 2)
+
+
+async def test_a_roll_replaces_all_and_loses_nothing(stack: Stack) -> None:
+    text = stack.file.read_text()
+    stack.file.write_text(text.replace("env: {", "env: {ROLLED: 'yes', "))
+    try:
+        with Load(Plan(port=stack.port, rate=100, connections=16, posts=0.0)) as load:
+            async with operating(stack) as (operator, engine):
+                result = await operator.roll()
+                for web in webs(await engine.containers({LABEL_STACK: stack.name})):
+                    assert (await engine.inspect(web.id)).env["ROLLED"] == "yes"
+            tally = load.stop()
+        assert len(result.replaced) == 2
+        assert not result.rolled_back
+        assert result.receipt.failed == 0
+        assert tally.failures == 0, tally.failed
+        await assert_sound(stack, 2)
+    finally:
+        stack.file.write_text(text)
+
+
+async def test_a_roll_whose_new_replica_fails_goes_back_by_itself(stack: Stack) -> None:
+    text = stack.file.read_text()
+    stack.file.write_text(text.replace("STANDIN_ALLOW_DELAY: '1'", "STANDIN_START_DELAY: '60'"))
+    try:
+        async with operating(stack) as (operator, _):
+            result = await operator.roll()
+        assert result.rolled_back
+        assert result.why
+    finally:
+        stack.file.write_text(text)
+    await assert_sound(stack, 2)
+
+
+def secrets_of(stack: Stack) -> list[str]:
+    """The values of its secrets file."""
+    text = next(Path(stack.env["DFTUI_CONFIG_DIR"]).rglob("*.env")).read_text()
+    return [line.partition("=")[2] for line in text.splitlines() if "KEY" in line or "PASSWORD" in line]
+
+
+async def test_what_was_done_is_kept_and_holds_no_secret(stack: Stack) -> None:
+    async with operating(stack) as (operator, engine):
+        await operator.scale(by=1)
+        await operator.scale(by=-1)
+        info = await engine.info()
+    path = history_path(info.id, stack.name)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    last = list(read(info.id, stack.name))[-2:]
+    assert [e.outcome for e in last] == ["done", "done"]
+    assert any("3 replicas" in step for step in last[0].steps)
+    assert any(command.startswith("docker run") and "APP_KEY=***" in command for command in last[0].commands)
+    values = secrets_of(stack)
+    text = path.read_text()
+    assert not [value for value in values if value and value in text]
+    assert json.loads(stack.ok("history", "--json", "-n", "1"))["action"].startswith("scale")

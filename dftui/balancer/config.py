@@ -33,7 +33,7 @@ BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 """Upper bounds, inclusive, of all latency buckets but the last, which is open."""
 
 SERVER_OPTIONS = (
-    "check inter 1s fastinter 250ms downinter 250ms fall 2 rise 1 observe layer4 error-limit 5 on-error mark-down "
+    "check inter 1s fastinter 250ms downinter 100ms fall 2 rise 1 observe layer4 error-limit 5 on-error mark-down "
     "pool-purge-delay 5s pool-max-conn -1"
 )
 """The same for servers in the file and for those added at run time, which take nothing from `default-server`;

@@ -45,9 +45,9 @@ class Autoscaler:
             self._high_since = self._low_since = None  # a change is under way, or something is broken
             return None
         each = load / serving
-        self._high_since = (self._high_since or now) if each > self.target * HIGH else None
+        self._high_since = _since(self._high_since, now, each > self.target * HIGH)
         spare = serving > 1 and load / (serving - 1) < self.target * LOW
-        self._low_since = (self._low_since or now) if spare else None
+        self._low_since = _since(self._low_since, now, spare)
         if now < self._rest_until:
             return None
         if self._high_since is not None and now - self._high_since >= HIGH_FOR and wanted < self.most:
@@ -62,3 +62,10 @@ class Autoscaler:
         self._rest_until = now + rest
         self._high_since = self._low_since = None
         return Advice(to, why)
+
+
+def _since(before: float | None, now: float, so: bool) -> float | None:
+    """Since when something has been so without a break; None while it is not."""
+    if not so:
+        return None
+    return now if before is None else before

@@ -130,6 +130,10 @@ class Operator:
             await up(self._world, replicas_wanted)
             await self._repairer.recover()
 
+    def prepare_scale(self) -> None:
+        """A scale is about to be asked for: look ahead, change nothing."""
+        self._scaler.prepare()
+
     async def scale(
         self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
     ) -> ScaleResult:

@@ -118,7 +118,7 @@ async def _until_up(world: World, container: Container, plan: Plan) -> None:
         if time.monotonic() > look:
             await ensure_alive(world, container.id, container.name, plan)
             look = time.monotonic() + 1.0
-        await asyncio.sleep(POLL / 2)
+        await asyncio.sleep(POLL / 5)
     words = await world.last_words(container.id, plan)
     raise ActionError(
         f"{container.name} did not become healthy within {world.spec.web.start_timeout:g} s"

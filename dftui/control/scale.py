@@ -79,6 +79,7 @@ class Scaler:
     _victims: list[str] = field(default_factory=list)
     _task: asyncio.Task[ScaleResult] | None = None
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _ahead: asyncio.Task[tuple[float, Plan, int]] | None = None
     _file: asyncio.Lock = field(default_factory=asyncio.Lock)
     _forced: bool = False
 
@@ -94,8 +95,10 @@ class Scaler:
     async def _decide(
         self, to: int | None, by: int | None, victim: str | None, below_min: bool
     ) -> asyncio.Task[ScaleResult]:
-        pool = await look(self.world)
-        marked = self.target if self.target is not None else await self.world.wanted()
+        self.prepare()
+        assert self._ahead is not None
+        pool, (_, plan, known) = await asyncio.gather(look(self.world), self._ahead)
+        marked = self.target if self.target is not None else known
         if to is not None:
             target = to
         elif by is not None and by < 0:
@@ -112,8 +115,22 @@ class Scaler:
             for name in list(self.draining)[::-1][:by]:
                 self.undo.add(name)
         if begins or self._task is None:
-            self._task = asyncio.create_task(self._run(marked))
+            self._ahead = None
+            self._task = asyncio.create_task(self._run(marked, plan))
         return self._task
+
+    def prepare(self) -> None:
+        """Look ahead: what a change needs to know is asked for while the operator's fingers are still on the keys.
+        Changes nothing; holds for a second."""
+        ahead = self._ahead
+        if ahead is None or (ahead.done() and (ahead.exception() or time.monotonic() - ahead.result()[0] > 1.0)):
+            self._ahead = asyncio.create_task(self._look_ahead())
+            # Nobody may come for it (`+-` is nothing); its failure is told to whoever does.
+            self._ahead.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _look_ahead(self) -> tuple[float, Plan, int]:
+        plan, wanted = await asyncio.gather(ground.current_plan(self.world), self.world.wanted())
+        return time.monotonic(), plan, wanted
 
     def _check(self, target: int, pool: Pool, below_min: bool) -> None:
         web = self.world.spec.web
@@ -134,19 +151,15 @@ class Scaler:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, before: int) -> ScaleResult:
+    async def _run(self, before: int, plan: Plan) -> ScaleResult:
         begin = time.monotonic()
         progress = Progress("scale", self.world.report)
         added: list[str] = []
         removed: list[Drained] = []
         finished = False
         try:
-            # Beside the lock, which costs as much: nothing here changes anything.
-            planning = asyncio.create_task(ground.current_plan(self.world))
             async with self.locked(f"scale to {self.target}"):
-                plan = await planning
-                await self._clear_created()
-                start = await read_counters(self.world)
+                _, start = await asyncio.gather(self._clear_created(), read_counters(self.world))
                 while True:
                     while await self._one_round(progress, plan, added, removed):
                         pass

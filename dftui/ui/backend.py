@@ -91,6 +91,10 @@ class Backend(Protocol):
         """Create what is missing."""
         ...
 
+    def prepare_scale(self) -> None:
+        """A key that scales was pressed; others may follow before `scale` is called."""
+        ...
+
     async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
         """Change the number of replicas; `victim` names the one to go."""
         ...

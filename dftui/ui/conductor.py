@@ -101,6 +101,8 @@ class Conductor:
     def add(self, by: int) -> None:
         """`+` or `-`: presses in quick succession are one plan."""
         self.pending += by
+        if self.backend is not None and self._gathering is None:
+            self.backend.prepare_scale()
         if self._gathering is not None:
             self._gathering.cancel()
         self._gathering = asyncio.get_running_loop().call_later(GATHER, self.flush)

@@ -161,6 +161,10 @@ class LiveBackend:
         with self._watcher.acting():
             await self._operator.up()
 
+    def prepare_scale(self) -> None:
+        """A key that scales was pressed; others may follow."""
+        self._operator.prepare_scale()
+
     async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
         """Change the number of replicas."""
         with self._watcher.acting():

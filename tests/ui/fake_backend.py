@@ -203,6 +203,9 @@ class FakeBackend:
         await self._act("up")
         self.set(stack())
 
+    def prepare_scale(self) -> None:
+        """Nothing to look up here."""
+
     async def scale(self, *, to: int | None = None, by: int | None = None, victim: str | None = None) -> ScaleResult:
         assert self.snapshot is not None
         before = len(self.snapshot.web)

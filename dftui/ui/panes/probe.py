@@ -24,7 +24,7 @@ def probe_rows(result: ProbeResult, sources: int, glyphs: Glyphs) -> list[Row]:
     names = {row.host: row.replica for row in result.rows}
     total = max(1, len(result.rows))
     order = sorted(result.hosts.items(), key=lambda item: (names.get(item[0], ""), item[0]))
-    rows: list[Row] = [(Span("  served by   host          requests", "head"),)]
+    rows: list[Row] = [(Span("  served by   host        served", "head"),)]
     for host, served in order:
         name = names.get(host, "")
         full, empty = bar(served / total, 20, glyphs)

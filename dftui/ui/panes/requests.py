@@ -28,7 +28,8 @@ def status_role(status: int) -> str:
 
 def widths(width: int) -> tuple[int, int]:
     """Room for the client (0: not shown) and for the path."""
-    client = 15 if width >= 90 else 0
+    # The path tells more than the client, which is the same for all where another proxy stands in front.
+    client = 15 if width >= 110 else 0
     fixed = 8 + 1 + (client + 1 if client else 0) + 6 + 1 + 4 + 8 + 2 + 10 + 1 + 12 + 6
     return client, max(10, width - fixed - 2)
 

@@ -74,7 +74,7 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
 
 def _service(service: Service) -> tuple[str, str, str, str, str, str]:
     health = "" if service.health == "none" else f", {service.health}"
-    mark = "●" if service.well else "✗"
+    mark = "●" if service.well else "◔" if service.health == "starting" else "✗"
     why = f": {service.why}" if service.why else ""
     figures = "  ".join(f"{k} {v}" for k, v in list(service.figures.items())[:3])
     return (

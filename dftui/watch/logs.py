@@ -34,7 +34,7 @@ from dftui.watch.sanitise import clean
 
 WAIT = 0.15
 """Seconds that a line waits for earlier ones of other containers before it is shown."""
-SETTLE = 1.0
+SETTLE = 2.0
 """At most so long the first lines are held back, so that all containers' history is merged at once."""
 PACE = 40_000
 """Lines per second read from all containers; a flood beyond it is read late rather than at any price."""
@@ -328,7 +328,9 @@ class LogHub:
         """Let go of what has waited long enough, and of all that is stamped before it."""
         full = self._pending_bytes > _PENDING_BYTES
         if not self._settled and not full:
-            quiet = all(not f.attached or now - f.quiet_since > 2 * _TICK for f in self._followers.values())
+            quiet = all(
+                now - f.quiet_since > 2 * _TICK if f.attached else not f.running for f in self._followers.values()
+            )
             if not quiet and now < self._settle_until:
                 return
             self._settled = True

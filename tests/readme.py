@@ -39,8 +39,7 @@ def filled(text: str) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         assert pattern.search(text), f"README.md has no {begin} … {end}"
-        made = f"{begin}\n{make()}\n{end}"
-        text = pattern.sub(lambda _, made=made: made, text, count=1)
+        text = text.replace(pattern.findall(text)[0], f"{begin}\n{make()}\n{end}", 1)
     return text
 
 

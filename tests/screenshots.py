@@ -1,7 +1,7 @@
 """`make screenshots`: pictures of the real screen on a real stack with real traffic, as SVG and PNG.
 
-The stack is made for them, under a name and a port of its own, and gone at the end.  The keys are pressed in textual's
-own pilot, so what is drawn is what a terminal of that size gets.
+The stack is made for them, under a name and a port of its own, and gone at the end.  The keys are pressed in
+textual's own pilot, so what is drawn is what a terminal of that size gets.
 """
 
 from __future__ import annotations
@@ -115,6 +115,14 @@ def traffic(stack: Stack) -> Iterator[None]:
         visitor.join(20)
 
 
+def paint(svg: Path) -> None:
+    """The PNG beside an SVG."""
+    png = svg.with_suffix(".png")
+    subprocess.run(["rsvg-convert", "--output", str(png), str(svg)], check=True)
+    # A screen has few colours: a fifth of the size, and no difference to the eye.
+    subprocess.run(["pngquant", "--force", "--speed", "1", "--output", str(png), "128", str(png)], check=True)
+
+
 class Camera:
     """Presses keys and keeps pictures."""
 
@@ -175,11 +183,8 @@ class Camera:
             raise SystemExit(f"screenshots: {name} would show a secret; it was not written")
         svg = FOLDER / f"{name}.svg"
         svg.write_text(text, encoding="utf-8")
-        png = svg.with_suffix(".png")
-        subprocess.run(["rsvg-convert", "--output", str(png), str(svg)], check=True)
-        # A screen has few colours: a fifth of the size, and no difference to the eye.
-        subprocess.run(["pngquant", "--force", "--speed", "1", "--output", str(png), "128", str(png)], check=True)
-        print(f"screenshots/{png.name}", flush=True)
+        await asyncio.to_thread(paint, svg)
+        print(f"screenshots/{svg.stem}.png", flush=True)
 
 
 async def take(stack: Stack) -> None:

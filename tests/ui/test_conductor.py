@@ -16,6 +16,9 @@ class OnePlan:
     def __init__(self) -> None:
         self.plan: asyncio.Future[ScaleResult] = asyncio.get_running_loop().create_future()
 
+    def prepare_scale(self) -> None:
+        pass
+
     async def scale(self, **_: Any) -> ScaleResult:
         return await asyncio.shield(self.plan)
 

@@ -18,6 +18,7 @@ from dftui.control.world import World, by_role, webs
 from dftui.engine.api import Container, EngineError, ImageProgress, Network, Port
 from dftui.engine.images import ResolvedImages, resolve_images
 from dftui.stack import names
+from dftui.stack.appkey import new_password
 from dftui.stack.secrets import Recovered, SecretsError, load_secrets, recover, save_secrets
 
 _OPEN = ("", "0.0.0.0", "::")
@@ -139,8 +140,11 @@ def local_routes() -> list[str]:
     return found
 
 
-async def gather_secrets(world: World, progress: Progress | None = None, *, make: bool = True) -> Recovered:
-    """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed."""
+async def gather_secrets(
+    world: World, progress: Progress | None = None, *, make: bool = True, new_admin: bool = False
+) -> Recovered:
+    """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed.
+    `new_admin`: the data is new, so an admin's password that nobody knows is made anew."""
     info = await world.engine.info()
     try:
         saved = load_secrets(info.id, world.stack)
@@ -150,6 +154,9 @@ async def gather_secrets(world: World, progress: Progress | None = None, *, make
         if not make and saved is None and not found.envs:
             raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
         result = recover(found.envs, saved=saved, volumes=found.volumes)
+        if new_admin and not result.secrets.admin_password:
+            result = replace(result, secrets=replace(result.secrets, admin_password=new_password()))
+            save_secrets(info.id, world.stack, result.secrets)
         if result.changed:
             path = save_secrets(info.id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:

@@ -231,9 +231,10 @@ class Operator:
     async def _find(self, who: str) -> Container:
         """A replica by name, number or Host. Raises ActionError, naming those there are."""
         pool = (await look(self._world)).containers
-        number = names.container_name(self._world.stack, "web", int(who)) if who.isdigit() else who
+        stack = self._world.stack
+        called = {who, f"{stack}-{who}", names.container_name(stack, "web", int(who)) if who.isdigit() else who}
         for container in pool:
-            if container.name in (who, number) or (len(who) >= 4 and container.id.startswith(who)):
+            if container.name in called or (len(who) >= 4 and container.id.startswith(who)):
                 return container
         raise ActionError(
             f"there is no replica {who}",

@@ -45,6 +45,11 @@ async def probe(world: World, count: int) -> ProbeResult:
     """Ask the balancer `count` times, with one fresh token, which Host serves. Raises ActionError."""
     progress = Progress("probe", world.report, total=count)
     plan = await ground.current_plan(world)
+    if not plan.secrets.admin_password:
+        raise ActionError(
+            f"the password of {world.spec.admin.email} is not known here: its file was lost",
+            "see which Host serves each request in `dftui requests`, or put the secrets file back",
+        )
     headers = {PROBE_HEADER: plan.probe_nonce()}
     try:
         with progress.step(f"{count} requests for the Host through the balancer", work=count):

@@ -50,7 +50,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
         resolved = await ground.gather_images(world, on_image)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
-    recovered = await ground.gather_secrets(world, progress)
+    recovered = await ground.gather_secrets(world, progress, new_admin=fresh)
     plan = await ground.make_plan(world, resolved, recovered, "")
     plan = await _networks(world, progress, plan)
     await _volumes_made(world, plan)

@@ -77,7 +77,8 @@ class SecretsError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """All secrets of one stack; `admin_password` is the generated one of the first admin."""
+    """All secrets of one stack; `admin_password` is the generated one of the first admin, "" when it is not known
+    (the file was lost: it stands in no container, and a new one would not log in)."""
 
     app_key: str
     db_root_password: str
@@ -98,7 +99,8 @@ class Secrets:
 
     def values(self) -> tuple[str, ...]:
         """Every value that must be masked wherever text is shown or saved."""
-        return (self.app_key, self.db_root_password, self.db_password, self.cache_password, self.admin_password)
+        known = (self.app_key, self.db_root_password, self.db_password, self.cache_password, self.admin_password)
+        return tuple(value for value in known if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def _parse(path: Path, data: bytes) -> Secrets:
         if not match[2]:
             raise SecretsError(f"{path}:{number}: {match[1]} has no value", _RESTORE)
         values[name] = match[2]
+    values.setdefault("admin_password", "")
     missing = [variable for variable, name in _VARIABLES.items() if name not in values]
     if missing:
         raise SecretsError(f"the secrets file {path} lacks {', '.join(missing)}", _RESTORE)
@@ -208,10 +211,12 @@ def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existi
     path = secrets_path(engine_id, stack)
     for variable, name in _VARIABLES.items():
         value = getattr(secrets, name)
+        if not value and name == "admin_password":
+            continue
         if not value or not value.isascii() or not value.isprintable():
             raise SecretsError(f"{variable} is empty or holds characters that are not printable ASCII")
     lines = ["# Secrets of a dftui stack. Losing APP_KEY loses the credentials stored in DreamFactory."]
-    lines += [f"{variable}={getattr(secrets, name)}" for variable, name in _VARIABLES.items()]
+    lines += [f"{variable}={value}" for variable, name in _VARIABLES.items() if (value := getattr(secrets, name))]
     try:
         paths.config_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.mkdir(exist_ok=True, mode=0o700)
@@ -302,13 +307,15 @@ def recover(
             who = " and ".join(told["app_key"][known["app_key"]])
             raise SecretsError(f"{who}: {problem}", "start the replicas with a good key: see 'dftui key'")
     fresh = new_secrets(known.get("app_key"))
+    if saved is None and known and "admin_password" not in known:
+        known["admin_password"] = ""  # the admin was made with one that stood in the lost file alone
     secrets = replace(fresh, **known)
     if saved is not None:
         return Recovered(secrets)
     shown = [name for name in _WORDS if name not in ("db_name", "db_user")]
     return Recovered(
         secrets,
-        found=tuple(_WORDS[name] for name in shown if name in known),
+        found=tuple(_WORDS[name] for name in shown if known.get(name)),
         made=tuple(_WORDS[name] for name in shown if name not in known),
         file_missing=True,
     )

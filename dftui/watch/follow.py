@@ -80,6 +80,11 @@ class Follower:
         """Give up what is unread but for the `tail` last lines; the hole is said as a gap."""
         self._skip_tail = tail
 
+    def cancel(self) -> None:
+        """Ask the task to end."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def stop(self) -> None:
         """End the task and the engine's stream."""
         if self._task is not None:
@@ -101,8 +106,11 @@ class Follower:
             except NotFound:
                 return
             except EngineError:
-                # The engine is away; whoever watches it says so. Here only: try again.
-                pass
+                # The engine is away; whoever watches it says so. Here only: try again, unless a stream that broke
+                # while it was being cancelled has put its own error in place of the cancellation.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError from None
             self.attached = False
             if self._skip_tail is not None:
                 continue
@@ -115,7 +123,9 @@ class Follower:
                 await self._wake.wait()
                 wait = _FIRST_WAIT
             try:
-                await asyncio.wait_for(self._wake.wait(), wait)
+                # Not wait_for, which in Python 3.11 can lose a cancellation that comes with the wake-up.
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
                 wait = _FIRST_WAIT
             except TimeoutError:
                 wait = min(wait * 2, _LONGEST_WAIT)

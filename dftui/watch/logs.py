@@ -179,7 +179,8 @@ class LogHub:
         """End all streams; what was kept stays readable."""
         followers, self._followers = list(self._followers.values()), {}
         for follower in followers:
-            await follower.stop()
+            follower.cancel()  # all of them first: whoever cancels this, too, leaves none running
+        await asyncio.gather(*(follower.stop() for follower in followers))
         self.flush()
 
     # ---- what a follower brings

@@ -210,7 +210,9 @@ class Watcher:
         while True:
             lost = self._facts.engine.lost_since is not None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), _RETRY_MOST if lost else RESYNC)
+                # Not wait_for, which in Python 3.11 can lose a cancellation that comes with the event.
+                async with asyncio.timeout(_RETRY_MOST if lost else RESYNC):
+                    await self._dirty.wait()
                 await asyncio.sleep(_COALESCE)
             if not self._dirty.is_set():
                 self._ask_wanted = True

@@ -18,6 +18,9 @@ from dftui.engine.api import Conflict, Container, ContainerSpec, NotFound
 POLL = 0.1
 """Seconds between two looks at the balancer's table (0.3 ms each over the long stream)."""
 
+FORGET_PATIENCE = 5.0
+"""Seconds that a dead server's last sessions have to be tried elsewhere."""
+
 _FETCH = (
     "bash",
     "-c",
@@ -134,10 +137,23 @@ async def state_of(world: World, server: str) -> ServerState | None:
 
 
 async def forget(world: World, server: str) -> None:
-    """Take a server out of the table at once, without a drain; no error when it is not there."""
-    if await state_of(world, server) is not None:
-        await world.link.maint(server)
-        await world.link.delete(server)
+    """Take a server whose replica is gone or no good out of the table; no error when it is not there.
+
+    What it was asked last may still be on its way to another replica (a connection to a container that vanished is
+    given up after a second, and then tried elsewhere), so that gets a moment before it would be cut."""
+    if await state_of(world, server) is None:
+        return
+    await world.link.drain(server)
+    end = time.monotonic() + FORGET_PATIENCE
+    while time.monotonic() < end:
+        state = await state_of(world, server)
+        if state is None:
+            return
+        if state.sessions + state.queue == 0:
+            break
+        await asyncio.sleep(POLL)
+    await world.link.maint(server)
+    await world.link.delete(server)
 
 
 async def drain(world: World, name: str, server: str, *, undone: Callable[[], bool]) -> Drained | None:

@@ -230,6 +230,9 @@ class Scaler:
     async def _add(
         self, progress: Progress, plan: Plan, pool: Pool, count: int, target: int, added: list[str]
     ) -> None:
+        # A dead server at the address that the new replica will have would come to life again under a wrong name.
+        for dead in set(pool.states) - {c.short for c in pool.containers}:
+            await replicas.forget(self.world, dead)
         numbers = names.lowest_free((number_of(c) for c in pool.containers), count)
         front = names.network_name(self.world.stack, "front")
 

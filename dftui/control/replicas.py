@@ -81,11 +81,17 @@ async def wait_for_status(
     )
 
 
-async def create(world: World, progress: Progress, spec: ContainerSpec) -> str:
-    """Create and start one container; its id. What was created is removed again when it does not start."""
+async def create(
+    world: World, progress: Progress, spec: ContainerSpec, *, still: Callable[[], bool] = lambda: True
+) -> str:
+    """Create and start one container; its id. What was created is removed again when it does not start, or when it
+    is not wanted any more just before it would ("" then): `+` and `-` pressed quickly are nothing."""
     with progress.step(f"start {spec.name}", command=docker_run(spec)):
         ref = await world.engine.create(spec)
         try:
+            if not still():
+                await world.engine.remove(ref, force=True)
+                return ""
             await world.engine.start(ref)
         except BaseException:
             await asyncio.shield(world.engine.remove(ref, force=True))

@@ -238,7 +238,12 @@ class Scaler:
 
         async def add(number: int) -> None:
             spec = specs.web(plan, number)
-            ref = await replicas.create(self.world, progress, spec)
+            place = len(pool.in_table()) + numbers.index(number)
+            ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
+            started.set()
+            if not ref:
+                progress.tell(f"{spec.name} is not wanted any more; it was never started")
+                return
             short = Container(
                 id=ref,
                 name=spec.name,
@@ -262,15 +267,23 @@ class Scaler:
             await self.keep(plan, target)
 
         failures: list[ActionError | EngineError] = []
+        started = asyncio.Event()
 
         async def guarded(number: int) -> None:
             try:
                 await add(number)
             except (ActionError, EngineError) as error:
                 failures.append(error)  # its siblings go on
+            finally:
+                started.set()
 
-        # The wanted number first and beside the work: a dftui that is killed now leaves its intent behind.
-        await asyncio.gather(self.keep(plan, target), bounded(PARALLEL, guarded, numbers))
+        async def intent() -> None:
+            # While the first one boots: before, it would take the engine's time from the start.  A dftui that is
+            # killed earlier has a replica too many, which the next one takes back.
+            await started.wait()
+            await self.keep(plan, target)
+
+        await asyncio.gather(intent(), bounded(PARALLEL, guarded, numbers))
         if failures:
             await self.keep(plan, len((await look(self.world)).in_table()))
             raise failures[0]

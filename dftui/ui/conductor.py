@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dftui.control.roll import RollResult
 
 
-GATHER = 0.12
-"""Seconds in which further presses of + and - join the same plan."""
+GATHER = 0.0
+"""Seconds in which presses of + and - are held together here; those that come later join the plan in `control`,
+where nothing is started before the last look at what is wanted."""
 PROBES_EACH = 3
 
 
@@ -43,6 +44,7 @@ class Conductor:
         self.running: dict[str, Step] = {}
         self.steps: list[Step] = []
         self.pending = 0
+        self._told_of: object = None
         self._failed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gathering: asyncio.TimerHandle | None = None
@@ -82,7 +84,8 @@ class Conductor:
                     self.step(Step(time.time(), name, clean(text), "failed"))
                 self.say(f"{text} {hint}".strip(), "bad")
             else:
-                if said := words(result):
+                if result is not self._told_of and (said := words(result)):
+                    self._told_of = result  # presses that joined one plan are all given its one receipt
                     self.say(said, "good")
             finally:
                 # Two that wait for one plan end in the same turn: the first is done, but still in the set.

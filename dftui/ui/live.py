@@ -124,6 +124,8 @@ class LiveBackend:
 
     def _report(self, step: Step) -> None:
         self._learn()
+        if step.state != "running":
+            self._watcher.hurry()
         for heard in list(self._listeners):
             heard(step)
 

@@ -34,7 +34,7 @@ Callback = Callable[[Snapshot], None]
 RESYNC = 30.0
 """Seconds between looks at everything that no event asked for."""
 TABLE_PERIOD = 1.0
-ACTING_PERIOD = 0.2
+ACTING_PERIOD = 0.1
 """While an action of this dftui runs: a replica is shown as serving when it is."""
 GRACE = 1.2
 """Seconds that a difference must last to be called drift, and a silent balancer to be called unknown."""
@@ -85,6 +85,7 @@ class Watcher:
         self._stale = asyncio.Event()
         self._drift_since: dict[Drift, float] = {}
         self._acting = 0
+        self._hurry = asyncio.Event()
         self._last_event = 0.0
         self._heard_last: deque[tuple[float, str, str]] = deque(maxlen=500)
         self._looked = asyncio.Event()
@@ -117,10 +118,15 @@ class Watcher:
         self._ask_wanted = True
         self._dirty.set()
 
+    def hurry(self) -> None:
+        """Read the balancer's table now: a step of an action has just ended."""
+        self._hurry.set()
+
     @contextmanager
     def acting(self) -> Iterator[None]:
         """While an action of this dftui runs, what it is about to put right is no drift."""
         self._acting += 1
+        self._hurry.set()
         self._stale.set()
         try:
             yield
@@ -199,10 +205,11 @@ class Watcher:
         self._heard_last.append(key)
         self._last_event = event.time
         self.logs.note(event)
-        if event.action.startswith(_QUIET_ACTIONS) or event.kind != "container":
-            self._dirty.set()
-        else:
-            self.refresh()
+        # The wanted number stands in the balancer's file, and reading that costs the engine as much as a start does;
+        # each change of the table asks for it anyway.
+        if event.kind == "container" and event.labels.get(names.LABEL_ROLE) == "balancer":
+            self._ask_wanted = not event.action.startswith(_QUIET_ACTIONS) or self._ask_wanted
+        self._dirty.set()
 
     async def _look(self) -> None:
         """List the containers when an event asked for it (many at once are one look), and every so often."""
@@ -320,7 +327,10 @@ class Watcher:
                             self._know(servers=None, servers_error=error)
             self._stale.set()
             period = ACTING_PERIOD if self._acting else TABLE_PERIOD
-            await asyncio.sleep(max(0.1, period - (loop.time() - started)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.05, period - (loop.time() - started))):
+                    await self._hurry.wait()
+            self._hurry.clear()
 
     def _take_table(self, table: Table, latencies: dict[str, Latency], at: float) -> None:
         self._table_at = at

@@ -158,6 +158,8 @@ class Follower:
             text=True,
             env=env,
             cwd=folder,
+            # A shell's background jobs ignore Ctrl-C, and what they start does, too; a person's command does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self._thread = threading.Thread(target=self._read, daemon=True)

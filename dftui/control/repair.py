@@ -151,13 +151,17 @@ class Repairer:
     async def recover(self) -> tuple[Finding, ...]:
         """Finish or take back what an interrupted action left half done, and nothing else: what somebody stopped or
         changed on purpose is left for `repair`. The lock is held by the caller. Raises ActionError."""
-        findings = [f for f in await self.look() if f.kind in HALF_DONE]
-        if findings:
+        done: list[Finding] = []
+        for _ in range(2):  # what was still on its way out at the first look is gone at the second
+            findings = [f for f in await self.look() if f.kind in HALF_DONE]
+            if not findings:
+                break
+            done += findings
             progress = Progress("recover", self._world.report, total=len(findings))
             for finding in findings:
                 progress.tell(f"left by an interrupted action: {finding.what}: {finding.repair}", state="running")
             await self._put_right(progress, findings)
-        return tuple(findings)
+        return tuple(done)
 
     async def repair(self) -> RepairResult:
         """Put right what is off; what it is going to do is told first. Raises ActionError."""
@@ -165,8 +169,8 @@ class Repairer:
         progress = Progress("repair", self._world.report)
         try:
             done: list[Finding] = []
-            # Twice: a missing service hides what stands behind it, and a start can reveal a failure.
-            for _ in range(2):
+            # Again: a missing service hides what stands behind it, and a start can reveal a failure.
+            for _ in range(3):
                 findings = await self.look()
                 if not findings:
                     break
@@ -240,7 +244,12 @@ class Repairer:
         half_way = state is not None and state.admin == "drain"
         if half_way or (state is not None and not state.address.startswith(f"{expected.address}:")):
             await replicas.forget(self._world, container.short)
-        await replicas.admit(self._world, progress, plan, container)
+        try:
+            await replicas.admit(self._world, progress, plan, container)
+        except ActionError:
+            if any(c.id == container.id for c in await self._world.containers()):
+                raise
+            # Gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
 
     async def _replace(self, progress: Progress, plan: Plan, old: Container, wanted: int) -> None:
         """A new one in first, then the odd one out."""

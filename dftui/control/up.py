@@ -14,7 +14,7 @@ from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
 from dftui.control.world import PARALLEL, World, bounded, by_role, number_of, webs
-from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec
+from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec, NotFound
 from dftui.stack import names
 
 DB_TIMEOUT = 180.0
@@ -147,6 +147,11 @@ async def _answers(
                 said = result.stderr.decode("utf-8", "replace").strip().splitlines()[-1:][0] if result.stderr else ""
             except Conflict:
                 pass  # it is not running: the next look says why
+            except NotFound:
+                # Still on its way out when this `up` began (another one was killed over its removal).
+                spec = specs.database(plan) if role == "db" else specs.cache(plan)
+                await _service(world, progress, plan, spec)
+                continue
             await replicas.ensure_alive(world, name, name, plan)
             await asyncio.sleep(replicas.POLL)
         raise ActionError(

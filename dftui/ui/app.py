@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import App
@@ -55,6 +56,7 @@ class DftuiApp(App[None]):
         self.glyphs = ASCII if self.options.ascii else UNICODE
         self._themes = {themes.DEFAULT.name: themes.DEFAULT}
         self._looked = False
+        self._states_changed = asyncio.Event()
         self.problems: list[str] = []
         self.palette = themes.Palette(themes.DEFAULT)
         send_only_changed_cells()
@@ -160,6 +162,8 @@ class DftuiApp(App[None]):
 
     def _arrived(self, snapshot: Snapshot) -> None:
         self._newest = snapshot
+        if _states(snapshot) != _states(self.main.snapshot):
+            self._states_changed.set()
 
     def _stepped(self, step: Step) -> None:
         self.main.conductor.step(step)
@@ -169,7 +173,12 @@ class DftuiApp(App[None]):
         """Draw what changed, at most `hz` times a second, and streams only when the terminal keeps up."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(1 / self.options.hz)
+            # A replica that has just begun to serve does not wait for the next tick, if the last frame is old enough.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1 / self.options.hz):
+                    await self._states_changed.wait()
+            await asyncio.sleep(max(0.0, self._drawn_at + 1 / self.options.hz - loop.time()))
+            self._states_changed.clear()
             newest = self._newest
             if newest is not None and newest is not self.main.snapshot:
                 now = loop.time()

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dftui.balancer.config import PROBE_HEADER
 from dftui.control import ground
 from dftui.control.errors import ActionError
 from dftui.control.steps import Progress
 from dftui.control.world import World, webs
-from dftui.dreamfactory.api import PROBE_HEADER, LoginRefused, login, logout, server_host
+from dftui.dreamfactory.api import LoginRefused, login, logout, server_host
 from dftui.dreamfactory.http import HttpConnection, HttpError, connect_through
 from dftui.engine.api import EngineError
 from dftui.watch.sanitise import clean

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dftui.balancer.config import Marked
-from dftui.control import ground, replicas, specs
+from dftui.control import ground, replicas
 from dftui.control.errors import ActionError
 from dftui.control.scale import Pool, Scaler, look
 from dftui.control.specs import Plan
@@ -236,7 +236,7 @@ class Repairer:
                 with progress.step(f"weight of {container.name} back to 100"):
                     await world.link.command(f"set server web/{container.short} weight 100")
             case "replace":
-                await self._replace(progress, plan, container, wanted)
+                await self._scaler.replace(progress, plan, container, wanted, "it is not like the others")
 
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
         state = await replicas.state_of(self._world, container.short)
@@ -250,15 +250,3 @@ class Repairer:
             if any(c.id == container.id for c in await self._world.containers()):
                 raise
             # Gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
-
-    async def _replace(self, progress: Progress, plan: Plan, old: Container, wanted: int) -> None:
-        """A new one in first, then the odd one out."""
-        pool = await look(self._world)
-        number = names.lowest_free((int(c.labels.get(names.LABEL_NUMBER, "0")) for c in pool.containers), 1)[0]
-        spec = specs.web(plan, number)
-        ref = await replicas.create(self._world, progress, spec)
-        fresh = next(c for c in await self._world.containers() if c.id == ref)
-        await replicas.admit(self._world, progress, plan, fresh)
-        await self._scaler.keep(plan, wanted, without=[old])
-        await self._scaler.drain_out(progress, await look(self._world), old, "it is not like the others")
-        await replicas.dispose(self._world, progress, old)

@@ -15,10 +15,10 @@ from dftui.control import ground, replicas, specs
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained, Receipt
-from dftui.control.scale import Scaler, look
+from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
-from dftui.control.world import World, number_of, webs
+from dftui.control.world import World, webs
 from dftui.engine.api import Container, EngineError, ImageProgress
 from dftui.stack import names
 
@@ -156,25 +156,16 @@ class Roller:
         self, progress: Progress, plan: Plan, old: Container, wanted: int, removed: list[Drained], *, migrate: bool
     ) -> str:
         """A new replica in, the old one out; the new one's name."""
-        pool = await look(self._world)
-        number = names.lowest_free((number_of(c) for c in pool.containers), 1)[0]
-        spec = specs.web(plan, number)
-        ref = await replicas.create(self._world, progress, spec)
-        try:
-            if migrate:
-                await self._migrate(progress, ref, spec.name, plan)
-            fresh = next(c for c in webs(await self._world.containers()) if c.id == ref)
-            await replicas.admit(self._world, progress, plan, fresh)
-        except BaseException:
-            await asyncio.shield(self._world.engine.remove(ref, force=True))
-            raise
-        await self._scaler.keep(plan, wanted, without=[old])
-        drained = await self._scaler.drain_out(progress, await look(self._world), old, "replaced")
+
+        async def migrations(ref: str, name: str) -> None:
+            await self._migrate(progress, ref, name, plan)
+
+        name, drained = await self._scaler.replace(
+            progress, plan, old, wanted, "replaced", before=migrations if migrate else None
+        )
         if drained is not None:
-            await self._scaler.keep(plan, wanted, without=[old])
-            await replicas.dispose(self._world, progress, old)
             removed.append(drained)
-        return spec.name
+        return name
 
     async def _migrate(self, progress: Progress, ref: str, name: str, plan: Plan) -> None:
         await replicas.wait_for_status(

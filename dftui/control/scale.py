@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -20,9 +20,10 @@ from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained, ScaleResult
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
-from dftui.control.world import PARALLEL, World, bounded, number_of, webs
+from dftui.control.world import PARALLEL, World, bounded, webs
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
+from dftui.watch.derive import number_of
 
 
 @dataclass(slots=True)
@@ -313,6 +314,38 @@ class Scaler:
             removed.append(drained)
 
         await bounded(PARALLEL, remove, victims)
+
+    async def replace(
+        self,
+        progress: Progress,
+        plan: Plan,
+        old: Container,
+        wanted: int,
+        why: str,
+        *,
+        before: Callable[[str, str], Awaitable[None]] | None = None,
+    ) -> tuple[str, Drained | None]:
+        """A new replica in, then the old one out: the new one's name, and the drain (None: undone, the old stays).
+
+        `before` is given the new one's id and name before it is admitted. One that fails is removed again."""
+        pool = await look(self.world)
+        number = names.lowest_free((number_of(c) for c in pool.containers), 1)[0]
+        spec = specs.web(plan, number)
+        ref = await replicas.create(self.world, progress, spec)
+        try:
+            if before is not None:
+                await before(ref, spec.name)
+            fresh = next(c for c in webs(await self.world.containers()) if c.id == ref)
+            await replicas.admit(self.world, progress, plan, fresh)
+        except BaseException:
+            await asyncio.shield(self.world.engine.remove(ref, force=True))
+            raise
+        await self.keep(plan, wanted, without=[old])
+        drained = await self.drain_out(progress, await look(self.world), old, why)
+        if drained is not None:
+            await self.keep(plan, wanted, without=[old])
+            await replicas.dispose(self.world, progress, old)
+        return spec.name, drained
 
     def _lift(self, name: str) -> None:
         """An undone drain keeps one replica more, unless a key has raised the target for it already."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from dftui.control import ground, replicas, specs
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
-from dftui.control.world import PARALLEL, World, bounded, by_role, number_of, webs
+from dftui.control.world import PARALLEL, World, bounded, by_role, webs
 from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec, NotFound
 from dftui.stack import names
+from dftui.watch.derive import number_of
 
 DB_TIMEOUT = 180.0
 CACHE_TIMEOUT = 60.0
@@ -104,7 +106,7 @@ async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
             await world.engine.create_network(
                 NetworkSpec(back, names.stack_labels(world.stack, "back"), internal=True)
             )
-    return Plan(plan.spec, plan.secrets, plan.images, plan.image_ids, plan.source, subnet)
+    return replace(plan, subnet=subnet)
 
 
 async def _volumes_made(world: World, plan: Plan) -> None:

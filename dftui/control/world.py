@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from dftui.balancer.config import BalancerConfig, Marked, Server
 from dftui.balancer.link import BalancerLink, read_config, write_config
-from dftui.control.errors import ActionError
-from dftui.control.specs import Plan
+from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.derive import number_of
 from dftui.watch.mask import Masker
 from dftui.watch.sanitise import clean
 
@@ -76,8 +76,7 @@ class World:
         """The balancer's entry for a replica: named by its Host, at its fixed address."""
         address = container.addresses.get(names.network_name(self.stack, "front"), "")
         if not address:
-            number = int(container.labels.get(names.LABEL_NUMBER, "0"))
-            address = plan.address(10 + number)
+            address = plan.address(FIRST_WEB_HOST + number_of(container))
         return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
 
     async def write_config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> None:
@@ -102,12 +101,6 @@ def webs(containers: Iterable[Container]) -> list[Container]:
     return sorted(found, key=number_of)
 
 
-def number_of(container: Container) -> int:
-    """A replica's number."""
-    text = container.labels.get(names.LABEL_NUMBER, "")
-    return int(text) if text.isdigit() else 0
-
-
 def by_role(containers: Iterable[Container], role: str) -> Container | None:
     """The container of a role that has one."""
     return next((c for c in containers if c.labels.get(names.LABEL_ROLE) == role), None)
@@ -130,8 +123,3 @@ async def bounded(limit: int, work: Callable[[T], Awaitable[R]], items: Iterable
             first = first.exceptions[0]
         raise first from None
     return [task.result() for task in tasks]
-
-
-def as_action_error(error: EngineError, what: str) -> ActionError:
-    """An engine's refusal, told as an action's."""
-    return ActionError(f"{what}: {error}", error.hint)

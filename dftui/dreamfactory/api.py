@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from dftui.dreamfactory.http import HttpConnection, HttpError
 
 TOKEN_HEADER = "X-DreamFactory-Session-Token"
-PROBE_HEADER = "X-Dftui-Probe"
 SESSION_PATH = "/api/v2/system/admin/session"
 ENVIRONMENT_PATH = "/api/v2/system/environment"
 

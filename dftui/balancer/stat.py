@@ -143,8 +143,8 @@ def _codes(row: Mapping[str, str]) -> tuple[int, ...]:
 def _why(row: Mapping[str, str]) -> str:
     """What the last check said, in HAProxy's words and then the server's."""
     words = [row.get("check_desc") or row.get("check_status") or ""]
-    if row.get("check_code"):
-        words.append(f"(HTTP {row['check_code']})")
+    if code := _int(row, "check_code"):  # 0 while a check is under way
+        words.append(f"(HTTP {code})")
     if row.get("last_chk"):
         words.append(row["last_chk"])
     return " ".join(word for word in words if word)[:300]
@@ -179,7 +179,7 @@ def _server(row: Mapping[str, str]) -> ServerState:
         server_aborts=_int(row, "srv_abrt"),
         weight=_int(row, "weight"),
         check_why=_why(row),
-        check_code=_int(row, "check_code") if row.get("check_code") else None,
+        check_code=_int(row, "check_code") or None,
         changed=_int(row, "lastchg"),
         idle=idle if idle >= 0 else None,
         downtime=_int(row, "downtime"),

@@ -64,7 +64,12 @@ def _common(parser: argparse.ArgumentParser, top: bool) -> None:
     parser.add_argument(
         "--stack", metavar="FILE", default=default, help="stack file (default: ./dftui.yaml, if there)"
     )
-    parser.add_argument("--docker", metavar="HOST", default=default, help="engine, e.g. unix:///var/run/docker.sock")
+    parser.add_argument(
+        "--docker",
+        metavar="HOST",
+        default=default,
+        help="engine: unix:///var/run/docker.sock, ssh://user@host, or a docker context",
+    )
     parser.add_argument("--json", action="store_true", default=off, help="JSON on stdout; messages stay on stderr")
     parser.add_argument("--verbose", action="store_true", default=off, help="the docker commands that do the same")
     parser.add_argument("--no-color", action="store_true", default=off, help="no colours")

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "create what is missing and start it"),
     "scale": ("scale", "set the number of replicas: N, +K or -K"),
     "status": ("status", "what there is and how it is"),
+    "stats": ("stats", "requests/s, p95, CPU and memory, of the stack and of each replica"),
     "logs": ("logs", "the containers' logs, merged in time order"),
     "requests": ("requests", "which replica served each request"),
     "probe": ("probe", "send requests through the balancer and show the Host of each answer"),

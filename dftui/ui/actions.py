@@ -253,6 +253,18 @@ ACTIONS: tuple[Action, ...] = (
         rank=22,
     ),
     Action(
+        "graphs",
+        "o",
+        "o",
+        "graphs",
+        "Go to the curves of the last hour, with what was done marked on them",
+        "Look",
+        applies=_present,
+        why_not=_NOTHING,
+        twin="dftui stats",
+        rank=23,
+    ),
+    Action(
         "zoom",
         "z",
         "z",
@@ -261,7 +273,7 @@ ACTIONS: tuple[Action, ...] = (
         "Look",
         _present,
         _NOTHING,
-        rank=23,
+        rank=24,
     ),
     Action(
         "filter",
@@ -272,7 +284,7 @@ ACTIONS: tuple[Action, ...] = (
         "Logs",
         _present,
         _NOTHING,
-        rank=24,
+        rank=25,
     ),
     Action(
         "next-match", "n", "n", "next match", "Go to the next older line that matches", "Logs", _in_logs, _LOGS_ONLY
@@ -337,14 +349,15 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("g G", "To the first, to the last row"),
     ("← →", "Sideways in long lines; from card to card"),
     ("Tab, Shift+Tab", "To the next pane, to the one before"),
-    ("1 2 3 4 5", "To services, replicas, logs, requests, actions"),
+    ("1 2 3 4 5 7", "To services, replicas, logs, requests, actions, graphs"),
     ("Enter", "The selected container's logs"),
     ("Esc", "End a filter, a zoom or a dialogue"),
 )
 """Keys that move; they belong to the panes and are not remapped."""
 
 RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 ctrl+c ctrl+q".split()
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 "
+    "ctrl+c ctrl+q".split()
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import ClassVar
@@ -26,6 +27,7 @@ from dftui.ui.wire import send_only_changed_cells
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
+from dftui.watch.trends import Trends
 
 RETRY = 3.0
 SLOW_TICKS = 1.0
@@ -65,10 +67,13 @@ class DftuiApp(App[None]):
         self.animation_level = "none"
         self._connect = connect
         self.backend: Backend | None = None
+        self.trends = Trends()
+        self.wall: Callable[[], float] = time.time
         self.main = MainScreen()
         self.fence = Fence(self._ask_terminal, enabled=self.options.fence)
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
+        self._noted_at = 0.0
         self._watched: frozenset[str] | None = None
         keys, problems = remap(spec.keys)
         self.problems += problems
@@ -166,6 +171,7 @@ class DftuiApp(App[None]):
             self._states_changed.set()
 
     def _stepped(self, step: Step) -> None:
+        self.trends.step(step)
         self.main.conductor.step(step)
 
     # -- the frame clock ------------------------------------------------------------------------------------------
@@ -180,11 +186,19 @@ class DftuiApp(App[None]):
             await asyncio.sleep(max(0.0, self._drawn_at + 1 / self.options.hz - loop.time()))
             self._states_changed.clear()
             newest = self._newest
-            if newest is not None and newest is not self.main.snapshot:
-                now = loop.time()
-                if now - self._drawn_at >= SLOW_TICKS or _states(newest) != _states(self.main.snapshot):
-                    self._drawn_at = now
-                    self.main.take(newest)
+            now = loop.time()
+            closed = False
+            if newest is not None and now - self._noted_at >= SLOW_TICKS:
+                self._noted_at = now
+                closed = self.trends.take(newest, self.wall())
+            due = now - self._drawn_at >= SLOW_TICKS
+            fresh = newest is not None and newest is not self.main.snapshot
+            if newest is not None and fresh and (due or _states(newest) != _states(self.main.snapshot)):
+                self._drawn_at = now
+                self.main.take(newest)
+                closed = False
+            if closed:
+                self.main.draw_curves()
             if self.backend is not None:
                 if self.fence.open() and self.main.flush():
                     self.fence.passed()
@@ -235,7 +249,7 @@ class DftuiApp(App[None]):
                     main.show_logs_of(selected.name if main.logs.who is None and selected else None)
                 else:
                     main.action_pane("logs")
-            case "requests" | "actions":
+            case "requests" | "actions" | "graphs":
                 main.action_pane(name)
             case "zoom":
                 main.toggle_zoom()

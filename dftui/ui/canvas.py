@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from dftui.ui.draw import EMPTY, Row, Span, changed
+from dftui.ui.draw import EMPTY, Row, Span, changed, clip_row
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ class LineView(Drawn, ScrollView, can_focus=True):
         """One row."""
         raise NotImplementedError
 
+    def nothing(self) -> Sequence[str]:
+        """Sentences that stand there while there is no row."""
+        return ()
+
     def resize_content(self) -> None:
         """Tell the scrolling that the number of rows changed, without laying out the screen."""
         size = Size(self.wide, self.count())
@@ -181,7 +185,11 @@ class LineView(Drawn, ScrollView, can_focus=True):
         base = self.rich_style
         index = offset_y + y
         if index >= self.count():
-            return Strip.blank(width, base)
+            said = self.nothing() if not self.count() else ()
+            if not 1 <= y <= len(said):
+                return Strip.blank(width, base)
+            row = clip_row((Span(f"  {said[y - 1]}", "muted"),), width, self.ui.glyphs.ellipsis)
+            return to_strip(row, self.ui.palette, base, self.stale, width)
         if index == self.cursor:
             base = base + self.ui.palette.cursor
         strip = to_strip(self.row(index), self.ui.palette, base, self.stale, offset_x + width)

@@ -6,12 +6,14 @@ Pure: what a role looks like is the palette's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from dftui.watch.format import ASCII_BLOCKS, BLOCKS
+from dftui.watch.signs import ASCII_SIGNS, ROLES, SIGNS
 from dftui.watch.snapshot import ReplicaState
 
 
@@ -31,7 +33,7 @@ EMPTY: Row = ()
 class Glyphs:
     """The signs used on the screen: one set for terminals with Unicode, one for those without."""
 
-    states: dict[ReplicaState, str]
+    states: Mapping[ReplicaState, str]
     good: str
     bad: str
     wait: str
@@ -47,19 +49,17 @@ class Glyphs:
     down: str
     to: str
     warn: str
+    side: str
+    tick: str
+    corner: str
+    under: str
+    line: str
+    levels: str
+    """Heights of a bar, the lowest first, the last fills its cell."""
 
 
 UNICODE = Glyphs(
-    states={
-        ReplicaState.STARTING: "◌",
-        ReplicaState.HELD: "◇",
-        ReplicaState.SERVING: "●",
-        ReplicaState.DRAINING: "◑",
-        ReplicaState.DRAINED: "○",
-        ReplicaState.STOPPED: "□",
-        ReplicaState.FAILED: "✗",
-        ReplicaState.UNREACHABLE: "≠",
-    },
+    states=SIGNS,
     good="●",
     bad="✗",
     wait="◌",
@@ -75,18 +75,15 @@ UNICODE = Glyphs(
     down="↓",
     to="→",
     warn="▲",
+    side="│",
+    tick="┤",
+    corner="└",
+    under="┴",
+    line="│",
+    levels=BLOCKS,
 )
 ASCII = Glyphs(
-    states={
-        ReplicaState.STARTING: "~",
-        ReplicaState.HELD: "=",
-        ReplicaState.SERVING: "*",
-        ReplicaState.DRAINING: "%",
-        ReplicaState.DRAINED: "o",
-        ReplicaState.STOPPED: "#",
-        ReplicaState.FAILED: "X",
-        ReplicaState.UNREACHABLE: "?",
-    },
+    states=ASCII_SIGNS,
     good="*",
     bad="X",
     wait="~",
@@ -102,18 +99,15 @@ ASCII = Glyphs(
     down="v",
     to="->",
     warn="!",
+    side="|",
+    tick="+",
+    corner="+",
+    under="+",
+    line="|",
+    levels=ASCII_BLOCKS,
 )
 
-STATE_ROLES: dict[ReplicaState, str] = {
-    ReplicaState.STARTING: "info",
-    ReplicaState.HELD: "warning",
-    ReplicaState.SERVING: "good",
-    ReplicaState.DRAINING: "warning",
-    ReplicaState.DRAINED: "muted",
-    ReplicaState.STOPPED: "muted",
-    ReplicaState.FAILED: "bad",
-    ReplicaState.UNREACHABLE: "bad",
-}
+STATE_ROLES = ROLES
 
 
 def clip(text: str, width: int, mark: str = "…") -> str:

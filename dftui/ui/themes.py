@@ -17,6 +17,8 @@ from textual.theme import Theme as TextualTheme
 
 BACKGROUNDS = ("background", "surface", "panel", "cursor")
 INKS = ("foreground", "muted", "accent", "good", "info", "warning", "bad")
+CURVE = 0.4
+"""How far a curve's colour is from the accent towards the background."""
 COLOURS = (*BACKGROUNDS, *INKS)
 
 
@@ -204,6 +206,9 @@ class Palette:
         styles["brand"] = Style(color=ink["accent"], bold=True)
         styles["key"] = Style(color=ink["accent"], bold=True)
         styles["head"] = Style(color=ink["muted"])
+        # A filled area is heavy: half way to the background it still stands out (3:1, which WCAG 2 asks of graphics).
+        half = Color.parse(theme.colours["accent"]).blend(Color.parse(theme.colours["surface"]), CURVE)
+        styles["curve"] = Style(color=ink["accent"], dim=True) if theme.ansi else Style(color=half.rich_color)
         styles["rule"] = Style(color=ink["muted"], dim=theme.ansi)
         styles["match"] = Style(reverse=True)
         styles["tab"] = Style(color=ink["accent"], bold=True, underline=True)

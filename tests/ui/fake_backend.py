@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -296,6 +297,29 @@ def busy(fake: FakeBackend, lines: int = 60) -> FakeBackend:
     for n in range(lines):
         fake.requests.feed(1 + n % 3, paths[n % 4], 200 if n % 17 else 503, probe=n % 9 == 8)
     return fake
+
+
+def remember(app: DftuiApp, minutes: float = 60, until: float = NOW) -> None:
+    """Fill the curves: two replicas, then two more when the load rises; an engine that was away for a while."""
+    seconds = int(minutes * 60)
+    for back in range(seconds, 0, -5):
+        gone = seconds - back
+        few = gone < seconds * 0.6
+        load = 22 + 14 * math.sin(gone / 220 + 4) + (16 if gone > seconds * 0.45 else 0) + 4 * math.sin(gone / 9)
+        p95 = 18 + load * (2.4 if few else 0.8) + 6 * math.sin(gone / 13)
+        web = tuple(
+            replica(
+                n + 1,
+                traffic=Traffic(1200, 0, load / (2 if few else 4) + n, 6, p95 + 2 * n),
+                load=Load(load / 4 + n, (58 + n + gone // 600) << 20),
+            )
+            for n in range(2 if few else 4)
+        )
+        past = stack(web, traffic=Traffic(3642, 0, load, 6, p95))
+        if seconds * 0.2 < gone < seconds * 0.23:
+            past = replace(past, engine=replace(past.engine, lost_since=until - back))
+        app.trends.take(past, until - back)
+    app.wall = lambda: until
 
 
 def app_of(fake: FakeBackend, options: Options | None = None, spec: StackSpec | None = None) -> DftuiApp:

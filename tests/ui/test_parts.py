@@ -11,11 +11,11 @@ from dftui.ui import terminal
 from dftui.ui.actions import ACTIONS, RESERVED, Context, footer_actions, remap
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
 from dftui.ui.fence import PATIENCE, Fence
-from dftui.ui.format import age, millis, percent, rate, size
 from dftui.ui.options import Options
 from dftui.ui.panes.history import fold
 from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.replicas import choose_columns
+from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
 from dftui.watch.snapshot import ReplicaState
 

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from dftui.ui.draw import Glyphs, Row, Span, clip_row, row_width
-from dftui.ui.format import age, clock
+from dftui.ui.draw import Glyphs, Row, Span, clip_row, row_width, spread
+from dftui.watch.format import age, clock
 from dftui.watch.snapshot import Snapshot
 
 
 def header_row(snapshot: Snapshot | None, stack: str, width: int, glyphs: Glyphs, pending: int = 0) -> Row:
-    """Name, URL, serving of wanted; then, as far as there is room, warnings, image source and engine."""
+    """Name, serving of wanted, what must be known, URL; the engine at the right, as far as there is room."""
     left = [Span(" dftui ", "brand"), Span(stack, "strong")]
     if snapshot is None:
-        return (*left, Span("   looking for the engine", "muted"))
-    parts: list[tuple[Span, ...]] = []
+        return clip_row((*left, Span("   looking for the engine", "muted")), width, glyphs.ellipsis)
+    parts: list[Span] = []
     if snapshot.exists:
         wanted = snapshot.wanted + pending
         role = "good-strong" if snapshot.serving == wanted else "warning-strong"
-        parts.append((Span(f"{snapshot.serving} of {wanted} serving", role),))
-        if snapshot.url:
-            parts.append((Span(snapshot.url),))
+        parts.append(Span(f"{snapshot.serving} of {wanted} serving", role))
     if snapshot.exposed:
-        parts.append((Span("open to every interface", "warning-strong"),))
+        parts.append(Span("open to every interface", "warning-strong"))
     if snapshot.admin and snapshot.admin != "ready":
-        parts.append((Span(snapshot.admin, "warning"),))
+        parts.append(Span(snapshot.admin, "warning"))
     if snapshot.source == "bundled":
-        parts.append((Span("web: stand-in", "info"),))
+        parts.append(Span("web: stand-in", "info"))
     elif snapshot.source:
-        parts.append((Span(f"images: {snapshot.source}", "muted"),))
-    engine = f"{snapshot.engine.kind} {snapshot.engine.version}".strip()
-    if width >= 140 and snapshot.engine.host:
-        engine += f"  {snapshot.engine.host}"
-    parts.append((Span(engine, "muted"),))
-    row = list(left)
+        parts.append(Span(f"images: {snapshot.source}", "muted"))
+    if snapshot.exists and snapshot.url:
+        parts.append(Span(snapshot.url))
+    row: Row = tuple(left)
     for part in parts:
-        if row_width(row) + 3 + row_width(part) >= width:
-            continue
-        row.extend((Span("   "), *part))
-    return clip_row(row, width, glyphs.ellipsis)
+        row = (*row, Span("   "), part)
+    row = clip_row(row, width, glyphs.ellipsis)
+    engine = f"{snapshot.engine.kind} {snapshot.engine.version}".strip()
+    for text in (f"{engine}  {snapshot.engine.host}", engine):
+        if row_width(row) + 3 + len(text) < width:
+            return spread(row, (Span(f"{text} ", "muted"),), width)
+    return row
 
 
 def banner_row(snapshot: Snapshot | None, error: str, now: float, width: int, glyphs: Glyphs) -> Row | None:

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.ui.draw import Glyphs, Row, Span, bar, clip_row
-from dftui.ui.format import clock
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
+from dftui.watch.format import clock
 from dftui.watch.records import Step
 
 KEEP = 1000
@@ -60,6 +60,16 @@ class HistoryLines(RingView[Row]):
         return item
 
 
+class StepLines(HistoryLines):
+    """The steps of actions."""
+
+    def nothing(self) -> Sequence[str]:
+        """Before the first one."""
+        return (
+            "Nothing was done since dftui was opened. Each step comes here, with the docker command that does it.",
+        )
+
+
 class ActionsPane(TabPane):
     """Title and steps."""
 
@@ -68,7 +78,7 @@ class ActionsPane(TabPane):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines = HistoryLines(2 * KEEP)
+        self.lines = StepLines(2 * KEEP)
         self.steps: list[Step] = []
 
     def compose(self) -> ComposeResult:

@@ -14,10 +14,10 @@ from textual.widgets import Input, Label
 
 from dftui.ui.backend import Logs
 from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.ui.format import clock, count
 from dftui.ui.panes.logmodel import LogModel, Tally, level_role
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
+from dftui.watch.format import clock, count
 from dftui.watch.lines import Line, Record
 
 WHO_WIDTH = 10
@@ -98,6 +98,12 @@ class LogLines(RingView[Record]):
             needle=self.needle,
             glyphs=self.ui.glyphs,
         )
+
+    def nothing(self) -> Sequence[str]:
+        """No line, or none that is let through."""
+        if self.needle:
+            return (f"No line holds {self.needle!r}. Esc ends the filter.",)
+        return ("No line yet. What the containers write comes here as they write it.",)
 
 
 class FilterInput(Input):

@@ -10,10 +10,10 @@ from textual.widget import Widget
 from dftui.ui.backend import Requests
 from dftui.ui.canvas import Canvas
 from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.ui.format import clock, count
 from dftui.ui.panes.logs import source_role
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
+from dftui.watch.format import clock, count
 from dftui.watch.records import Request
 
 
@@ -73,6 +73,10 @@ class RequestLines(RingView[Request]):
     def draw(self, item: Request) -> Row:
         """One request."""
         return request_row(item, self.size.width, self.ui.palette.sources, self.ui.glyphs)
+
+    def nothing(self) -> Sequence[str]:
+        """Before the first request."""
+        return ("No request has come through the balancer yet.", "A host probe sends some, and shows them here.")
 
     def on_resize(self) -> None:
         """Columns depend on the width."""

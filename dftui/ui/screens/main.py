@@ -17,15 +17,17 @@ from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
 from dftui.ui.panes.footer import footer_row
+from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import ActionsPane, status_row
 from dftui.ui.panes.logs import LogsPane
 from dftui.ui.panes.pane import Pane, TabPane
 from dftui.ui.panes.probe import ProbePane
+from dftui.ui.panes.pulse import pulse_row
 from dftui.ui.panes.replicas import ReplicasPane
 from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
-from dftui.ui.panes.services import CARD_ROWS, ServicesPane
+from dftui.ui.panes.services import ServicesPane
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ WIDE = 160
 """Columns from which logs and the other tabs stand side by side."""
 CARDS_FROM = 30
 """Rows from which services are cards."""
-KEYS = ("services", "replicas", "logs", "requests", "actions", "probe")
+KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs")
 
 
 class MainScreen(Screen[None]):
@@ -44,7 +46,7 @@ class MainScreen(Screen[None]):
 
     # Not annotated: textual declares them as instance variables.
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (CARDS_FROM, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (22, "-even"), (CARDS_FROM, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(a.key, f"do('{a.id}')", a.name, show=False, id=a.id) for a in ACTIONS),
         *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(KEYS, 1)),
@@ -64,6 +66,7 @@ class MainScreen(Screen[None]):
         self.requests = RequestsPane()
         self.history = ActionsPane()
         self.probe = ProbePane()
+        self.graphs = GraphsPane()
         self.status = Canvas(id="status")
         self.footer = Canvas(id="footer")
         self.empty = Canvas(id="empty")
@@ -95,7 +98,7 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, id="side")
+        side = Container(self.requests, self.history, self.probe, self.graphs, id="side")
         lower = Horizontal(self.logs, side, id="lower")
         await self.query_one("#body").mount(self.services, self.replicas, lower)
         self.furnished = True
@@ -143,12 +146,15 @@ class MainScreen(Screen[None]):
 
     @property
     def visible_ids(self) -> frozenset[str]:
-        """Containers whose CPU and memory are on the screen."""
+        """Containers whose CPU and memory are wanted: all of a small stack, so that its curves have no holes when a
+        pane hides another; of a large one those on the screen, because each costs the engine a stream."""
         if self.snapshot is None or self.has_class("absent"):
             return frozenset()
-        services = (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer)
-        cards = {s.id for s in services if s.id} if self.services.cards.size.height >= CARD_ROWS else set()
-        return self.replicas.table.visible_ids | cards
+        services = {s.id for s in (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer) if s.id}
+        everything = services | {r.id for r in self.snapshot.web}
+        if len(everything) <= FOLLOWED:
+            return frozenset(everything)
+        return self.replicas.table.visible_ids | services
 
     def container_names(self) -> list[str]:
         """Of everything that writes logs."""
@@ -165,6 +171,7 @@ class MainScreen(Screen[None]):
         for ring in self.query(RingView):
             ring.redraw()
         self.services.draw()
+        self.graphs.draw()
         self.replicas.table.draw(everything=True)
         if self.snapshot is not None:
             self.history.redraw()
@@ -182,6 +189,8 @@ class MainScreen(Screen[None]):
         self.set_class(banner is not None, "alarm")
         if banner is not None:
             self.banner.set_rows([banner])
+        elif self.snapshot is not None:
+            self.banner.set_rows([pulse_row(self.snapshot, self.ui.trends, width, glyphs)])
         running = list(self.conductor.running.values())
         message = self.conductor.message
         if self.conductor.pending:
@@ -195,13 +204,23 @@ class MainScreen(Screen[None]):
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))
 
+    def draw_curves(self) -> None:
+        """Time went on: the curves move by a bar."""
+        if self.furnished and self.snapshot is not None:
+            self.replicas.table.draw()
+            self.services.draw()
+            self.graphs.draw()
+            self.draw_chrome()
+
     def fit_replicas(self) -> None:
-        """As many rows as there are replicas, up to two fifths of the screen."""
+        """As many rows as there are replicas, up to two fifths of the screen; with room for the first few, so that
+        what is below stays where it is when one comes or goes."""
         if self.snapshot is None:
             return
         height = self.size.height
         most = max(3, height * 2 // 5 - 2)
-        rows = max(1, min(len(self.snapshot.web), most))
+        least = 3 if height < CARDS_FROM else height // 10
+        rows = max(least, min(len(self.snapshot.web), most))
         if self.has_class("zoomed"):
             self.replicas.styles.height = "1fr"
         elif self.replicas.styles.height is None or self.replicas.styles.height.value != rows + 2:
@@ -237,7 +256,7 @@ class MainScreen(Screen[None]):
     def show_tab(self, name: str, *, focus: bool = True) -> None:
         """Bring one of the tabs forward."""
         self.tab = name
-        offered = ["logs", "requests", "actions"] + (["probe"] if self.probe.result else [])
+        offered = ["logs", "requests", "actions", *(["probe"] if self.probe.result else []), "graphs"]
         for pane in self.query(TabPane):
             if self.wide:
                 side = name if name != "logs" else self._side(offered)
@@ -250,6 +269,8 @@ class MainScreen(Screen[None]):
         chosen = self.pane_named(name)
         if name == "actions":
             self.call_after_refresh(self.history.redraw)
+        if self.graphs.display:
+            self.call_after_refresh(self.graphs.draw)
         if focus:
             chosen.body.focus()
         self.call_after_refresh(self._draw_titles)

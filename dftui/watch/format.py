@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 
 def size(count: int | None) -> str:
@@ -32,10 +33,27 @@ def rate(value: float) -> str:
 
 
 def millis(value: float | None) -> str:
-    """`8 ms`, `1.2 s`; "-" where nothing was measured."""
+    """`8ms`, `1.2s`, `14s`; "-" where nothing was measured."""
     if value is None:
         return "-"
-    return f"{value / 1000:.1f}s" if value >= 1000 else f"{value:.0f}ms"
+    if value >= 9950:
+        return f"{value / 1000:.0f}s"
+    return f"{value / 1000:.1f}s" if value >= 999.5 else f"{value:.0f}ms"
+
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+"""Heights of a bar. Blocks and not the dots of Braille, which few monospaced fonts have."""
+ASCII_BLOCKS = "_.-:=+*#"
+
+
+def spark(values: Sequence[float | None], top: float, levels: str = BLOCKS) -> str:
+    """A bar a value, a full one for `top`, the lowest for zero; a gap where nothing is known."""
+    most = len(levels) - 1
+
+    def level(value: float) -> str:
+        return levels[max(0, min(most, round(value / top * most))) if top > 0 else 0]
+
+    return "".join(" " if value is None else level(value) for value in values)
 
 
 def count(value: int) -> str:

@@ -19,6 +19,7 @@ from dftui.watch.trends import BUCKETS, SPAN, Series, Trends, total_load
 
 _SECONDS = 3
 """Rates and CPU need two readings each."""
+_PATIENCE = 5
 _MOST = BUCKETS * SPAN
 
 
@@ -75,9 +76,11 @@ class _Meter:
         await self._watcher.first()
 
     async def measure(self, seconds: int) -> Snapshot:
-        """Look once a second; the last look."""
-        for _ in range(seconds):
+        """Look once a second; the last look. A little longer where the engine is slow to sample a container."""
+        for second in range(seconds + _PATIENCE):
             snapshot = self._watcher.snapshot
+            if second >= seconds and (not snapshot.exists or total_load(snapshot).cpu is not None):
+                break
             services = (snapshot.db, snapshot.cache, snapshot.balancer)
             self._watcher.watch_stats({s.id for s in services if s.id} | {r.id for r in snapshot.web})
             await asyncio.sleep(1)

@@ -21,13 +21,16 @@ def paint(text: str, code: str, colour: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
 
-def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows as aligned columns; the last column is left as it is."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
-    return [
-        (indent + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])).rstrip()
-        for row in rows
-    ]
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ", figures_from: int = 99) -> list[str]:
+    """Rows as aligned columns, to the right from that column on; the last column of words is left as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+
+    def cell(index: int, text: str) -> str:
+        if index >= figures_from:
+            return text.rjust(widths[index])
+        return text if index == len(widths) - 1 else text.ljust(widths[index])
+
+    return [(indent + "  ".join(cell(n, text) for n, text in enumerate(row))).rstrip() for row in rows]
 
 
 def status_text(snapshot: Snapshot, colour: bool = False) -> str:
@@ -102,7 +105,7 @@ def stats_text(snapshot: Snapshot, trends: Trends) -> str:
         t = one.traffic
         figures = (percent(one.load.cpu), size(one.load.memory), rate(t.rate), millis(t.p95_ms))
         rows.append((one.name, f"{SIGNS[one.state]} {one.state.value}", *figures, str(t.sessions), str(t.errors)))
-    return "\n".join([*lines, "", *columns(rows)])
+    return "\n".join([*lines, "", *columns(rows, figures_from=2)])
 
 
 def receipt_text(result: ScaleResult) -> str:

@@ -56,6 +56,20 @@ def test_status_is_the_contract(stack: Stack) -> None:
     assert found["drift"] == []
 
 
+def test_stats_measures_what_is_there(stack: Stack) -> None:
+    with Load(Plan(stack.port, rate=60, fresh=0.2, posts=0, path="/up", expect=(200,))):
+        found = stack.json("stats", "--seconds", "11")
+    assert found["requests_per_second"] > 0
+    assert found["p95_ms"] > 0
+    assert [web["name"] for web in found["web"]] == [f"{stack.name}-web{n}" for n in (1, 2, 3)]
+    assert all(web["requests_per_second"] > 0 for web in found["web"])
+    assert all(one["memory_bytes"] > 1 << 20 for one in (*found["web"], *found["services"]))
+    assert found["memory_bytes"] == sum(one["memory_bytes"] for one in (*found["web"], *found["services"]))
+    curve = found["history"]["requests_per_second"]
+    assert curve
+    assert curve[-1] > 0
+
+
 def test_up_again_changes_nothing(stack: Stack) -> None:
     before = docker("ps", "-a", "--filter", f"label=dftui.stack={stack.name}", "--format", "{{.ID}} {{.CreatedAt}}")
     assert [web["state"] for web in stack.json("up")["web"]] == ["serving"] * 3

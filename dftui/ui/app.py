@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,6 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
 from textual.messages import TerminalSupportsSynchronizedOutput
 
 from dftui.stack.spec import StackSpec
@@ -21,7 +21,6 @@ from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.fence import QUERY, Fence
 from dftui.ui.options import Options
-from dftui.ui.palette import Everything, Find
 from dftui.ui.screens.main import MainScreen
 from dftui.ui.wire import send_only_changed_cells
 from dftui.watch.records import Step
@@ -48,7 +47,6 @@ class DftuiApp(App[None]):
         "panes/logs.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
-    COMMANDS = {Everything}  # noqa: RUF012
     TITLE = "dftui"
     ENABLE_COMMAND_PALETTE = False  # Ctrl+P is an action of the registry.
 
@@ -57,7 +55,10 @@ class DftuiApp(App[None]):
         self.spec = spec
         self.glyphs = ASCII if self.options.ascii else UNICODE
         self._themes = {themes.DEFAULT.name: themes.DEFAULT}
-        self._looked = False
+        self._theme_files: object = None
+        self._theme_name = ""
+        self._theme_numbers = itertools.count(1)
+        self._chosen_theme = themes.DEFAULT.name
         self._states_changed = asyncio.Event()
         self.problems: list[str] = []
         self.palette = themes.Palette(themes.DEFAULT)
@@ -90,30 +91,59 @@ class DftuiApp(App[None]):
         wanted = self.options.theme or self.spec.theme
         if self.options.plain or (wanted is None and self.options.few_colours):
             wanted = themes.TERMINAL
-        if wanted is not None and wanted != themes.DEFAULT.name and wanted not in self.all_themes():
+        self._chosen_theme = wanted or themes.DEFAULT.name
+        if self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes():
             known = ", ".join(self._themes)
-            self.problems.append(f"There is no theme {clean(wanted, 40)!r}; the themes are {known}.")
-            wanted = None
-        self.use_theme(wanted or themes.DEFAULT.name)
+            self.problems.append(f"There is no theme {clean(self._chosen_theme, 40)!r}; the themes are {known}.")
+        self.use_theme(self._chosen_theme if self._chosen_theme in self._themes else themes.DEFAULT.name)
 
     def all_themes(self) -> dict[str, themes.ThemeSpec]:
         """Packaged ones and the user's own, read when first asked for."""
-        if not self._looked:
-            from dftui.stack.paths import themes_dir, user_themes_dir
-
-            self._looked = True
-            self._themes, problems = themes.load_themes((themes_dir(), user_themes_dir()))
-            self.problems += [clean(problem) for problem in problems]
+        if self._theme_files is None:
+            self.problems += self._read_themes()
         return self._themes
 
+    def _read_themes(self) -> list[str]:
+        from dftui.stack.paths import themes_dir, user_themes_dir
+
+        self._theme_files = themes.look_at(user_themes_dir())
+        self._themes, problems = themes.load_themes((themes_dir(), user_themes_dir()))
+        return [clean(problem) for problem in problems]
+
+    def _reread_themes(self) -> None:
+        """The user's own themes, if a file of them changed: what is chosen is drawn anew, or the default instead."""
+        from dftui.stack.paths import user_themes_dir
+
+        if self._theme_files is None or self._theme_files == themes.look_at(user_themes_dir()):
+            return
+        problems = self._read_themes()
+        known = self._chosen_theme in self._themes
+        self.use_theme(self._chosen_theme if known else themes.DEFAULT.name)
+        if problems:
+            instead = "" if known else f" Theme {themes.DEFAULT.name} is used until it is right."
+            self.main.conductor.say(f"{problems[0]}{instead}", "warning")
+        elif known:
+            self.main.conductor.say(f"Theme {self._chosen_theme}, as its file is now.")
+
     def use_theme(self, name: str) -> None:
-        """Change all colours."""
+        """Change all colours, if they are not these."""
         theme = self._themes[name]
+        if self.is_running and theme is self.palette.theme:
+            return
         self.palette = themes.Palette(theme, plain=self.options.plain)
-        self.register_theme(themes.textual_theme(theme))
-        self.theme = name
+        # A name of its own each time: textual looks at a theme again only when the name differs.
+        before, self._theme_name = self._theme_name, f"dftui-{next(self._theme_numbers)}"
+        self.register_theme(themes.textual_theme(theme, self._theme_name))
+        self.theme = self._theme_name
+        self.unregister_theme(before)
         if self.is_running:
             self.call_after_refresh(self.main.draw_all)
+
+    def choose_theme(self, name: str) -> None:
+        """Change all colours because the user says so."""
+        self._chosen_theme = name
+        self.use_theme(name)
+        self.main.conductor.say(f"Theme {name}.")
 
     # -- life ---------------------------------------------------------------------------------------------------
     def get_default_screen(self) -> MainScreen:
@@ -188,9 +218,10 @@ class DftuiApp(App[None]):
             newest = self._newest
             now = loop.time()
             closed = False
-            if newest is not None and now - self._noted_at >= SLOW_TICKS:
+            if now - self._noted_at >= SLOW_TICKS:
                 self._noted_at = now
-                closed = self.trends.take(newest, self.wall())
+                closed = newest is not None and self.trends.take(newest, self.wall())
+                self._reread_themes()
             due = now - self._drawn_at >= SLOW_TICKS
             fresh = newest is not None and newest is not self.main.snapshot
             if newest is not None and fresh and (due or _states(newest) != _states(self.main.snapshot)):
@@ -271,15 +302,15 @@ class DftuiApp(App[None]):
                 self._ask_down(main)
             case "theme":
                 names = sorted(self.all_themes())
-                self.use_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
-                conductor.say(f"Theme {self.palette.theme.name}.")
+                self.choose_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
             case "help":
                 from dftui.ui.screens.help import HelpScreen
 
                 self.push_screen(HelpScreen(self.shown_keys))
             case "palette":
-                if not isinstance(self.screen, CommandPalette):
-                    self.push_screen(Find(id="--command-palette"))
+                from dftui.ui.screens.find import FindScreen
+
+                self.push_screen(FindScreen())
             case "quit":
                 self.exit(return_code=0)
 

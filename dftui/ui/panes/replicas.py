@@ -296,17 +296,18 @@ class ReplicasPane(Pane):
             return ()
         shown, there = self.table.size.height, len(self.snapshot.web)
         spans: Row = ()
+        rows: Row = ()
         if there > shown:
             top = self.table.scroll_offset.y
-            spans = (Span(f"rows {top + 1}-{top + shown} of {there}", "muted"),)
-        room = self.heading.size.width - len("  2 replicas   ")
+            rows = (Span(f"rows {top + 1}-{top + shown} of {there}", "muted"),)
+        room = self.heading.size.width - len("  2 replicas   ") - row_width(rows)
         counts = Counter(replica.state for replica in self.snapshot.web)
         for state in (state for state in WORST_FIRST if counts[state]):
             sign = Span(f"{self.heading.ui.glyphs.states[state]} ", STATE_ROLES[state])
             piece = (sign, Span(f"{counts[state]} {state.value}", "muted"))
-            if row_width((*piece, *spans)) + 3 <= room:
-                spans = (*piece, Span("   "), *spans) if spans else piece
-        return spans
+            if row_width((*spans, *piece)) + 3 <= room:
+                spans = (*spans, *piece, Span("   "))
+        return (*spans, *rows) if rows else spans[:-1]
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Draw these facts."""

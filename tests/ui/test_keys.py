@@ -325,7 +325,7 @@ async def test_theme_key_goes_through_them_all() -> None:
         seen = set()
         for _ in range(len(s.app.all_themes())):
             await s.press("ctrl+t")
-            seen.add(s.app.theme)
+            seen.add(s.app.palette.theme.name)
         assert seen == set(s.app.all_themes())
 
 

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "down": ("down", "remove the stack; volumes stay unless told"),
     "key": ("key", "the APP_KEY that all replicas share"),
     "images": ("images", "list, pull or build the images"),
+    "help": ("help", "what there is to know: a page a topic"),
     "doctor": ("doctor", "look the machine over: engine, disk, port, clock"),
 }
 """Command → its module and one line of help, in the order of `dftui --help`."""

@@ -335,7 +335,16 @@ ACTIONS: tuple[Action, ...] = (
         dangerous=True,
     ),
     Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen"),
-    Action("help", "question_mark,f1", "?", "help", "Show every key", "Screen", twin="dftui --help", rank=30),
+    Action(
+        "help",
+        "question_mark,f1",
+        "?",
+        "help",
+        "Explain the pane in focus and what is wrong now; once more: every key",
+        "Screen",
+        twin="dftui help",
+        rank=30,
+    ),
     Action(
         "palette", "ctrl+p", "^p", "palette", "Find an action, a container or a theme by typing", "Screen", rank=40
     ),

@@ -130,7 +130,7 @@ class DftuiApp(App[None]):
         theme = self._themes[name]
         if self.is_running and theme is self.palette.theme:
             return
-        self.palette = themes.Palette(theme, plain=self.options.plain)
+        self.palette = themes.Palette(theme, plain=self.options.plain, ascii=self.options.ascii)
         # A name of its own each time: textual looks at a theme again only when the name differs.
         before, self._theme_name = self._theme_name, f"dftui-{next(self._theme_numbers)}"
         self.register_theme(themes.textual_theme(theme, self._theme_name))
@@ -305,8 +305,12 @@ class DftuiApp(App[None]):
                 self.choose_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
             case "help":
                 from dftui.ui.screens.help import HelpScreen
+                from dftui.watch.alarms import raised
 
-                self.push_screen(HelpScreen(self.shown_keys))
+                there = main.snapshot is not None and main.snapshot.exists
+                topic = context.pane if there and context.pane else "tutorial"
+                alarms = raised(main.snapshot) if main.snapshot else ()
+                self.push_screen(HelpScreen(topic, alarms, self.shown_keys))
             case "palette":
                 from dftui.ui.screens.find import FindScreen
 

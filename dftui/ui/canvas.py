@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from dftui.ui.draw import EMPTY, Row, Span, changed, clip_row
+from dftui.ui.draw import EMPTY, Row, Span, changed, clip_row, to_ascii
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def to_strip(row: Row, palette: Palette, base: Style, stale: bool = False, width
     cells = 0
     for text, role, _ in row:
         safe = text if text.isprintable() else clean(text)
+        if palette.ascii and not safe.isascii():
+            safe = to_ascii(safe)
         cells += len(safe) if safe.isascii() else cell_len(safe)
         style = base + palette.style(role, stale=stale)
         if segments:

@@ -110,6 +110,15 @@ ASCII = Glyphs(
 STATE_ROLES = ROLES
 
 
+_NEAR = str.maketrans("↑↓←→…•·–—‘’“”×", "^v<>~----''\"\"x")
+
+
+def to_ascii(text: str) -> str:
+    """For terminals without Unicode: a sign that is near, else as many question marks as it has cells."""
+    text = text.translate(_NEAR)
+    return text if text.isascii() else "".join(c if c.isascii() else "?" * cell_len(c) for c in text)
+
+
 def clip(text: str, width: int, mark: str = "…") -> str:
     """`text` in at most `width` cells; what is cut is marked."""
     if width <= 0:

@@ -201,10 +201,12 @@ def textual_theme(theme: ThemeSpec, name: str) -> TextualTheme:
 
 
 class Palette:
-    """Rich styles by role for one theme. `plain` (NO_COLOR) leaves weight and reverse only."""
+    """Rich styles by role for one theme. `plain` (NO_COLOR) leaves weight and reverse only; `ascii` says that the
+    terminal shows nothing else."""
 
-    def __init__(self, theme: ThemeSpec, plain: bool = False) -> None:
+    def __init__(self, theme: ThemeSpec, plain: bool = False, ascii: bool = False) -> None:
         self.theme = theme
+        self.ascii = ascii
         self.sources = len(theme.sources)
         ink = {name: Color.parse(value).rich_color for name, value in theme.colours.items()}
         source = [Color.parse(value).rich_color for value in theme.sources]

@@ -14,6 +14,7 @@ from dftui.stack.spec import StackSpec
 from dftui.ui.actions import ACTIONS
 from dftui.ui.app import DftuiApp
 from dftui.ui.options import Options
+from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift, ReplicaState
 
 from .conftest import words
@@ -168,7 +169,9 @@ async def test_capital_r_repairs_what_drifted() -> None:
         await s.see("Nothing has drifted")
         snapshot = s.fake.snapshot
         assert snapshot is not None
-        s.fake.set(replace(snapshot, wanted=4, drift=(Drift("df-web4 is missing", "it is started again"),)))
+        s.fake.set(
+            replace(snapshot, wanted=4, drift=(Drift("df-web4 is missing", "it is started again", Alarm.TOO_FEW),))
+        )
         await s.see("df-web4 is missing")
         await s.press("R")
         await s.gone("df-web4 is missing")
@@ -301,22 +304,26 @@ async def test_down_keeps_data_on_y_and_deletes_it_only_for_the_name() -> None:
         assert s.fake.calls[-1] == ("down", True)
 
 
-async def test_question_mark_shows_every_key() -> None:
-    async with seat(size=(120, 90)) as s:
+async def test_question_mark_explains_and_then_shows_every_key() -> None:
+    async with seat(size=(140, 90)) as s:
         await s.press("question_mark")
-        await s.see("Esc closes")
-        screen = words(s.app)
+        await s.see("One row a replica")
+        await s.press("question_mark")
+        await s.see("Esc close")
+        screen = " ".join(words(s.app).split())
         for action in ACTIONS:
-            assert action.help[:60] in screen, action.id
+            assert action.help.split()[0] in screen, action.id
+            assert action.twin in screen, action.id
+        await s.press("question_mark")
+        await s.see("One row a replica")
         await s.press("escape")
-        await s.gone("Esc closes")
+        await s.gone("Esc close")
 
 
 async def test_palette_finds_actions_containers_and_themes() -> None:
     async with seat() as s:
         await s.press("ctrl+p", *"logs of df-redis")
-        await s.pilot.pause(0.5)
-        await s.press("down", "enter")
+        await s.press("enter")
         await s.see("only df-redis")
 
 

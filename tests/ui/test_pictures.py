@@ -9,6 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from dftui.ui.options import Options
+from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
@@ -28,7 +29,7 @@ def every_state() -> Snapshot:
         replica(7, ReplicaState.STOPPED),
         replica(8, ReplicaState.DRAINED),
     ]
-    drift = (Drift("df-web6 is in the balancer but does not answer", "d takes it out of rotation"),)
+    drift = (Drift("the cache df-redis is missing", "create df-redis again", Alarm.SERVICE_MISSING),)
     return stack(web, wanted=6, exposed=True, drift=drift)
 
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from dftui.watch.format import ASCII_BLOCKS, BLOCKS
 from dftui.watch.signs import ASCII_SIGNS, ROLES, SIGNS
 from dftui.watch.snapshot import ReplicaState
 
@@ -49,13 +48,6 @@ class Glyphs:
     down: str
     to: str
     warn: str
-    side: str
-    tick: str
-    corner: str
-    under: str
-    line: str
-    levels: str
-    """Heights of a bar, the lowest first, the last fills its cell."""
 
 
 UNICODE = Glyphs(
@@ -75,12 +67,6 @@ UNICODE = Glyphs(
     down="↓",
     to="→",
     warn="▲",
-    side="│",
-    tick="┤",
-    corner="└",
-    under="┴",
-    line="│",
-    levels=BLOCKS,
 )
 ASCII = Glyphs(
     states=ASCII_SIGNS,
@@ -99,18 +85,12 @@ ASCII = Glyphs(
     down="v",
     to="->",
     warn="!",
-    side="|",
-    tick="+",
-    corner="+",
-    under="+",
-    line="|",
-    levels=ASCII_BLOCKS,
 )
 
 STATE_ROLES = ROLES
 
 
-_NEAR = str.maketrans("↑↓←→…•·–—‘’“”×", "^v<>~----''\"\"x")
+_NEAR = str.maketrans("↑↓←→…•·–—‘’“”×│─┌┐└┘├┤┬┴┼▁▂▃▄▅▆▇█", "^v<>~----''\"\"x|-+++++++++_.-:=+*#")
 
 
 def to_ascii(text: str) -> str:

@@ -43,15 +43,14 @@ def millis(value: float | None) -> str:
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 """Heights of a bar. Blocks and not the dots of Braille, which few monospaced fonts have."""
-ASCII_BLOCKS = "_.-:=+*#"
 
 
-def spark(values: Sequence[float | None], top: float, levels: str = BLOCKS) -> str:
+def spark(values: Sequence[float | None], top: float) -> str:
     """A bar a value, a full one for `top`, the lowest for zero; a gap where nothing is known."""
-    most = len(levels) - 1
+    most = len(BLOCKS) - 1
 
     def level(value: float) -> str:
-        return levels[max(0, min(most, round(value / top * most))) if top > 0 else 0]
+        return BLOCKS[max(0, min(most, round(value / top * most))) if top > 0 else 0]
 
     return "".join(" " if value is None else level(value) for value in values)
 

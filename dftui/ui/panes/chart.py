@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dftui.ui.draw import Glyphs, Row, Span, clip_row, fit, row_width
 from dftui.ui.panes.pulse import Figure
+from dftui.watch.format import BLOCKS
 from dftui.watch.trends import SPAN, Mark
 
 GUTTER = 7
@@ -87,14 +88,14 @@ def chart(
     known = [value for value in columns if value is not None]
     top = nice(max(figure.floor, *known) if known else figure.floor, binary=figure.name == "memory")
     rows = height - 2
-    lines = _lines(columns, marks, window, top, rows, glyphs)
+    lines = _lines(columns, marks, window, top, rows)
     out = [_heading(figure, values, width, none, glyphs)]
     for row, line in enumerate(lines):
         label = figure.text(top) if row == 0 else figure.text(top / 2) if rows > 2 and row == rows // 2 else ""
-        tick = glyphs.tick if label else glyphs.side
+        tick = "┤" if label else "│"
         label = fit(label, GUTTER - 2, right=True, mark=glyphs.ellipsis)
         out.append((Span(label, "muted"), Span(f" {tick}", "rule"), *line))
-    out.append(_axis(figure, window, width, glyphs))
+    out.append(_axis(figure, window))
     return out
 
 
@@ -113,10 +114,10 @@ def _heading(figure: Figure, values: Sequence[float | None], width: int, none: s
 
 
 def _lines(
-    columns: Sequence[float | None], marks: Sequence[Mark], window: Window, top: float, rows: int, glyphs: Glyphs
+    columns: Sequence[float | None], marks: Sequence[Mark], window: Window, top: float, rows: int
 ) -> list[Row]:
     """The area, a grid of (character, role), then joined to spans."""
-    most = len(glyphs.levels)
+    most = len(BLOCKS)
     grid = [[(" ", "")] * len(columns) for _ in range(rows)]
     for x, value in enumerate(columns):
         if value is None:
@@ -126,11 +127,11 @@ def _lines(
         for y in range(rows):
             part = min(most, filled - (rows - 1 - y) * most)
             if part > 0:
-                grid[y][x] = (glyphs.levels[part - 1], "curve")
+                grid[y][x] = (BLOCKS[part - 1], "curve")
     shown = [(x, mark) for mark in marks if 0 <= (x := window.column(mark.at)) < len(columns)]
     for x, mark in shown:
         for line in grid:
-            line[x] = (glyphs.line, mark.role or "accent")
+            line[x] = ("│", mark.role or "accent")
     taken = [(y, x, x) for x, _ in shown for y in range(rows)]
     for x, mark in reversed(shown):
         _write(grid, taken, x, mark.text, f"{mark.role}-strong" if mark.role else "title")
@@ -165,9 +166,9 @@ def _joined(cells: Sequence[tuple[str, str]]) -> Row:
     return tuple(spans)
 
 
-def _axis(figure: Figure, window: Window, width: int, glyphs: Glyphs) -> Row:
+def _axis(figure: Figure, window: Window) -> Row:
     """Times of day at round minutes, in the line under the area."""
-    cells = [glyphs.rule] * window.columns
+    cells = ["─"] * window.columns
     seconds = window.each * SPAN
     step = next((60 * s for s in _STEPS if 60 * s / seconds >= _LABEL), 60 * _STEPS[-1])
     begin = window.start * SPAN
@@ -175,7 +176,7 @@ def _axis(figure: Figure, window: Window, width: int, glyphs: Glyphs) -> Row:
     offset = time.localtime(begin).tm_gmtoff
     at = math.ceil((begin + offset) / step) * step - offset
     while (x := window.column(at)) + 6 <= window.columns:
-        cells[x : x + 6] = f"{glyphs.under}{time.strftime('%H:%M', time.localtime(at))}"
+        cells[x : x + 6] = f"┴{time.strftime('%H:%M', time.localtime(at))}"
         at += step
     zero = fit(figure.text(0), GUTTER - 2, right=True)
-    return (Span(zero, "muted"), Span(f" {glyphs.corner}", "rule"), Span("".join(cells), "muted"))
+    return (Span(zero, "muted"), Span(" └", "rule"), Span("".join(cells), "muted"))

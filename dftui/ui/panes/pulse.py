@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from dftui.ui.draw import Glyphs, Row, Span, fit, row_width
+from dftui.ui.draw import Row, Span, fit, row_width
 from dftui.watch.format import millis, percent, rate, size, spark
 from dftui.watch.snapshot import Snapshot
 from dftui.watch.trends import Series, Track, Trends, total_load
@@ -46,13 +46,13 @@ def highest(figure: Figure, curves: Iterable[Sequence[float | None]]) -> float:
     return max(figure.floor, most * 1.5)
 
 
-def bars(figure: Figure, track: Track, bucket: int, cells: int, glyphs: Glyphs) -> str:
+def bars(figure: Figure, track: Track, bucket: int, cells: int) -> str:
     """A curve of its own scale."""
     values = figure.series(track).until(bucket, cells)
-    return spark(values, highest(figure, (values,)), glyphs.levels)
+    return spark(values, highest(figure, (values,)))
 
 
-def pulse_row(snapshot: Snapshot, trends: Trends, width: int, glyphs: Glyphs) -> Row:
+def pulse_row(snapshot: Snapshot, trends: Trends, width: int) -> Row:
     """Requests a second, p95, CPU and memory of the whole stack: the figure now, and its curve where it fits."""
     load = total_load(snapshot)
     now = (
@@ -71,6 +71,6 @@ def pulse_row(snapshot: Snapshot, trends: Trends, width: int, glyphs: Glyphs) ->
     for figure, label in zip(FIGURES, labels, strict=True):
         row += label
         if cells >= _LEAST:
-            row += [Span(" "), Span(bars(figure, trends.stack, trends.bucket, cells, glyphs), "curve")]
+            row += [Span(" "), Span(bars(figure, trends.stack, trends.bucket, cells), "curve")]
         row.append(Span(" " * _APART))
     return tuple(row)

@@ -165,15 +165,13 @@ def replica_row(
     return tuple(spans)
 
 
-def curves_of(
-    replicas: Sequence[Replica], columns: Sequence[Column], trends: Trends, cells: int, glyphs: Glyphs
-) -> Curves:
+def curves_of(replicas: Sequence[Replica], columns: Sequence[Column], trends: Trends, cells: int) -> Curves:
     """The last minutes of each replica; all bars of a figure have one scale, so that they can be compared."""
     found: dict[tuple[str, str], str] = {}
     for figure in (f for f in FIGURES if any(column.curve is f for column in columns)):
         values = {r.id: figure.series(trends.of(r.id)).until(trends.bucket, cells) for r in replicas}
         top = highest(figure, values.values())
-        found |= {(figure.name, ref): spark(curve, top, glyphs.levels) for ref, curve in values.items()}
+        found |= {(figure.name, ref): spark(curve, top) for ref, curve in values.items()}
     return found
 
 
@@ -232,7 +230,7 @@ class ReplicaTable(LineView):
         self.columns = columns
         old = self._rows
         glyphs = self.ui.glyphs
-        curves = curves_of(self.replicas, columns, self.ui.trends, CELLS, glyphs)
+        curves = curves_of(self.replicas, columns, self.ui.trends, CELLS)
         self._rows = [
             replica_row(r, columns, cells, width, glyphs, n == self.cursor, curves)
             for n, r in enumerate(self.replicas)

@@ -48,7 +48,7 @@ def pad_row(row: Sequence[Span], width: int, mark: str) -> Row:
     return (*row, Span(" " * (width - row_width(row))))
 
 
-def load_spans(service: Service, trends: Trends, wide: bool, glyphs: Glyphs) -> list[Span]:
+def load_spans(service: Service, trends: Trends, wide: bool) -> list[Span]:
     """CPU and memory, on wide cards with their curves."""
     if service.load.memory is None:
         return []
@@ -57,7 +57,7 @@ def load_spans(service: Service, trends: Trends, wide: bool, glyphs: Glyphs) -> 
     for figure, text in ((CPU, percent(service.load.cpu)), (MEMORY, size(service.load.memory))):
         spans += [Span("  " if spans else ""), Span(f"{figure.words} ", "muted"), Span(fit(text, 4, right=True))]
         if wide:
-            spans += [Span(" "), Span(bars(figure, track, trends.bucket, CELLS, glyphs), "curve")]
+            spans += [Span(" "), Span(bars(figure, track, trends.bucket, CELLS), "curve")]
     return spans
 
 
@@ -66,7 +66,7 @@ def card(service: Service, width: int, trends: Trends, glyphs: Glyphs) -> list[R
     glyph, word, role = state_of(service, glyphs)
     inner = width - 3
     state = (Span("  "), Span(f"{glyph} {word}", f"{role}-strong" if role != "muted" else role))
-    load = load_spans(service, trends, inner >= CURVES_FROM, glyphs)
+    load = load_spans(service, trends, inner >= CURVES_FROM)
     rows: list[Row] = [pad_row(spread(state, load, width - 1), width, glyphs.ellipsis)]
     if service.why:
         rows.append(pad_row((Span("  "), Span(service.why, role)), width, glyphs.ellipsis))

@@ -184,13 +184,14 @@ class MainScreen(Screen[None]):
             return
         glyphs = self.ui.glyphs
         now = time.time()
-        self.header.set_rows([header_row(self.snapshot, self.ui.spec.name, width, glyphs, self.conductor.pending)])
-        banner = banner_row(self.snapshot, self.error, now, width, glyphs)
+        stack, pending = self.ui.spec.name, self.conductor.pending
+        self.header.set_rows([header_row(self.snapshot, stack, width, glyphs, pending, self.error)])
+        banner = banner_row(self.snapshot, self.ui.shown_keys, now, width, glyphs)
         self.set_class(banner is not None, "alarm")
         if banner is not None:
             self.banner.set_rows([banner])
         elif self.snapshot is not None:
-            self.banner.set_rows([pulse_row(self.snapshot, self.ui.trends, width, glyphs)])
+            self.banner.set_rows([pulse_row(self.snapshot, self.ui.trends, width)])
         running = list(self.conductor.running.values())
         message = self.conductor.message
         if self.conductor.pending:
@@ -199,7 +200,7 @@ class MainScreen(Screen[None]):
         self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
-            rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 4, glyphs, rising)
+            rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising)
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))

@@ -66,6 +66,7 @@ class DftuiApp(App[None]):
         # Told here, textual takes all colours away under NO_COLOR; else it would turn them into greys.
         super().__init__(ansi_color=True if self.options.plain else None)
         self.animation_level = "none"
+        self.set_class(self.options.ascii, "-ascii")
         self._connect = connect
         self.backend: Backend | None = None
         self.trends = Trends()

@@ -67,10 +67,9 @@ def pulse_row(snapshot: Snapshot, trends: Trends, width: int) -> Row:
     ]
     room = width - 3 - sum(map(row_width, labels)) - _APART * (len(labels) - 1)
     cells = min(_MOST, room // len(labels) - 1)
-    row: list[Span] = [Span("  ")]
+    row: list[Span] = []
     for figure, label in zip(FIGURES, labels, strict=True):
-        row += label
+        row += [Span(" " * (_APART if row else 2)), *label]
         if cells >= _LEAST:
             row += [Span(" "), Span(bars(figure, trends.stack, trends.bucket, cells), "curve")]
-        row.append(Span(" " * _APART))
     return tuple(row)

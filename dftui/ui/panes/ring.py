@@ -104,8 +104,9 @@ class RingView(LineView, Generic[T]):
             self.unseen = 0
 
     def on_resize(self) -> None:
-        """The window changed its height, at its upper edge: what is read stays where it is on the screen."""
+        """The window changed its height, at its upper edge: what is read stays where it is on the screen. What is
+        read from its beginning still begins there."""
         taller, self._height = self.size.height - self._height, self.size.height
-        top = self.scroll_offset.y - taller
+        top = self.scroll_offset.y - taller if self.scroll_offset.y else 0
         self.resize_content()
         self.jump(self.max_scroll_y if self.follow else top)

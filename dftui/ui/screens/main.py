@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -76,6 +75,7 @@ class MainScreen(Screen[None]):
         self.error = ""
         self.tab = "logs"
         self.furnished = False
+        self._focused_pane = ""
 
     @property
     def ui(self) -> DftuiApp:
@@ -183,7 +183,7 @@ class MainScreen(Screen[None]):
         if not width:
             return
         glyphs = self.ui.glyphs
-        now = time.time()
+        now = self.ui.wall()
         stack, pending = self.ui.spec.name, self.conductor.pending
         self.header.set_rows([header_row(self.snapshot, stack, width, glyphs, pending, self.error)])
         banner = banner_row(self.snapshot, self.ui.shown_keys, now, width, glyphs)
@@ -235,6 +235,12 @@ class MainScreen(Screen[None]):
         self.show_tab(self.tab, focus=False)
         self.fit_replicas()
         self.call_after_refresh(self.draw_all)
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        """textual takes the focus from what a small terminal hides; as soon as it is shown again it has it back."""
+        if self.focused is None and self._focused_pane:
+            self.pane_named(self._focused_pane).body.focus()
 
     # -- panes --------------------------------------------------------------------------------------------------
     @property
@@ -319,6 +325,8 @@ class MainScreen(Screen[None]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """What the keys mean depends on the pane."""
+        if self.pane is not None:
+            self._focused_pane = self.pane.pane
         self.draw_chrome()
 
     @on(LineView.Moved)

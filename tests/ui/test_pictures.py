@@ -98,6 +98,29 @@ async def test_after_keys(svg: SnapshotAssertion, size: tuple[int, int], name: s
         assert picture(app) == svg
 
 
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("whose", ["W", "j", "space"]),
+        ("since", ["l", "S"]),
+        ("wrapped", ["l", "w", "k", "V", "k"]),
+        ("unfolded", ["l", "k", "k", "k", "k", "k", "k", "enter"]),
+        ("bad-regex", ["slash", "ctrl+r", *"sql", "left_parenthesis"]),
+        ("levels", ["l", "e"]),
+        ("marked-matches", ["slash", *"system", "ctrl+o", "enter", "n"]),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+async def test_logs(svg: SnapshotAssertion, size: tuple[int, int], name: str, keys: list[str]) -> None:
+    app = app_of(busy(FakeBackend()), options())
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press(*keys)
+        await settle(pilot)
+        assert picture(app) == svg
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 async def test_no_stack(svg: SnapshotAssertion, size: tuple[int, int]) -> None:
     app = app_of(FakeBackend(nothing()), options())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 MAX_LINE = 16_384
@@ -18,6 +19,9 @@ Level = Literal["", "debug", "info", "notice", "warning", "error", "critical"]
 LEVELS: tuple[Level, ...] = ("", "debug", "info", "notice", "warning", "error", "critical")
 """From nothing known to the worst."""
 Kind = Literal["", "request", "response", "trace", "nginx", "entrypoint", "access", "event", "gap"]
+
+
+_flags = itemgetter(3)
 
 
 class Record(NamedTuple):
@@ -36,9 +40,11 @@ class Record(NamedTuple):
         return not self.flags & MARK
 
 
-def lines_in(records: list[Record]) -> int:
+def lines_in(records: Sequence[Record]) -> int:
     """How many of these a container wrote."""
-    return len(records) - sum([1 for record in records if record[3] & MARK])
+    if not any(flags & MARK for flags in set(map(_flags, records))):
+        return len(records)
+    return sum([not record[3] & MARK for record in records])
 
 
 @dataclass(frozen=True, slots=True)

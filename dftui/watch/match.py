@@ -13,7 +13,7 @@ from operator import itemgetter
 from types import FrameType
 from typing import Literal
 
-from dftui.watch.lines import CUT, GAP, Record
+from dftui.watch.lines import GAP, Record
 from dftui.watch.sanitise import LIMIT
 
 Case = Literal["smart", "exact", "ignore"]
@@ -21,7 +21,7 @@ CASES: tuple[Case, ...] = ("smart", "exact", "ignore")
 Texts = Callable[[Sequence[Record]], list[str]]
 PATIENCE = 0.5
 """Seconds that a regular expression may take over one piece of the lines."""
-_CHUNK = 256
+_CHUNK = 1000
 _PLAIN = bytes(range(0x20, 0x7F))
 _who, _flags = itemgetter(2), itemgetter(3)
 _ESCAPED = re.compile(r"\\.")
@@ -138,8 +138,9 @@ class Matcher:
         wanted = needle.encode()
         if self._lower:
             wanted, joined = wanted.lower(), joined.lower()
-        # A cut line says so in words of its own.
-        cut = [i for i, record in enumerate(records) if record[3] & CUT or len(record[4]) > LIMIT]
+        # A line that is cut says so in words of its own.
+        long = max(map(len, datas), default=0) > LIMIT
+        cut = [index for index, data in enumerate(datas) if len(data) > LIMIT] if long else []
         if wanted not in joined:
             return cut
         if self._lower:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Protocol
 
-from dftui.watch.lines import GAP, LEVELS, MARK, STDERR, Level, Line, Record
+from dftui.watch.lines import GAP, LEVELS, MARK, STDERR, Level, Line, Record, lines_in
 from dftui.watch.match import Matcher
 from dftui.watch.parse import continues
 
 MOST_FOLDED = 500
 """Lines that go under one; a trace that is longer begins again, so that no container can hide all it writes."""
-_CHUNK = 256
+_CHUNK = 1000
+_who_and_flags = itemgetter(2, 3)
 
 
 class Shower(Protocol):
@@ -96,7 +98,7 @@ class Sieve:
             for of_stream in last:
                 for who in names & of_stream.keys():
                     of_stream[who].kept = False
-            return Sifted([], [], 0, sum([not record[3] & MARK for record in records]))
+            return Sifted([], [], 0, lines_in(records))
         bad_enough: list[bool] | None = None
         if choice.least:
             least = LEVELS.index(choice.least)
@@ -167,5 +169,12 @@ class Sieve:
 
 def orphaned(records: Sequence[Record]) -> bool:
     """Whether the first line of some container's stream here may continue one that came earlier."""
-    first = {(record.who, record.flags & STDERR): record for record in reversed(records) if record.is_line}
-    return any(continues(record.data, False) for record in first.values())
+    streams = {(who, flags & STDERR) for who, flags in set(map(_who_and_flags, records)) if not flags & MARK}
+    for _, _, who, flags, data in records:
+        if (who, flags & STDERR) in streams and not flags & MARK:
+            if continues(data, False):
+                return True
+            streams.discard((who, flags & STDERR))
+            if not streams:
+                break
+    return False

@@ -16,7 +16,8 @@ from textual.messages import TerminalSupportsSynchronizedOutput
 
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
-from dftui.ui.actions import ACTIONS, BY_ID, Context, remap
+from dftui.ui.action import Context
+from dftui.ui.actions import ACTIONS, BY_ID, remap
 from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.fence import QUERY, Fence
@@ -285,18 +286,8 @@ class DftuiApp(App[None]):
                 main.action_pane(name)
             case "zoom":
                 main.toggle_zoom()
-            case "filter":
-                main.show_tab("logs", focus=False)
-                main.logs.open_filter()
-            case "next-match" | "previous-match":
-                if not main.logs.search(-1 if name == "next-match" else 1):
-                    conductor.say(
-                        "No further line matches." if main.logs.lines.needle else "There is no filter: / sets one."
-                    )
             case "follow":
                 main.toggle_follow()
-            case "times":
-                main.logs.toggle_times()
             case "up":
                 conductor.up()
             case "down":
@@ -318,6 +309,13 @@ class DftuiApp(App[None]):
                 self.push_screen(FindScreen())
             case "quit":
                 self.exit(return_code=0)
+            case _:
+                from dftui.ui.screens import logdialogues
+
+                if name == "filter":
+                    main.show_tab("logs", focus=False)
+                at = context.selected.name if context.selected else ""
+                logdialogues.act(main.logs, name, main.container_names(), at)
 
     def _ask_number(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import NumberScreen

@@ -59,6 +59,14 @@ def to_strip(row: Row, palette: Palette, base: Style, stale: bool = False, width
     return Strip([Segment(text, style) for text, style in segments], max(cells, width))
 
 
+def in_window(strip: Strip, x: int, width: int, base: Style, ui: DftuiApp) -> Strip:
+    """The `width` cells of a row from `x` on; what goes on to the right says so."""
+    if strip.cell_length - x <= width:
+        return strip.crop_extend(x, x + width, base)
+    mark = Segment(ui.glyphs.ellipsis, base + ui.palette.style("muted"))
+    return Strip([*strip.crop(x, x + width - 1), mark], width)
+
+
 def span_at(row: Row, x: int) -> Span | None:
     """The span that covers a cell."""
     for span in row:
@@ -197,11 +205,7 @@ class LineView(Drawn, ScrollView, can_focus=True):
         strip = to_strip(self.row(index), self.ui.palette, base, self.stale, offset_x + width)
         if strip.cell_length > self.wide:
             self.wide = strip.cell_length
-        if strip.cell_length - offset_x <= width:
-            return strip.crop_extend(offset_x, offset_x + width, base)
-        # What goes on to the right says so.
-        mark = Segment(self.ui.glyphs.ellipsis, base + self.ui.palette.style("muted"))
-        return Strip([*strip.crop(offset_x, offset_x + width - 1), mark], width)
+        return in_window(strip, offset_x, width, base, self.ui)
 
     def jump(self, y: float) -> None:
         """Scroll to a row at once."""

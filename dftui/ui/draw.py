@@ -47,6 +47,7 @@ class Glyphs:
     up: str
     down: str
     to: str
+    back: str
     warn: str
 
 
@@ -66,6 +67,7 @@ UNICODE = Glyphs(
     up="↑",
     down="↓",
     to="→",
+    back="←",
     warn="▲",
 )
 ASCII = Glyphs(
@@ -84,6 +86,7 @@ ASCII = Glyphs(
     up="^",
     down="v",
     to="->",
+    back="<-",
     warn="!",
 )
 

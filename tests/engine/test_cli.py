@@ -169,7 +169,14 @@ def test_logs_of_one_with_tail_grep_and_timestamps(stack: Stack) -> None:
     everything = stack.ok("logs", "web").splitlines()
     found = stack.ok("logs", "web", "--grep", "APP_KEY").splitlines()
     assert found == [line for line in everything if "APP_KEY" in line]
-    assert stack.ok("logs", "--since", "2030-01-01") == ""
+    others = stack.ok("logs", "web", "--grep", "APP_KEY", "--invert").splitlines()
+    assert sorted(found + others) == sorted(everything)
+    assert stack.ok("logs", "--since", "2030-01-01") == stack.ok("logs", "--until", "2020-01-01") == ""
+    file = stack.folder / "saved.log"
+    assert stack.ok("logs", "web", "--grep", "APP_KEY", "--output", str(file)) == ""
+    assert file.read_text().splitlines() == found
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert stack.run("logs", "--output", str(file)).returncode == 1
 
 
 def test_logs_follow_names_who_wrote(stack: Stack) -> None:

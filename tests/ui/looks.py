@@ -158,6 +158,8 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
         app.glyphs, app.palette.ascii = ASCII, True
         app.set_class(True, "-ascii")
         await pilot.resize_terminal(*SIZES[0])
+        for part in app.screen.query("*"):
+            part.refresh()
         await still(pilot)
         letters = {letter for row in cells(app) for letter, _ in row}
         assert all(letter.isascii() for letter in letters), sorted(letters)

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from dftui.ui import terminal
-from dftui.ui.actions import ACTIONS, RESERVED, Context, footer_actions, remap
+from dftui.ui.action import Context
+from dftui.ui.actions import ACTIONS, RESERVED, footer_actions, remap
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
 from dftui.ui.fence import PATIENCE, Fence
 from dftui.ui.options import Options
 from dftui.ui.panes.history import fold
-from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.replicas import choose_columns
 from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
 from dftui.watch.snapshot import ReplicaState
 
-from .fake_backend import FakeLogs, stack
+from .fake_backend import stack
 
 TEXT = st.text(st.characters(exclude_categories=("C", "M", "Z")), max_size=40)
 
@@ -65,34 +65,6 @@ def test_wider_screens_have_more_columns(width: int, wanted: str) -> None:
     heads = [column.head for column in choose_columns(width, 9)]
     assert wanted in heads
     assert heads[:2] == ["host", "state"]
-
-
-def test_log_counters_agree_and_loss_is_said() -> None:
-    logs = FakeLogs(limit=100)
-    model = LogModel(logs)
-    logs.feed("a", *(f"line {n}" for n in range(60)))
-    assert len(model.restart(None, "")) == 60
-    logs.feed("b", *(f"line {n}" for n in range(250)))
-    assert len(model.pull()) == 100
-    tally = model.tally()
-    assert (tally.received, tally.shown, tally.filtered, tally.dropped) == (310, 160, 0, 150)
-    model.restart(None, "LINE 24")
-    assert model.tally().shown == 0
-    model.restart(None, "line 24")
-    tally = model.tally()
-    assert tally.shown == 10
-    assert tally.shown + tally.filtered + tally.dropped == tally.received == 310
-
-
-def test_a_filter_without_capitals_ignores_them_and_names_count() -> None:
-    logs = FakeLogs()
-    logs.feed("df-web1", "An ERROR here", "fine")
-    logs.feed("df-redis", "error there")
-    model = LogModel(logs)
-    assert len(model.restart(None, "error")) == 2
-    assert len(model.restart(None, "ERROR")) == 1
-    assert len(model.restart(None, "redis")) == 1
-    assert len(model.restart(frozenset({"df-web1"}), "")) == 2
 
 
 class Clock:
@@ -159,8 +131,8 @@ def test_the_registry_is_sound() -> None:
 
 
 def test_remapping_tells_each_mistake() -> None:
-    keys, problems = remap({"scale-up": "y", "nope": "q", "drain": "j", "zoom": "h", "help": "w", "times": "w"})
-    assert keys["scale-up"] == "y"
+    keys, problems = remap({"scale-up": "Y", "nope": "q", "drain": "j", "zoom": "h", "help": "K", "times": "K"})
+    assert keys["scale-up"] == "Y"
     assert keys["drain"] == "d"
     assert len(problems) == 5
 

@@ -25,6 +25,7 @@ from dftui.engine.errors import pull_error, refused, unreachable
 from dftui.engine.streams import stats_of
 from dftui.engine.translate import container_of, detail_of
 from dftui.engine.tunnel import Tunnel
+from dftui.engine.wire import Address
 
 LONG = "0123456789abcdef" * 4
 SOCKET = "unix:///var/run/docker.sock"
@@ -157,14 +158,20 @@ def test_what_is_no_address(host: str) -> None:
     assert host in str(told.value) and told.value.hint
 
 
+def address(host: str | None = None) -> Address:
+    found = address_of(host)
+    assert isinstance(found, Address)
+    return found
+
+
 def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
-    assert address_of().path == "/var/run/docker.sock" and address_of().url == SOCKET
-    assert address_of("/tmp/x.sock").url == "unix:///tmp/x.sock"
+    assert address().path == "/var/run/docker.sock" and address().url == SOCKET
+    assert address("/tmp/x.sock").url == "unix:///tmp/x.sock"
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1")
-    assert (address_of().host, address_of().port, address_of().tls) == ("10.0.0.1", 2375, None)
-    assert address_of("unix:///tmp/x.sock").path == "/tmp/x.sock"
+    assert (address().host, address().port, address().tls) == ("10.0.0.1", 2375, None)
+    assert address("unix:///tmp/x.sock").path == "/tmp/x.sock"
     far = address_of("ssh://me@there:2222/run/podman.sock")
     assert isinstance(far, Tunnel) and far.argv()[-5:] == ["2222", "-l", "me", "--", "there"]
     assert far.remote == "/run/podman.sock"
@@ -185,14 +192,14 @@ def test_contexts_are_found_as_the_docker_client_finds_them(monkeypatch: pytest.
         meta.mkdir(parents=True)
         told = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
         (meta / "meta.json").write_text(json.dumps(told))
-    assert address_of().url == SOCKET
+    assert address().url == SOCKET
     (tmp_path / "config.json").write_text('{"currentContext": "near"}')
-    assert address_of().path == "/tmp/near.sock"
+    assert address().path == "/tmp/near.sock"
     monkeypatch.setenv("DOCKER_CONTEXT", "there")
     assert address_of().url == "ssh://me@there"
-    assert (address_of("near").path, address_of("default").url) == ("/tmp/near.sock", SOCKET)
+    assert (address("near").path, address("default").url) == ("/tmp/near.sock", SOCKET)
     monkeypatch.setenv("DOCKER_HOST", "unix:///tmp/first.sock")
-    assert address_of().path == "/tmp/first.sock"
+    assert address().path == "/tmp/first.sock"
     with pytest.raises(EngineUnreachable, match="no docker context named nowhere") as told_why:
         address_of("nowhere")
     assert "near" in told_why.value.hint and "there" in told_why.value.hint

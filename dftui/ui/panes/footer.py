@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dftui.ui.actions import Context, footer_actions
+from dftui.ui.action import Context
+from dftui.ui.actions import footer_actions
 from dftui.ui.draw import Row, Span, row_width
 
 

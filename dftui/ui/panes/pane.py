@@ -41,6 +41,11 @@ def title_row(
     return spread(left, right, width)
 
 
+def title_room(names: Sequence[tuple[str, str, bool]], width: int) -> int:
+    """Cells for the figures beside the shortest names."""
+    return width - 2 - sum(len(number) + 1 + (len(name) + 2) * active for name, number, active in names) - 2
+
+
 class Pane(Vertical):
     """Title and body. Subclasses set `pane` (its name) and fill in `figures`."""
 

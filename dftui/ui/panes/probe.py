@@ -10,9 +10,8 @@ from textual.widget import Widget
 
 from dftui.ui.draw import Glyphs, Row, Span, bar, fit
 from dftui.ui.panes.history import HistoryLines
-from dftui.ui.panes.logs import source_role
+from dftui.ui.panes.logrow import source_role, status_role
 from dftui.ui.panes.pane import TabPane
-from dftui.ui.panes.requests import status_role
 from dftui.watch.format import millis
 
 if TYPE_CHECKING:

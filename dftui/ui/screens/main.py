@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
-from dftui.ui.actions import ACTIONS, BY_ID, Context
+from dftui.ui.action import Context
+from dftui.ui.actions import ACTIONS, BY_ID
 from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
@@ -19,6 +20,7 @@ from dftui.ui.panes.footer import footer_row
 from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import ActionsPane, status_row
+from dftui.ui.panes.loglines import LogLines
 from dftui.ui.panes.logs import LogsPane
 from dftui.ui.panes.pane import Pane, TabPane
 from dftui.ui.panes.probe import ProbePane
@@ -170,6 +172,7 @@ class MainScreen(Screen[None]):
             pane.draw_title()
         for ring in self.query(RingView):
             ring.redraw()
+        self.logs.lines.redraw()
         self.services.draw()
         self.graphs.draw()
         self.replicas.table.draw(everything=True)
@@ -409,9 +412,11 @@ class MainScreen(Screen[None]):
         self.logs.show_only(frozenset((name,)) if name else None)
 
     def action_open_logs(self) -> None:
-        """Enter."""
+        """Enter: the selected container's logs; there, the stack trace at the cursor."""
         if isinstance(self.selected, Replica | Service) and self.pane in (self.services, self.replicas):
             self.show_logs_of(self.selected.name)
+        elif self.pane is self.logs:
+            self.logs.enter()
 
     def action_back(self) -> None:
         """Escape: out of the zoom, back to all lines."""
@@ -437,6 +442,6 @@ class MainScreen(Screen[None]):
     def toggle_follow(self) -> None:
         """`f`: hold the newest in sight, or let go."""
         pane = self.pane
-        if pane is not None and isinstance(pane.body, RingView):
+        if pane is not None and isinstance(pane.body, RingView | LogLines):
             pane.body.set_follow(not pane.body.follow)
             pane.draw_title()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
@@ -21,6 +21,7 @@ from dftui.control.roll import Roller, RollResult
 from dftui.control.scale import Scaler, look
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
+from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
@@ -169,10 +170,11 @@ class Operator:
         async with self._acting("recover"):
             return await self._repairer.recover()
 
-    async def repair(self) -> RepairResult:
-        """Bring wanted, existing and believed together."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Bring wanted, existing and believed together; `who` are replaced first, whatever they look like."""
+        replaced = [(await self._find(one)).name for one in who]
         async with self._acting("repair"):
-            return await self._repairer.repair()
+            return await self._repairer.repair(replaced)
 
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
@@ -213,6 +215,14 @@ class Operator:
         """Which Host serves, `count` times through the balancer."""
         try:
             return await probe(self._world, count)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Every replica tried against every other; changes nothing. Raises PasswordNeeded when the admin's password
+        is not known here and none, or a wrong one, was given."""
+        try:
+            return await verify(self._world, login)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 

@@ -51,6 +51,7 @@ class RepairResult:
 
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
+REPLACE = "replace it, a new one first"
 _SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
 
 
@@ -105,7 +106,7 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if plan is not None:
         odd = _odd(container, plan)
         if odd:
-            return [Finding("replace", name, f"{name} {odd}", "replace it, a new one first")]
+            return [Finding("replace", name, f"{name} {odd}", REPLACE)]
     if container.short not in pool.states:
         return [Finding("unknown", name, f"the balancer does not know {name}", "admit it once it is healthy")]
     state = pool.states[container.short]
@@ -145,7 +146,7 @@ class Repairer:
         balancer = by_role(containers, "balancer")
         if balancer is None or balancer.state != "running":
             return find(containers, Pool([], {}), None, None)
-        plan = await ground.current_plan(self._world)
+        plan = await ground.current_plan(self._world, odd_keys=True)
         return find(containers, await look(self._world), plan, await self._world.marked())
 
     async def recover(self) -> tuple[Finding, ...]:
@@ -163,12 +164,18 @@ class Repairer:
             await self._put_right(progress, findings)
         return tuple(done)
 
-    async def repair(self) -> RepairResult:
-        """Put right what is off; what it is going to do is told first. Raises ActionError."""
+    async def repair(self, replaced: Sequence[str] = ()) -> RepairResult:
+        """Put right what is off, and replace those named; what it is going to do is told first. Raises
+        ActionError."""
         begin = time.monotonic()
         progress = Progress("repair", self._world.report)
         try:
             done: list[Finding] = []
+            asked = [Finding("replace", name, f"{name} is to be replaced", REPLACE) for name in replaced]
+            if asked:
+                progress.total += len(asked)
+                await self._put_right(progress, asked)
+                done += asked
             # Again: a missing service hides what stands behind it, and a start can reveal a failure.
             for _ in range(3):
                 findings = await self.look()
@@ -195,7 +202,7 @@ class Repairer:
         if any(f.kind in ("service", "setup") for f in findings):
             await self._bring_up()
             return
-        plan = await ground.current_plan(self._world)
+        plan = await ground.current_plan(self._world, odd_keys=True)
         containers = {c.name: c for c in await self._world.containers()}
         wanted = await self._world.wanted()
 

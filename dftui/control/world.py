@@ -72,11 +72,13 @@ class World:
             deny_setup=self.spec.admin.mode == "auto",
         )
 
+    def address(self, container: Container) -> str:
+        """Where the balancer reaches a replica: its address on the front network, "" when it is not on it."""
+        return container.addresses.get(names.network_name(self.stack, "front"), "")
+
     def server(self, plan: Plan, container: Container) -> Server:
         """The balancer's entry for a replica: named by its Host, at its fixed address."""
-        address = container.addresses.get(names.network_name(self.stack, "front"), "")
-        if not address:
-            address = plan.address(FIRST_WEB_HOST + number_of(container))
+        address = self.address(container) or plan.address(FIRST_WEB_HOST + number_of(container))
         return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
 
     async def write_config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> None:

@@ -113,7 +113,7 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
     if state.admin == "ready" and state.weight == 0:
-        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "set it to 100")]
+        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "give it back")]
     return []
 
 
@@ -240,8 +240,8 @@ class Repairer:
             case "unknown":
                 await self._admit_again(progress, plan, container)
             case "weight":
-                with progress.step(f"weight of {container.name} back to 100"):
-                    await world.link.command(f"set server web/{container.short} weight 100")
+                with progress.step(f"weight of {container.name} as it was"):
+                    await world.link.command(f"set server web/{container.short} weight 100%")
             case "replace":
                 await self._scaler.replace(progress, plan, container, wanted, "it is not like the others")
 

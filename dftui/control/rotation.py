@@ -72,16 +72,17 @@ class Settled:
     moving: Mapping[str, str]
 
 
-async def settled(world: World) -> Settled:
+async def settled(world: World, known: Mapping[str, Silence] | None = None) -> Settled:
     """Look until what is seen is no passing moment: of an action that somebody is doing, or of a check that failed
-    once. Raises EngineError."""
+    once. What was `known` before has not passed. Raises EngineError."""
     end = time.monotonic() + SETTLE
     before: Mapping[str, Silence] = {}
     while True:
         pool = await look(world)
         found = silent(pool)
         # No action gives a weight of 0, so that one is never on its way.
-        passing = {ref: why for ref, why in found.items() if why.cause != "weight"}
+        was = {ref: why.cause for ref, why in (known or {}).items()}
+        passing = {r: why for r, why in found.items() if why.cause not in ("weight", was.get(r))}
         if not passing:
             return Settled(pool, found, {})
         if (other := await holder(world.engine, world.stack)) is not None:

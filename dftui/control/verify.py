@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -178,7 +178,8 @@ class _Run:
         self._uses: dict[Pair, str] = {}
         self._logouts: dict[Pair, str] = {}
         self._turns: list[rotation.Turn] = []
-        self._idle: dict[str, Silence] = {}
+        self._silent: Mapping[str, Silence] = {}
+        self._idle: Mapping[str, Silence] = {}
         self._settled: Settled | None = None
         self._open: tuple[str, ...] = ()
         self._through = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
@@ -197,7 +198,7 @@ class _Run:
             await self._rotate()
         with self.progress.step("log out, and see whether each replica knows"):
             await self._log_out()
-        self._settled = await rotation.settled(self._world)
+        self._settled = await rotation.settled(self._world, self._silent)
 
     # -- without a login
 
@@ -206,6 +207,7 @@ class _Run:
         if by_role(await world.containers(), "balancer") is None:
             raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
         start = await rotation.settled(world)
+        self._silent = start.silent
         chosen = [c for c in start.pool.containers if c.state == "running" and c.id not in start.moving]
         if not chosen:
             raise ActionError("there is no replica to verify", "dftui up, or dftui scale +1")

@@ -82,10 +82,13 @@ def _login(email: str, *, from_stdin: bool) -> Login:
 
 def text(result: VerifyResult, colour: bool) -> list[str]:
     """For people: the matrix, each check, and under one that fails what breaks and what puts it right."""
+    from dftui.dreamfactory.oddities import first_of_each
     from dftui.watch.sanitise import clean
 
     evidence = result.evidence
-    lines = [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
+    lines = [clean(f"✗ {odd.name} {odd.words}") for odd in first_of_each(result.odd).values()]
+    lines = [paint(line, "31", colour) for line in lines] + [""] * bool(lines)
+    lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
     rows = [("✓ holds" if check.ok else "✗ wrong", check.name, clean(check.says)) for check in result.checks]
     for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
         lines.append(paint(line[:7], "32" if check.ok else "31", colour) + line[7:])

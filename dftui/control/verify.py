@@ -90,8 +90,8 @@ class VerifyResult:
     @property
     def replaces(self) -> tuple[str, ...]:
         """Replicas whose replacement would put something right."""
-        named = (name for check in self.checks for repair in check.repairs for name in repair.replaces)
-        return tuple(dict.fromkeys(named))
+        named = {name for check in self.checks for repair in check.repairs for name in repair.replaces}
+        return tuple(seen.name for seen in self.evidence.replicas if seen.name in named)
 
     def to_json(self) -> dict[str, Any]:
         """The documented shape; `replicas` names each odd one with its gravest cause."""
@@ -377,7 +377,11 @@ class _Run:
         if not a.token:
             return DATABASE if a.seen.same_database is False else a.seen.login
         try:
-            return _cause(await api.session(b.line, a.token))
+            refusal = await api.session(b.line, a.token)
+            if refusal.startswith("status ") and not b.seen.told.ready:
+                # It answers so to everybody. What its file says is then all that is known of why.
+                return REFUSED if b.seen.settings.database == a.seen.settings.database else DATABASE
+            return _cause(refusal)
         except HttpError as error:
             b.seen = replace(b.seen, problem=f"cannot be reached: {clean(str(error), 200)}")
             return UNREACHABLE

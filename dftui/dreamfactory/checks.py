@@ -67,8 +67,8 @@ def checks(seen: Evidence) -> tuple[Check, ...]:
     made = (
         _rotation(seen, found),
         _key(seen, found),
-        _cells("jwt-portability", seen, found, seen.uses, "a token of {a} is refused by {b} ({cause})"),
-        _cells("logout", seen, found, seen.logouts, "a logout on {a} is none on {b}"),
+        _cells("jwt-portability", seen, found, seen.uses, "a token of {a} is refused by {b} ({cause})", _REFUSES),
+        _cells("logout", seen, found, seen.logouts, "a logout on {a} is none on {b}", _FORGETS),
         _backends(seen, found),
         _each("cache-driver", seen, found, (odd.FILE_CACHE,), {one.name: one.driver for one in seen.replicas}),
         _each("session-driver", seen, found, (odd.SESSIONS,), {r.name: r.settings.sessions for r in seen.replicas}),
@@ -107,6 +107,12 @@ _REPLACED = (
     *(odd.KEY, odd.DATABASE, odd.FILE_CACHE, odd.CACHE, odd.CLOCK, odd.IMAGE, odd.STALE_SETUP),
     *(odd.SESSIONS, odd.UNREACHABLE, "check"),
 )
+
+
+_REFUSES = (odd.UNREACHABLE, odd.KEY, odd.DATABASE, odd.CLOCK, "check")
+"""Why a replica takes no token of the others."""
+_FORGETS = (odd.DATABASE, odd.FILE_CACHE, odd.CACHE)
+"""Why it does not know of a logout."""
 
 
 def repairs(wrong: Sequence[Odd], everyone: Sequence[str]) -> tuple[Repair, ...]:
@@ -152,7 +158,7 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         return made
     first = odd.first_of_each(found)
     says = f"{bad} of {seen.asked} requests with a good token were refused"
-    blamed = [one for one in first.values() if one.name not in silent]
+    blamed = [one for one in first.values() if one.name not in silent and one.cause in _REFUSES]
     return Check(
         made.name,
         False,
@@ -180,7 +186,9 @@ def _key(seen: Evidence, found: Sequence[Odd]) -> Check:
     return _check("app-key", wrong, seen, well, facts)
 
 
-def _cells(name: str, seen: Evidence, found: Sequence[Odd], cells: Mapping[Pair, str], words: str) -> Check:
+def _cells(
+    name: str, seen: Evidence, found: Sequence[Odd], cells: Mapping[Pair, str], words: str, causes: Sequence[str]
+) -> Check:
     tried = {pair: cause for pair, cause in cells.items() if cause != UNCHECKED}
     bad = {pair: cause for pair, cause in tried.items() if cause != OK}
     matrix: dict[str, dict[str, str]] = {}
@@ -190,8 +198,7 @@ def _cells(name: str, seen: Evidence, found: Sequence[Odd], cells: Mapping[Pair,
         return _unchecked(name, "there was no token to try with")
     if not bad:
         return Check(name, True, "", f"{len(tried)} of {len(tried)} pairs", facts={"matrix": matrix})
-    first = odd.first_of_each(found)
-    blamed = dict.fromkeys(who for pair in bad for who in _blamed(pair, first))
+    blamed = [one for one in found if one.cause in causes and any(one.name in pair for pair in bad)]
     told = [words.format(a=a, b=b, cause=cause) for (a, b), cause in bad.items()]
     more = f", and {len(told) - 2} more pairs" if len(told) > 2 else ""
     return Check(
@@ -200,14 +207,15 @@ def _cells(name: str, seen: Evidence, found: Sequence[Odd], cells: Mapping[Pair,
         _causes(bad.values()),
         f"{'; '.join(told[:2])}{more}",
         BREAKS[name],
-        repairs([first[who] for who in blamed], [one.name for one in seen.replicas]),
+        repairs(blamed, [one.name for one in seen.replicas]) or (_look(bad),),
         {"matrix": matrix},
     )
 
 
-def _blamed(pair: Pair, first: Mapping[str, Odd]) -> tuple[str, ...]:
-    """Who of a pair that failed is odd for a reason that can make it fail."""
-    return tuple(who for who in dict.fromkeys(pair) if who in first and first[who].cause in _REPLACED)
+def _look(bad: Mapping[Pair, str]) -> Repair:
+    """For a failure that nothing known explains."""
+    who = Counter(name for pair in bad for name in set(pair)).most_common(1)[0][0]
+    return Repair(f"look at what {who} says in its log", "l", f"dftui logs {who}")
 
 
 def _backends(seen: Evidence, found: Sequence[Odd]) -> Check:

@@ -21,6 +21,8 @@ class Context:
     connected: bool = False
     busy: frozenset[str] = frozenset()
     """Actions that run now ("up", "scale", …)."""
+    fixable: bool = False
+    """The last verify found something that repair puts right."""
 
     @property
     def stack(self) -> bool:
@@ -70,8 +72,8 @@ def _drainable(context: Context) -> bool:
 
 
 def _drifted(context: Context) -> bool:
-    """Something is missing, stopped, or not as the balancer believes."""
-    return context.stack and bool(context.snapshot and context.snapshot.drift)
+    """Something is missing, stopped, not as the balancer believes, or not as verify would have it."""
+    return context.stack and (context.fixable or bool(context.snapshot and context.snapshot.drift))
 
 
 def _replica(context: Context) -> bool:
@@ -197,7 +199,7 @@ ACTIONS: tuple[Action, ...] = (
         "R",
         "R",
         "repair",
-        "Put right what differs between wanted, existing and the balancer's table",
+        "Put right what differs between wanted, existing and the balancer's table, or what verify found",
         "Replicas",
         _drifted,
         "Nothing has drifted: there is nothing to repair.",
@@ -215,6 +217,18 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to probe.",
         "dftui probe",
         rank=14,
+    ),
+    Action(
+        "verify",
+        "v",
+        "v",
+        "verify",
+        "Try every replica against every other: keys, tokens, backends, clocks, who serves",
+        "Look",
+        _serving,
+        "No replica is serving, so there is nothing to verify.",
+        "dftui verify",
+        rank=15,
     ),
     Action(
         "logs",
@@ -365,7 +379,7 @@ MOVES: tuple[tuple[str, str], ...] = (
 """Keys that move; they belong to the panes and are not remapped."""
 
 RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 "
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 "
     "ctrl+c ctrl+q".split()
 )
 

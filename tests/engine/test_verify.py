@@ -9,18 +9,21 @@ import asyncio
 import json
 import shlex
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from dftui.control.operator import Operator
-from dftui.control.verify import VerifyResult
+from dftui.control.verify import Login, PasswordNeeded, VerifyResult
 from dftui.control.world import webs
 from dftui.dreamfactory.checks import NAMES
 from dftui.engine.api import Engine
 from dftui.stack.names import LABEL_STACK
+from dftui.watch.records import Step
 from tests.engine.breaking import FAKETIME, by_hand, causes, in_database, odd, put_right, redis_of_its_own
-from tests.engine.operate import assert_sound, operating
+from tests.engine.operate import assert_sound, false_alarms, operating
 from tests.stacks import Stack, docker
 
 OTHER_KEY = "another0APP0KEY0of0thirtytwo0000"
@@ -33,7 +36,8 @@ OWN_COMMAND = ("/docker-entrypoint.sh",)
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("verify"), "web:\n  replicas: 3\n  start_timeout: 20\n") as found:
+    text = "web:\n  replicas: 3\n  start_timeout: 20\n  env: {APP_LOG_LEVEL: info}\n"
+    with Stack(tmp_path_factory.mktemp("verify"), text) as found:
         found.ok("up")
         yield found
         found.ok("down", "--volumes", "--yes")
@@ -77,24 +81,75 @@ async def seat(stack: Stack) -> AsyncIterator[Seat]:
         assert causes(left) == {}
 
 
-async def test_a_sound_stack_holds_all_checks_while_it_is_scaled(stack: Stack, seat: Seat) -> None:
-    async with operating(stack) as (other, _):
-        scaling = True
-
-        async def scale() -> None:
-            while scaling:
-                await other.scale(by=2)
-                await other.scale(by=-2)
-
-        task = asyncio.create_task(scale())
-        try:
-            for _ in range(10):
-                result = await seat.operator.verify()
-                assert result.ok, [(c.name, c.cause, c.says) for c in result.checks if not c.ok]
-        finally:
-            scaling = False
-            await task
+async def test_a_sound_stack_holds_all_checks_while_it_is_scaled(stack: Stack) -> None:
+    assert await false_alarms(stack, 10) == []
     await assert_sound(stack, 3)
+
+
+async def sessions_asked(seat: Seat) -> Counter[tuple[str, str]]:
+    """How often each replica's own log has a session begun (POST) or ended (DELETE)."""
+    found: Counter[tuple[str, str]] = Counter()
+    for name in await seat.names():
+        async for batch in seat.engine.logs(name):
+            for line in batch:
+                for method in ("POST", "DELETE"):
+                    if f'"Method":"{method}","Service":"system","Resource":"admin/session"'.encode() in line.data:
+                        found[name, method] += 1
+    return found
+
+
+async def test_one_login_on_each_replica_and_none_is_left(stack: Stack, seat: Seat) -> None:
+    before = await sessions_asked(seat)
+    assert (await seat.operator.verify()).ok
+    once = await sessions_asked(seat) - before
+    assert once == Counter({(name, m): 1 for name in await seat.names() for m in ("POST", "DELETE")})
+
+    # Cut short while it is at it, it ends its sessions all the same.
+    using = asyncio.Event()
+
+    def heard(step: Step) -> None:
+        if step.text.startswith("use each token") and step.state == "running":
+            using.set()
+
+    seat.operator._report = heard
+    task = asyncio.create_task(seat.operator.verify())
+    await using.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    twice = await sessions_asked(seat) - before - once
+    assert twice == once
+    assert in_database(stack, "SELECT COUNT(*) FROM token_map").strip() == "0"
+
+
+def secrets_file(stack: Stack) -> Path:
+    return next(Path(stack.env["DFTUI_CONFIG_DIR"]).rglob("*.env"))
+
+
+async def test_one_refused_login_is_the_last_and_a_password_may_be_given(stack: Stack, seat: Seat) -> None:
+    wrong, before = "NotTheRightPassword0", await sessions_asked(seat)
+    with pytest.raises(PasswordNeeded, match=r"refused the login of admin@example\.com; it was not tried again"):
+        await seat.operator.verify(Login("admin@example.com", wrong))
+    assert sum((await sessions_asked(seat) - before).values()) == 1
+    found = stack.run("verify", "--password-stdin", stdin=f"{wrong}\n")
+    assert found.returncode == 1
+    assert "refused the login" in found.stderr
+    assert wrong not in found.stdout + found.stderr
+
+    kept = secrets_file(stack)
+    text = kept.read_text()
+    right = next(line.partition("=")[2] for line in text.splitlines() if line.startswith("ADMIN_PASSWORD="))
+    kept.write_text("".join(line for line in text.splitlines(True) if not line.startswith("ADMIN_PASSWORD=")))
+    try:
+        asked = stack.run("verify")
+        assert asked.returncode == 1
+        assert "the password of admin@example.com is not known here" in asked.stderr
+        assert "--password-stdin" in asked.stderr
+        given = stack.run("verify", "--password-stdin", stdin=f"{right}\n")
+        assert given.returncode == 0, given.stderr
+        assert right not in given.stdout + given.stderr
+    finally:
+        kept.write_text(text)
 
 
 async def test_another_key_from_the_command_line(stack: Stack, seat: Seat) -> None:

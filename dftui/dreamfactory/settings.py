@@ -29,10 +29,20 @@ class Settings:
     cache_driver: str = ""
     sessions: str = ""
 
-    def differences(self, other: Settings) -> list[str]:
-        """Names of the fields, in their order, in which another one's differ."""
-        names = ("key", "database", "cache", "sessions")
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+    def unlike(self, other: Settings) -> str:
+        """Why a replica with these settings cannot stand beside one with the others: words that go behind its name;
+        "" when it can."""
+        if self.key_problem:
+            return f"runs with an APP_KEY that cannot work: {self.key_problem}"
+        if self.key != other.key:
+            return f"runs with another APP_KEY ({self.key}, not {other.key})"
+        if self.database != other.database:
+            return f"uses another database ({self.database}, not {other.database})"
+        if self.cache_driver in OWN_STORES:
+            return f"keeps its cache to itself (driver {self.cache_driver})"
+        if self.cache != other.cache:
+            return f"uses another cache ({self.cache}, not {other.cache})"
+        return ""
 
 
 def parse_env(data: bytes) -> dict[str, str]:
@@ -58,13 +68,14 @@ def of_variables(env: Mapping[str, str], safe: Callable[[str], str]) -> Settings
     # DB_DRIVER is what makes the entrypoint look at the others at all.
     values = values if driver else {k: v for k, v in values.items() if not k.startswith("DB_")}
     values["DB_CONNECTION"] = driver
-    values["CACHE_STORE"] = values.get("CACHE_DRIVER", "")
+    values["CACHE_STORE"] = values.get("CACHE_DRIVER", "")  # the one it takes
     return _settings(values, safe)
 
 
 def _settings(values: Mapping[str, str], safe: Callable[[str], str]) -> Settings:
     key = values.get("APP_KEY", "")
-    driver = values.get("CACHE_STORE") or "file"
+    # Before 7.0.1 it was called CACHE_DRIVER in the file, too.
+    driver = values.get("CACHE_STORE") or values.get("CACHE_DRIVER") or "file"
     return Settings(
         key=appkey.fingerprint(key) if key else "",
         key_problem=(appkey.check(key) or "") if key else "it has no APP_KEY",

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.ui.format import clock
+from dftui.watch.format import clock
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.pane import TabPane
 from dftui.watch.sanitise import clean

@@ -19,10 +19,11 @@ from dftui.watch.sanitise import clean
 class HeldOut(ActionError):
     """A replica is not let in; `why` goes behind its name. Its container is kept, so that it can be looked at."""
 
-    def __init__(self, name: str, why: str) -> None:
+    def __init__(self, name: str, why: str, last_lines: str = "") -> None:
+        said = f"; its last lines:\n{last_lines}" if last_lines else ""
         super().__init__(
-            f"{name} {why}; it is held out and gets no requests",
-            f"look at it: dftui logs {name}; x removes it on the screen",
+            f"{name} {why}; it is held out, gets no requests, and is kept{said}",
+            f"look at all of it: dftui logs {name}; dftui undrain {name} tries again, x on the screen removes it",
         )
         self.why = why
 

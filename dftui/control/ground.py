@@ -156,7 +156,8 @@ async def gather_secrets(
         saved = load_secrets(info.id, world.stack)
         if saved is not None and not make and _labels_agree(await world.containers(), saved.fingerprint):
             return Recovered(saved)
-        found = await told(world.engine, world.stack)
+        # What is held out, mostly for its key, tells nothing about what is right.
+        found = await told(world.engine, world.stack, [one.name for one in await world.held()])
         if odd_keys and saved is not None and saved.app_key in found.keys().values():
             return Recovered(saved)
         if not make and saved is None and not found.envs:

@@ -14,11 +14,12 @@ from dftui.control.down import down
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, append
 from dftui.control.lock import Holder, held, held_outside, holder
+from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
 from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
 from dftui.control.roll import Roller, RollResult
-from dftui.control.scale import Scaler, look
+from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
 from dftui.control.verify import Login, VerifyResult, verify
@@ -172,9 +173,8 @@ class Operator:
 
     async def repair(self, who: Sequence[str] = ()) -> RepairResult:
         """Bring wanted, existing and believed together; `who` are replaced first, whatever they look like."""
-        replaced = [(await self._find(one)).name for one in who]
         async with self._acting("repair"):
-            return await self._repairer.repair(replaced)
+            return await self._repairer.repair([(await self._find(one)).name for one in who])
 
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
@@ -201,11 +201,16 @@ class Operator:
             raise ActionError(str(error), error.hint) from None
 
     async def undrain(self, who: str) -> None:
-        """Let a draining or drained replica serve again; one on its way out by `scale` stays."""
+        """Let a draining or drained replica serve again; one on its way out by `scale` stays. One that is held out is
+        let in if it passes now."""
         progress = Progress("undrain", self._world.report, total=1)
         async with self._recorded(f"undrain {who}"):
             try:
                 container = await self._find(who)
+                if (await look(self._world)).outside(container):
+                    async with self._locked(f"undrain {who}"):
+                        await self._scaler.try_again(container)
+                    return
                 with progress.step(f"{container.name} serves again"):
                     await self.link.ready(container.short)
             except EngineError as error:

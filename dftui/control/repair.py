@@ -13,8 +13,10 @@ from typing import Any
 
 from dftui.balancer.config import Marked
 from dftui.control import ground, replicas
+from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
-from dftui.control.scale import Pool, Scaler, look
+from dftui.control.pool import Pool, look
+from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import PARALLEL, World, bounded, by_role
@@ -71,12 +73,15 @@ def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked:
             found.append(
                 Finding("setup", container.name, f"{container.name} is left over; it holds ADMIN_*", "remove it")
             )
-    alive = {c.short: c for c in pool.containers if c.state == "running"}
+    # What is held out is no drift: it is kept on purpose, and counts as nothing.
+    held = {h.name for h in marked.held} - set(pool.states) if marked else set()
+    pool_of = [c for c in pool.containers if c.short not in held]
+    alive = {c.short: c for c in pool_of if c.state == "running"}
     for name in sorted(set(pool.states) - {c.short for c in pool.containers}):
         found.append(Finding("server", name, f"server {name} in the balancer has no container", "take it out"))
     in_file = {s.name for s in marked.servers} if marked else set()
-    too_many = marked is not None and len(pool.containers) > marked.wanted
-    for container in pool.containers:
+    too_many = marked is not None and len(pool_of) > marked.wanted
+    for container in pool_of:
         found += _of_replica(container, pool, plan)
         state = pool.states.get(container.short)
         if state is not None and state.admin == "drain" and container.short not in in_file and not too_many:
@@ -84,7 +89,7 @@ def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked:
             found.append(Finding("unknown", container.name, text, "admit it once it is healthy"))
     if marked is not None:
         wanted = marked.wanted
-        there = len(pool.containers)
+        there = len(pool_of)
         if there != wanted:
             doing = f"add {wanted - there}" if there < wanted else f"drain and remove {there - wanted}"
             found.append(Finding("count", "web", f"{wanted} replicas are wanted, {there} exist", doing))
@@ -242,6 +247,8 @@ class Repairer:
             case "weight":
                 with progress.step(f"weight of {container.name} as it was"):
                     await world.link.command(f"set server web/{container.short} weight 100%")
+            case "replace" if (await look(world)).outside(container):
+                await replicas.dispose(world, progress, container)  # it serves nothing, and another is there for it
             case "replace":
                 await self._scaler.replace(progress, plan, container, wanted, "it is not like the others")
 
@@ -253,7 +260,11 @@ class Repairer:
             await replicas.forget(self._world, container.short)
         try:
             await replicas.admit(self._world, progress, plan, container)
-        except ActionError:
-            if any(c.id == container.id for c in await self._world.containers()):
+        except ActionError as error:
+            # Else gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
+            if not any(c.id == container.id for c in await self._world.containers()):
+                return
+            if not isinstance(error, HeldOut):
                 raise
-            # Gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
+            self._scaler.held[container.short] = error.why
+            progress.tell(str(error), state="failed")

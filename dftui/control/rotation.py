@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dftui.balancer.stat import ServerState
 from dftui.control.lock import holder
-from dftui.control.scale import Pool, look
+from dftui.control.pool import Pool, look
 from dftui.control.world import World
 from dftui.dreamfactory.api import Http, server_host
 from dftui.dreamfactory.evidence import Silence
@@ -72,6 +72,17 @@ class Settled:
     moving: Mapping[str, str]
 
 
+async def _told(world: World, pool: Pool) -> dict[str, Silence]:
+    """Those that get no requests, by the container's id; of one that is held out the reason that was noted."""
+    found = silent(pool)
+    if any(why.cause == "table" for why in found.values()):
+        noted = {held.name: clean(held.why, 300) for held in await world.held()}
+        for container in pool.containers:
+            if pool.outside(container) and container.short in noted:
+                found[container.id] = Silence("held", f"is held out: it {noted[container.short]}")
+    return found
+
+
 async def settled(world: World, known: Mapping[str, Silence] | None = None) -> Settled:
     """Look until what is seen is no passing moment: of an action that somebody is doing, or of a check that failed
     once. What was `known` before has not passed. Raises EngineError."""
@@ -79,10 +90,10 @@ async def settled(world: World, known: Mapping[str, Silence] | None = None) -> S
     before: Mapping[str, Silence] = {}
     while True:
         pool = await look(world)
-        found = silent(pool)
+        found = await _told(world, pool)
         # No action gives a weight of 0, so that one is never on its way.
         was = {ref: why.cause for ref, why in (known or {}).items()}
-        passing = {r: why for r, why in found.items() if why.cause not in ("weight", was.get(r))}
+        passing = {r: why for r, why in found.items() if why.cause not in ("weight", "held", was.get(r))}
         if not passing:
             return Settled(pool, found, {})
         if (other := await holder(world.engine, world.stack)) is not None:

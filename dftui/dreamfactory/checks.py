@@ -90,7 +90,7 @@ def _check(name: str, wrong: Sequence[Odd], seen: Evidence, well: str, facts: Ma
         _causes(one.cause for one in wrong),
         "; ".join(f"{one.name} {one.words}" for one in wrong),
         BREAKS[name],
-        repairs(wrong, [one.name for one in seen.replicas]),
+        repairs(wrong, seen),
         facts,
     )
 
@@ -115,20 +115,24 @@ _FORGETS = (odd.DATABASE, odd.FILE_CACHE, odd.CACHE)
 """Why it does not know of a logout."""
 
 
-def repairs(wrong: Sequence[Odd], everyone: Sequence[str]) -> tuple[Repair, ...]:
+def repairs(wrong: Sequence[Odd], seen: Evidence) -> tuple[Repair, ...]:
     """What puts these right, each replica once."""
     made: list[Repair] = []
-    replaced = tuple(dict.fromkeys(one.name for one in wrong if one.cause in _REPLACED))
-    if replaced and {one.cause for one in wrong} == {odd.CLOCK} and len(replaced) == len(everyone):
+    names = tuple(dict.fromkeys(one.name for one in wrong))
+    held = {one.name for one in seen.replicas if one.silence is not None and one.silence.cause == "held"}
+    replaced = tuple(n for n in names if n not in held and any(o.name == n and o.cause in _REPLACED for o in wrong))
+    if replaced and {one.cause for one in wrong} == {odd.CLOCK} and len(replaced) == len(seen.replicas):
         made.append(Repair("look at web.env in the stack file for what sets the clock, then roll", "r", "dftui roll"))
     elif replaced:
         made.append(Repair(f"replace {_and(replaced)}", "R", f"dftui repair {' '.join(replaced)}", replaced))
+    for name in names:
+        if name in held:
+            made.append(Repair(f"look at {name}, then remove it, or let it try again", "x", f"dftui undrain {name}"))
     for cause, words, key, command in (
         ("weight", "put the weight of {} back", "R", "dftui repair"),
         ("table", "let {} into the balancer", "R", "dftui repair"),
         ("stopped", "start {} again", "R", "dftui repair"),
         ("drained", "let {} serve again", "d", "dftui undrain {}"),
-        ("held", "look at {}, then remove it, or try it again", "x", "dftui undrain {}"),
     ):
         for one in wrong:
             if one.cause == cause and one.name not in replaced:
@@ -165,7 +169,7 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         _causes([one.cause for one in wrong] + [one.cause for one in blamed] or ["refused"]),
         f"{made.says}; {says}" if wrong else says,
         f"{BREAKS['host-rotation']}; who was refused there is logged out" if wrong else "users are refused at random",
-        repairs([*wrong, *blamed], [one.name for one in seen.replicas]),
+        repairs([*wrong, *blamed], seen),
         facts,
     )
 
@@ -207,7 +211,7 @@ def _cells(
         _causes(bad.values()),
         f"{'; '.join(told[:2])}{more}",
         BREAKS[name],
-        repairs(blamed, [one.name for one in seen.replicas]) or (_look(bad),),
+        repairs(blamed, seen) or (_look(bad),),
         {"matrix": matrix},
     )
 

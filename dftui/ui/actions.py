@@ -68,7 +68,7 @@ def _incomplete(context: Context) -> bool:
 def _drainable(context: Context) -> bool:
     replica = context.replica
     states = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.DRAINED)
-    return context.connected and replica is not None and replica.state in states
+    return context.connected and replica is not None and (replica.state in states or replica.held_out)
 
 
 def _drifted(context: Context) -> bool:
@@ -155,7 +155,7 @@ ACTIONS: tuple[Action, ...] = (
         "Take the selected replica out of rotation, or put it back",
         "Replicas",
         _drainable,
-        "Select a replica that serves or drains first.",
+        "Select a replica that serves, drains or is held out first.",
         "dftui drain|undrain WHO",
         rank=13,
     ),

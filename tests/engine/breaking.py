@@ -29,10 +29,12 @@ async def by_hand(
     image: str = "",
     prepared: tuple[str, ...] = (),
     serves: bool = True,
+    listed: bool = True,
 ) -> Container:
     """`docker rm -f` of a replica, `docker run` of one in its place with other variables (None: without it), and
     `add server` in the balancer: it has the labels, the address and the name of the old one. `prepared` is run in it
-    as www-data before the balancer knows it; with `serves` it must then pass the balancer's check."""
+    as www-data before the balancer knows it; with `serves` it must then pass the balancer's check; without `listed`
+    the balancer is not told."""
     old = next(c for c in await engine.containers({LABEL_STACK: stack.name}) if c.name == name)
     env = dict((await engine.inspect(old.id)).env)
     for variable, value in changes.items():
@@ -57,7 +59,8 @@ async def by_hand(
     if prepared:
         done = await engine.exec(made, prepared, user="www-data")
         assert done.exit_code == 0, done.stdout + done.stderr
-    await operator.link.add(Server(made[:12], old.addresses[front], 80, name))
+    if listed:
+        await operator.link.add(Server(made[:12], old.addresses[front], 80, name))
 
     async def up() -> bool:
         return (await operator.link.server(made[:12])).serving

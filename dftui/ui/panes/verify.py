@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.watch.format import clock
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.pane import TabPane
+from dftui.watch.format import clock
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ PROBE_HEADER = "X-Dftui-Probe"
 SCHEMA = 1
 MARK = "#dftui "
 MARK_SERVER = "#dftui-server "
+MARK_HELD = "#dftui-held "
 BALANCES = ("roundrobin", "leastconn", "random", "source")
 """Algorithms that accept servers at run time (HAProxy calls them dynamic)."""
 
@@ -62,6 +63,14 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A replica that runs and is kept out of the table: the short id of its container, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerConfig:
     """All that haproxy.cfg depends on. `probe_nonce` is the value of `PROBE_HEADER` that marks dftui's own requests
     ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; above `full_rate` requests a second
@@ -76,6 +85,8 @@ class BalancerConfig:
     deny_setup: bool = False
     full_rate: int = 2000
     sample: int = 20
+    held: tuple[Held, ...] = ()
+    """Only noted, for whoever looks next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,7 @@ class Marked:
     deny_setup: bool = False
     probe_nonce: str = ""
     whole: bool = True
+    held: tuple[Held, ...] = ()
 
 
 def check_server(server: Server) -> Server:
@@ -301,6 +313,7 @@ def render(cfg: BalancerConfig) -> str:
             )
             for s in cfg.servers
         ],
+        *[MARK_HELD + json.dumps({"name": h.name, "why": h.why[:300]}, separators=(",", ":")) for h in cfg.held],
         "",
         *_global(cfg),
         *_defaults(),
@@ -340,8 +353,14 @@ def parse(text: str) -> Marked | None:
     `whole` is False."""
     state: dict[str, Any] | None = None
     servers: dict[str, Server] = {}
+    held: list[Held] = []
     whole = True
     for line in text.splitlines():
+        if line.startswith(MARK_HELD):
+            note = _object(line[len(MARK_HELD) :]) or {}
+            if isinstance(note.get("name"), str) and isinstance(note.get("why"), str):
+                held.append(Held(note["name"], note["why"]))
+            continue
         if line.startswith(MARK_SERVER):
             server = _server(_object(line[len(MARK_SERVER) :]))
             if server is None or server.name in servers:
@@ -367,4 +386,5 @@ def parse(text: str) -> Marked | None:
         deny_setup=state.get("deny_setup") is True,
         probe_nonce=nonce if isinstance(nonce, str) and _NONCE.fullmatch(nonce) else "",
         whole=whole and schema == SCHEMA and state.get("count") == len(servers),
+        held=tuple(held),
     )

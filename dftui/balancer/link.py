@@ -148,20 +148,23 @@ class BalancerLink:
         if reply:
             raise BalancerError(f"the balancer refused `{what}` for {name}: {_brief(reply)}")
 
-    async def _gate(self, name: str) -> None:
+    async def _gate(self, name: str, *, closed: bool = False) -> None:
         """Bring a server out of maintenance so that it gets nothing before its next check has passed. Leaving
-        maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise."""
+        maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise.
+        `closed`: it stays in drain, checked all the while, until `ready`."""
         reply = await self.command(f"enable health {BACKEND}/{name}")
         if reply:
             raise BalancerError(f"the balancer refused to check {name}: {_brief(reply)}")
         await self._set(name, "state drain")
         await self._set(name, "health down")
-        await self._set(name, "state ready")
+        if not closed:
+            await self._set(name, "state ready")
 
-    async def add(self, server: Server) -> None:
-        """Add a server that gets no request before its health check has passed (poll `servers` for that). One that
-        is there already with the same address is let through the gate if it was out, else left alone; with another
-        address it is a BalancerError. A failure part-way takes the server out again."""
+    async def add(self, server: Server, *, closed: bool = False) -> None:
+        """Add a server that gets no request before its health check has passed (poll `servers` for that), and with
+        `closed` not before `ready` either. One that is there already with the same address is let through the gate if
+        it was out, else left alone; with another address it is a BalancerError. A failure part-way takes the server
+        out again."""
         check_server(server)
         reply = await self.command(f"add server {BACKEND}/{server.name} {endpoint(server)} {SERVER_OPTIONS}")
         if "lready exists" in reply:
@@ -173,7 +176,7 @@ class BalancerLink:
         elif "registered" not in reply:
             raise BalancerError(f"the balancer did not take {server.replica}: {_brief(reply)}")
         try:
-            await self._gate(server.name)
+            await self._gate(server.name, closed=closed)
         except (EngineError, asyncio.CancelledError):
             with contextlib.suppress(EngineError):
                 await self.delete(server.name)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("logs", "the containers' logs, merged in time order"),
     "requests": ("requests", "which replica served each request"),
     "probe": ("probe", "send requests through the balancer and show the Host of each answer"),
+    "verify": ("verify", "try every replica against every other: keys, tokens, backends, clocks, Host rotation"),
     "drain": ("drain", "give a replica no new requests"),
     "undrain": ("undrain", "let a drained replica serve again"),
     "roll": ("roll", "replace replicas one by one: to an image, or to what the stack file says now"),

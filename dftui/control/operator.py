@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
@@ -14,13 +14,15 @@ from dftui.control.down import down
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, append
 from dftui.control.lock import Holder, held, held_outside, holder
+from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
 from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
 from dftui.control.roll import Roller, RollResult
-from dftui.control.scale import Scaler, look
+from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
+from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
@@ -169,10 +171,10 @@ class Operator:
         async with self._acting("recover"):
             return await self._repairer.recover()
 
-    async def repair(self) -> RepairResult:
-        """Bring wanted, existing and believed together."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Bring wanted, existing and believed together; `who` are replaced first, whatever they look like."""
         async with self._acting("repair"):
-            return await self._repairer.repair()
+            return await self._repairer.repair([(await self._find(one)).name for one in who])
 
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
@@ -199,11 +201,16 @@ class Operator:
             raise ActionError(str(error), error.hint) from None
 
     async def undrain(self, who: str) -> None:
-        """Let a draining or drained replica serve again; one on its way out by `scale` stays."""
+        """Let a draining or drained replica serve again; one on its way out by `scale` stays. One that is held out is
+        let in if it passes now."""
         progress = Progress("undrain", self._world.report, total=1)
         async with self._recorded(f"undrain {who}"):
             try:
                 container = await self._find(who)
+                if (await look(self._world)).outside(container):
+                    async with self._locked(f"undrain {who}"):
+                        await self._scaler.try_again(container)
+                    return
                 with progress.step(f"{container.name} serves again"):
                     await self.link.ready(container.short)
             except EngineError as error:
@@ -213,6 +220,14 @@ class Operator:
         """Which Host serves, `count` times through the balancer."""
         try:
             return await probe(self._world, count)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Every replica tried against every other; changes nothing. Raises PasswordNeeded when the admin's password
+        is not known here and none, or a wrong one, was given."""
+        try:
+            return await verify(self._world, login)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 

@@ -66,7 +66,12 @@ class Plan:
     def probe_nonce(self) -> str:
         """What dftui's own probes carry, so that the request ledger can mark them: from the key, so every dftui
         that may act on this stack knows it, and no client does."""
-        return hmac.new(self.secrets.app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
+        return probe_nonce(self.secrets.app_key)
+
+
+def probe_nonce(app_key: str) -> str:
+    """The same from the key alone."""
+    return hmac.new(app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
 
 
 def publish(spec: StackSpec, source: str) -> Port:
@@ -110,14 +115,15 @@ def cache(plan: Plan) -> ContainerSpec:
     )
 
 
-def _web_env(plan: Plan) -> dict[str, str]:
+def web_env(spec: StackSpec, secrets: Secrets) -> dict[str, str]:
+    """The variables that a replica is started with; they hold secrets."""
     return variables.web_variables(
-        app_key=plan.secrets.app_key,
-        db_name=plan.secrets.db_name,
-        db_user=plan.secrets.db_user,
-        db_password=plan.secrets.db_password,
-        cache_password=plan.secrets.cache_password,
-        extra=plan.spec.web.env,
+        app_key=secrets.app_key,
+        db_name=secrets.db_name,
+        db_user=secrets.db_user,
+        db_password=secrets.db_password,
+        cache_password=secrets.cache_password,
+        extra=spec.web.env,
     )
 
 
@@ -126,7 +132,8 @@ def spec_hash(plan: Plan) -> str:
     parts = {
         "image": plan.image_ids.get("web", plan.images["web"]),
         "env": {
-            k: fingerprint(v) if k in variables.SECRET_VARIABLES else v for k, v in sorted(_web_env(plan).items())
+            k: fingerprint(v) if k in variables.SECRET_VARIABLES else v
+            for k, v in sorted(web_env(plan.spec, plan.secrets).items())
         },
         "cpus": plan.spec.web.cpus,
         "memory": plan.spec.web.memory,
@@ -144,7 +151,7 @@ def web(plan: Plan, number: int) -> ContainerSpec:
         labels=names.stack_labels(
             stack, "web", number=str(number), key=plan.key, spec=spec_hash(plan), source=plan.source
         ),
-        env=_web_env(plan),
+        env=web_env(plan.spec, plan.secrets),
         command=variables.WEB_COMMAND,
         networks=(
             Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
@@ -164,7 +171,7 @@ def setup(plan: Plan) -> ContainerSpec:
         name=names.container_name(stack, "setup"),
         image=plan.images["web"],
         labels=names.stack_labels(stack, "setup", key=plan.key, source=plan.source),
-        env=_web_env(plan)
+        env=web_env(plan.spec, plan.secrets)
         | variables.admin_variables(
             email=admin.email,
             password=plan.secrets.admin_password,

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
-from dftui.control import ground, replicas, specs
+from dftui.balancer.config import Held
+from dftui.control import admission, ground, replicas, specs
+from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
@@ -184,9 +187,17 @@ async def _setup(world: World, progress: Progress, plan: Plan, left_over: Contai
         await world.engine.remove(ref, force=True)
 
 
+async def _held(world: World, everyone: Iterable[Container]) -> list[Held]:
+    """Those that were held out before and are still there."""
+    there = {c.short for c in webs(everyone)}
+    return [one for one in await world.held() if one.name in there]
+
+
 async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
     """Start what is stopped, then create what is missing: the first alone when none is ready, then in parallel."""
-    there = webs(await world.containers())
+    everyone = webs(await world.containers())
+    held = {one.name for one in await _held(world, everyone)}
+    there = [c for c in everyone if c.short not in held]
     if len(there) > wanted:
         return  # `up` never removes a replica: that is scale's, with a drain
     for container in there:
@@ -195,13 +206,13 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
         elif container.state != "running":
             with progress.step(f"start {container.name}", command=f"docker start {container.name}"):
                 await world.engine.start(container.id)
-    missing = names.lowest_free((number_of(c) for c in there), max(0, wanted - len(there)))
+    missing = names.lowest_free((number_of(c) for c in everyone), max(0, wanted - len(there)))
     progress.total += len(missing)
     running = list(there)
     if not running and missing:
         first = specs.web(plan, missing.pop(0))
         await replicas.create(world, progress, first)
-        running = webs(await world.containers())
+        running = [c for c in webs(await world.containers()) if c.name == first.name]
         await _web_ready(world, plan, running[0])
 
     async def make(number: int) -> None:
@@ -246,9 +257,11 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
     """Create, start or catch up the balancer; ends when every replica is in its table and up."""
     everyone = await world.containers()
     there = by_role(everyone, "balancer")
-    pool = [c for c in webs(everyone) if c.state == "running"]
+    held = await _held(world, everyone)
+    out = {one.name for one in held}
+    pool = [c for c in webs(everyone) if c.state == "running" and c.short not in out]
     if there is not None and there.state == "running":
-        await catch_up(world, progress, plan, wanted, pool)
+        await catch_up(world, progress, plan, wanted, pool, held)
         return
 
     # Before the balancer begins: each replica's own answer, so that it starts with servers that are up.
@@ -257,13 +270,19 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
 
     with progress.step(f"{len(pool)} replicas answer {world.spec.web.health}"):
         await bounded(PARALLEL, ready, pool)
+    refused = await _refused(world, plan, pool)
+    pool = [c for c in pool if c.id not in refused]
+    held += [Held(ref[:12], error.why) for ref, error in refused.items()]
+    if refused and not pool:
+        raise next(iter(refused.values()))
+    wanted -= len(refused)
     servers = [world.server(plan, c) for c in pool]
     if there is not None:
-        await world.write_config(plan, wanted, servers)
+        await world.write_config(plan, wanted, servers, held)
         with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
             await world.engine.start(there.id)
     else:
-        config = world.config(plan, wanted, servers)
+        config = world.config(plan, wanted, servers, held)
         spec = specs.balancer(plan, config)
         with progress.step(f"start {spec.name}", command=docker_run(spec)):
             ref = await world.engine.create(spec)
@@ -274,6 +293,23 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
                 raise
     with progress.step("balancer sees every replica up"):
         await _all_up(world, plan, pool)
+    for error in refused.values():
+        raise error
+
+
+async def _refused(world: World, plan: Plan, pool: list[Container]) -> dict[str, HeldOut]:
+    """Which of these may not be let in, by id; what the application reads is looked at in the first of them."""
+    refused: dict[str, HeldOut] = {}
+
+    async def one(container: Container) -> None:
+        try:
+            if await admission.check(world, plan, container, known=container is not pool[0]):
+                await admission.check_file(world, plan, container)
+        except HeldOut as error:
+            refused[container.id] = error
+
+    await bounded(PARALLEL, one, pool)
+    return refused
 
 
 async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
@@ -294,16 +330,28 @@ async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
     raise ActionError(f"the balancer ({name}) is not ready after 30 s: {problem}", f"docker logs {name}")
 
 
-async def catch_up(world: World, progress: Progress, plan: Plan, wanted: int, pool: list[Container]) -> None:
-    """Bring a running balancer's table to the replicas that run: forget dead servers, admit new ones."""
+async def catch_up(
+    world: World, progress: Progress, plan: Plan, wanted: int, pool: list[Container], held: list[Held]
+) -> None:
+    """Bring a running balancer's table to the replicas that run: forget dead servers, admit new ones; `held` are
+    those that stay out. Raises HeldOut, when all is done, if one more has to."""
     states = {s.name: s for s in await world.link.servers()}
     alive = {c.short: c for c in pool}
     for gone in set(states) - set(alive):
         with progress.step(f"forget server {gone}: its container is gone"):
             await replicas.forget(world, gone)
 
+    refused: dict[str, HeldOut] = {}
+
     async def take(container: Container) -> None:
-        await replicas.admit(world, progress, plan, container)
+        try:
+            await replicas.admit(world, progress, plan, container)
+        except HeldOut as error:
+            refused[container.short] = error
 
     await bounded(PARALLEL, take, [c for c in pool if c.short not in states])
-    await world.write_config(plan, wanted, [world.server(plan, c) for c in pool])
+    held += [Held(name, error.why) for name, error in refused.items()]
+    servers = [world.server(plan, c) for c in pool if c.short not in refused]
+    await world.write_config(plan, wanted - len(refused), servers, held)
+    for error in refused.values():
+        raise error

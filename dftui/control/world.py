@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dftui.balancer.config import BalancerConfig, Marked, Server
+from dftui.balancer.config import BalancerConfig, Held, Marked, Server
 from dftui.balancer.link import BalancerLink, read_config, write_config
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
@@ -54,13 +54,18 @@ class World:
         """What the balancer's configuration file says is wanted; None without a balancer."""
         return await read_config(self.engine, self.name("balancer"))
 
+    async def held(self) -> tuple[Held, ...]:
+        """The replicas that are noted as held out; some may be gone."""
+        noted = await self.marked()
+        return noted.held if noted else ()
+
     async def wanted(self) -> int:
         """The wanted number: from the balancer's file, else the stack file."""
         marked = await self.marked()
         return marked.wanted if marked else self.spec.web.replicas
 
-    def config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> BalancerConfig:
-        """The balancer's whole configuration."""
+    def config(self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()) -> BalancerConfig:
+        """The balancer's whole configuration; `held` are replicas that are kept out."""
         return BalancerConfig(
             stack=self.stack,
             wanted=wanted,
@@ -70,18 +75,23 @@ class World:
             probe_nonce=plan.probe_nonce(),
             # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
             deny_setup=self.spec.admin.mode == "auto",
+            held=tuple(held),
         )
+
+    def address(self, container: Container) -> str:
+        """Where the balancer reaches a replica: its address on the front network, "" when it is not on it."""
+        return container.addresses.get(names.network_name(self.stack, "front"), "")
 
     def server(self, plan: Plan, container: Container) -> Server:
         """The balancer's entry for a replica: named by its Host, at its fixed address."""
-        address = container.addresses.get(names.network_name(self.stack, "front"), "")
-        if not address:
-            address = plan.address(FIRST_WEB_HOST + number_of(container))
+        address = self.address(container) or plan.address(FIRST_WEB_HOST + number_of(container))
         return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
 
-    async def write_config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> None:
+    async def write_config(
+        self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()
+    ) -> None:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
-        await write_config(self.engine, self.name("balancer"), self.config(plan, wanted, servers))
+        await write_config(self.engine, self.name("balancer"), self.config(plan, wanted, servers, held))
 
     async def last_words(self, ref: str, plan: Plan | None = None, lines: int = 8) -> str:
         """The last log lines of a container, cleaned and with the secrets masked."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import h11
 
+from dftui.dreamfactory.clock import Bounds, of_date
 from dftui.engine.api import ByteStream, Engine, EngineError
 
 MAX_BODY = 4 * 1024 * 1024
@@ -119,3 +121,51 @@ async def connect_through(engine: Engine, balancer: str, address: str, port: int
     """A connection from inside the balancer's container to `address:port`. Raises EngineError."""
     stream = await engine.exec_stream(balancer, ("socat", "-", f"TCP:{address}:{port},connect-timeout=5"))
     return HttpConnection(stream, "localhost" if address.startswith("127.") else address)
+
+
+class Line:
+    """One replica (or the balancer itself) asked again and again from inside the balancer's container, one request
+    at a time. A connection that has ended is opened again, and a GET asked once more."""
+
+    def __init__(self, engine: Engine, balancer: str, address: str, port: int) -> None:
+        self._where = engine, balancer, address, port
+        self._connection: HttpConnection | None = None
+        self._turn = asyncio.Lock()
+        self.clock = Bounds()
+        """Its clock against this machine's (unix time at both ends), from all its answers."""
+
+    async def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Response:
+        """The whole answer. Raises HttpError; EngineError when the balancer's container cannot be used."""
+        async with self._turn:
+            try:
+                return await self._ask(method, path, headers, body)
+            except HttpError:
+                if method != "GET":
+                    raise
+            return await self._ask(method, path, headers, body)
+
+    async def _ask(self, method: str, path: str, headers: Mapping[str, str] | None, body: Any) -> Response:
+        if self._connection is not None and not self._connection.reusable:
+            await self._drop()
+        if self._connection is None:
+            self._connection = await connect_through(*self._where)
+        sent = time.time()
+        try:
+            answer = await self._connection.request(method, path, headers=headers, body=body)
+        except BaseException:
+            await self._drop()
+            raise
+        if date := answer.headers.get("date"):
+            self.clock = self.clock.narrowed(of_date(date, sent, time.time()))
+        return answer
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._drop()

@@ -121,6 +121,8 @@ class ContainerDetail:
     """Volume name by target path."""
     tty: bool = False
     log_path: str = ""
+    command: tuple[str, ...] = ()
+    """What it runs, its image's entrypoint aside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ def detail_of(raw: Mapping[str, Any]) -> ContainerDetail:
         },
         tty=bool(config.get("Tty")),
         log_path=str(raw.get("LogPath") or ""),
+        command=tuple(str(word) for word in config.get("Cmd") or ()),
     )
 
 

@@ -20,6 +20,8 @@ class Context:
     connected: bool = False
     busy: frozenset[str] = frozenset()
     """Actions that run now ("up", "scale", …)."""
+    fixable: bool = False
+    """The last verify found something that repair puts right."""
 
     @property
     def stack(self) -> bool:

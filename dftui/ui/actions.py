@@ -36,12 +36,12 @@ def _incomplete(context: Context) -> bool:
 def _drainable(context: Context) -> bool:
     replica = context.replica
     states = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.DRAINED)
-    return context.connected and replica is not None and replica.state in states
+    return context.connected and replica is not None and (replica.state in states or replica.held_out)
 
 
 def _drifted(context: Context) -> bool:
-    """Something is missing, stopped, or not as the balancer believes."""
-    return context.stack and bool(context.snapshot and context.snapshot.drift)
+    """Something is missing, stopped, not as the balancer believes, or not as verify would have it."""
+    return context.stack and (context.fixable or bool(context.snapshot and context.snapshot.drift))
 
 
 def _replica(context: Context) -> bool:
@@ -99,7 +99,7 @@ ACTIONS: tuple[Action, ...] = (
         "Take the selected replica out of rotation, or put it back",
         "Replicas",
         _drainable,
-        "Select a replica that serves or drains first.",
+        "Select a replica that serves, drains or is held out first.",
         "dftui drain|undrain WHO",
         rank=13,
     ),
@@ -143,7 +143,7 @@ ACTIONS: tuple[Action, ...] = (
         "R",
         "R",
         "repair",
-        "Put right what differs between wanted, existing and the balancer's table",
+        "Put right what differs between wanted, existing and the balancer's table, or what verify found",
         "Replicas",
         _drifted,
         "Nothing has drifted: there is nothing to repair.",
@@ -161,6 +161,18 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to probe.",
         "dftui probe",
         rank=14,
+    ),
+    Action(
+        "verify",
+        "v",
+        "v",
+        "verify",
+        "Try every replica against every other: keys, tokens, backends, clocks, who serves",
+        "Look",
+        _serving,
+        "No replica is serving, so there is nothing to verify.",
+        "dftui verify",
+        rank=15,
     ),
     Action(
         "logs",
@@ -287,7 +299,7 @@ MOVES: tuple[tuple[str, str], ...] = (
 """Keys that move; they belong to the panes and are not remapped."""
 
 RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 "
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 "
     "ctrl+c ctrl+q".split()
 )
 

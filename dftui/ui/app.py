@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -28,6 +28,9 @@ from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
 from dftui.watch.trends import Trends
+
+if TYPE_CHECKING:
+    from dftui.control.verify import PasswordNeeded
 
 RETRY = 3.0
 SLOW_TICKS = 1.0
@@ -273,9 +276,11 @@ class DftuiApp(App[None]):
             case "pause-roll":
                 conductor.pause_roll()
             case "repair":
-                conductor.repair()
+                conductor.repair(main.verify.replaces, verify=main.verify.fixable)
             case "probe":
                 conductor.probe(main.snapshot.serving if main.snapshot else 1)
+            case "verify":
+                conductor.verify()
             case "logs":
                 if context.pane == "logs":
                     selected = main.replicas.table.selected
@@ -340,6 +345,17 @@ class DftuiApp(App[None]):
 
         what = "It is drained first, so that no request is lost; then its container is removed."
         self.push_screen(ConfirmScreen(f"Remove {replica.name}?", what), chosen)
+
+    def ask_password(self, main: MainScreen, needed: PasswordNeeded) -> None:
+        """The admin's, because it is not known here or was refused; then verify goes on."""
+        from dftui.control.verify import Login
+        from dftui.ui.screens.dialogues import PasswordScreen
+
+        def chosen(typed: tuple[str, str] | None) -> None:
+            if typed is not None:
+                main.conductor.verify(Login(*typed))
+
+        self.push_screen(PasswordScreen(clean(f"{needed}.", 300), clean(needed.email, 200)), chosen)
 
     def _ask_down(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import DownScreen

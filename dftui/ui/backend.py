@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, VerifyResult
 
 Unsubscribe = Callable[[], None]
 
@@ -133,8 +134,8 @@ class Backend(Protocol):
         """Hold a roll before its next replica or let it go on; whether it waits now."""
         ...
 
-    async def repair(self) -> RepairResult:
-        """Put right what differs between wanted, existing and believed."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Put right what differs between wanted, existing and believed; `who` are replaced first."""
         ...
 
     async def drain(self, who: str) -> None:
@@ -151,6 +152,10 @@ class Backend(Protocol):
 
     async def probe(self, count: int) -> ProbeResult:
         """Send requests through the balancer and note each Host."""
+        ...
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Try every replica against every other; PasswordNeeded when the admin's password has to be typed."""
         ...
 
     async def close(self) -> None:

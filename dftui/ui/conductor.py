@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dftui.control.receipts import ScaleResult
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, PasswordNeeded, VerifyResult
 
 
 GATHER = 0.0
@@ -36,9 +37,18 @@ def scale_words(result: ScaleResult) -> str:
 class Conductor:
     """Starts actions and reports. `changed` is called whenever there is something new to draw."""
 
-    def __init__(self, changed: Callable[[], None], probed: Callable[[ProbeResult], None]) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        probed: Callable[[ProbeResult], None],
+        verified: Callable[[VerifyResult], None],
+        asked: Callable[[PasswordNeeded], None],
+    ) -> None:
+        """`changed` when there is something new to draw, the others when there is a result, or a password to type."""
         self._changed = changed
         self._probed = probed
+        self._verified = verified
+        self._asked = asked
         self.backend: Backend | None = None
         self.message: tuple[str, str] = ("", "")
         self.running: dict[str, Step] = {}
@@ -148,15 +158,41 @@ class Conductor:
             held = self.backend.pause_roll()
             self.say("The roll waits before its next replica; p lets it go on." if held else "The roll goes on.")
 
-    def repair(self) -> None:
-        """Put right what drifted."""
+    def repair(self, who: Sequence[str] = (), *, verify: bool = False) -> None:
+        """Put right what drifted, replacing `who`; then `verify` again, where that asked for it."""
 
         def words(result: RepairResult) -> str:
+            if verify:
+                self.verify()
             if not result.findings:
                 return "Nothing to repair."
             return f"Put right: {'; '.join(f.what for f in result.findings)}."
 
-        self._start("repair", lambda backend: backend.repair(), words)
+        self._start("repair", lambda backend: backend.repair(who), words)
+
+    def verify(self, login: Login | None = None) -> None:
+        """Try every replica against every other."""
+
+        async def work(backend: Backend) -> VerifyResult | None:
+            from dftui.control.verify import PasswordNeeded
+
+            try:
+                return await backend.verify(login)
+            except PasswordNeeded as needed:
+                self._asked(needed)
+                return None
+
+        def words(result: VerifyResult | None) -> str:
+            if result is None:
+                return ""
+            self._verified(result)
+            bad = [check.name for check in result.checks if not check.ok]
+            if bad:
+                self.say(f"Not interchangeable: {', '.join(bad)}.", "bad")
+                return ""
+            return f"All {len(result.checks)} checks hold: the replicas are interchangeable."
+
+        self._start("verify", work, words)
 
     def drain(self, who: str) -> None:
         """Out of rotation."""

@@ -36,6 +36,7 @@ _LOOPBACK = ("127.", "::1", "localhost")
 class Facts:
     """All that is known at one moment. `servers` is None while the balancer's table cannot be read, and
     `servers_error` says why; `wanted` is None when the balancer's file is not known (the stack file's number holds);
+    `held` is why a replica is kept out of the table, by its short id;
     `been_up` holds names of servers that were once up; `loads` are by container id, `traffic` by server name,
     `figures` by role."""
 
@@ -46,6 +47,7 @@ class Facts:
     servers_error: str = ""
     frontend: FrontendState | None = None
     wanted: int | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
     been_up: frozenset[str] = frozenset()
     loads: Mapping[str, Load] = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
@@ -112,7 +114,10 @@ def _replica(
     start_timeout: float,
     safe: Callable[[str], str],
 ) -> Replica:
+    held_out = known and server is None and container.short in facts.held
     state, why = replica_state(container, server, known, facts, start_timeout)
+    if held_out and container.state == "running":
+        state, why = ReplicaState.HELD, f"held out: it {facts.held[container.short]}"
     front = [address for network, address in container.addresses.items() if network.endswith("-front")]
     return Replica(
         name=safe(container.name),
@@ -127,6 +132,7 @@ def _replica(
         created=container.created,
         load=facts.loads.get(container.id, Load()),
         traffic=facts.traffic.get(container.short, Traffic()),
+        held_out=held_out,
     )
 
 

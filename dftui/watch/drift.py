@@ -27,6 +27,10 @@ def find_drift(
     """All differences, the gravest first; () for a stack that does not exist."""
     if not webs and not any(service.id for service in services.values()):
         return ()
+    # What is held out is kept on purpose, and counts as nothing.
+    out = {replica.id for replica in replicas if replica.held_out}
+    webs = [web for web in webs if web.id not in out]
+    replicas = [replica for replica in replicas if not replica.held_out]
     found = [*_services(services)]
     if servers is not None and services["balancer"].state == "running":
         found += _table(webs, servers, at, safe)

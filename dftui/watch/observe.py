@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from dftui.balancer.config import Marked
 from dftui.balancer.link import BalancerLink, read_config
 from dftui.balancer.stat import Table
 from dftui.engine.api import Container, Engine, EngineError, EngineInfo
@@ -42,7 +43,7 @@ async def observe(
     the engine cannot be asked; a balancer that does not answer is a fact, not an error."""
     info, containers = await asyncio.gather(engine.info(), engine.containers({names.LABEL_STACK: spec.name}))
     balancer = running(containers, "balancer")
-    wanted = await wanted_number(engine, containers)
+    noted = await marked(engine, containers)
     table: Table | None = None
     error = ""
     if balancer is not None:
@@ -67,7 +68,8 @@ async def observe(
         servers=None if table is None else table.servers,
         servers_error=error,
         frontend=None if table is None else table.frontend,
-        wanted=wanted,
+        wanted=None if noted is None else noted.wanted,
+        held=held_out(noted),
         traffic=traffics.by_server,
         total=traffics.total,
         figures={"balancer": traffics.figures} if table is not None else {},
@@ -75,13 +77,17 @@ async def observe(
     return derive(spec, facts, mask)
 
 
-async def wanted_number(engine: Engine, containers: tuple[Container, ...]) -> int | None:
-    """The wanted number from the balancer's own file, which every dftui writes; None without one."""
+async def marked(engine: Engine, containers: tuple[Container, ...]) -> Marked | None:
+    """What stands in the balancer's own file, which every dftui writes; None without one."""
     found = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "balancer"]
     if not found:
         return None
     try:
-        marked = await read_config(engine, found[0].id)
+        return await read_config(engine, found[0].id)
     except EngineError:
         return None
-    return None if marked is None else marked.wanted
+
+
+def held_out(noted: Marked | None) -> dict[str, str]:
+    """Why each replica that the file names is kept out, by its short id."""
+    return {one.name: one.why for one in noted.held} if noted else {}

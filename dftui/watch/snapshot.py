@@ -63,6 +63,8 @@ class Replica:
     created: float = 0.0
     load: Load = field(default_factory=Load)
     traffic: Traffic = field(default_factory=Traffic)
+    held_out: bool = False
+    """It was found wanting, is kept to be looked at, and does not count towards the wanted number."""
 
 
 @dataclass(frozen=True, slots=True)

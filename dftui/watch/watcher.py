@@ -25,7 +25,7 @@ from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
 from dftui.watch.logs import LogHub
 from dftui.watch.mask import Masker
-from dftui.watch.observe import engine_facts, running, wanted_number
+from dftui.watch.observe import engine_facts, held_out, marked, running
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Drift, EngineFacts, Service, Snapshot
 from dftui.watch.traffic import Traffics
@@ -240,10 +240,10 @@ class Watcher:
                 self._seen(containers)
                 if self._ask_wanted:
                     self._ask_wanted = False
-                    wanted = await wanted_number(self._engine, containers)
+                    noted = await marked(self._engine, containers)
                     # Without a balancer the last known number holds, until the stack is gone.
-                    if wanted is not None or not containers:
-                        self._know(wanted=wanted)
+                    if noted is not None or not containers:
+                        self._know(wanted=None if noted is None else noted.wanted, held=held_out(noted))
             except EngineUnreachable:
                 continue  # the event stream ends too, and says so
             except (EngineError, TimeoutError) as failed:

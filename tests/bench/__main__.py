@@ -8,17 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import images, rows, scaling, screen
+from tests.bench import images, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
-ROWS = ("images", "start", "plus", "line", "idle")
+ROWS = ("images", "start", "plus", "line", "idle", "verify")
 
 
 def main() -> int:
     """Measure; 0 whatever the figures are: a missed goal stands in the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("what", nargs="*", default=[], help=f"{', '.join(ROWS)} (default: all), or table")
-    parser.add_argument("--runs", type=int, default=10, help="runs of start, plus and line (default 10)")
+    parser.add_argument("--runs", type=int, default=10, help="runs of start, plus, line and verify (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
     args = parser.parse_args()
@@ -51,6 +51,9 @@ def main() -> int:
         if "idle" in chosen:
             _say("idle")
             found += screen.idle(stack, args.idle_runs)
+        if "verify" in chosen:
+            _say("verify")
+            found += verifying.verifying(stack, args.runs)
         stack.ok("down", "--volumes", "--yes")
     name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
     print(rows.save(name, found, where))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dftui.control.errors import ActionError
 from dftui.control.operator import Operator
-from dftui.control.scale import look
+from dftui.control.pool import look
 from dftui.engine.api import EngineError
 from tests.engine.operate import assert_sound, operating, until
 from tests.load import Load, Plan, Tally

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import urllib.error
 import urllib.request
@@ -55,6 +56,28 @@ async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
             assert count == replicas
         assert len(await engine.networks({LABEL_STACK: stack.name})) == 2
     assert get(stack) == 200
+
+
+async def false_alarms(stack: Stack, runs: int) -> list[str]:
+    """What `verify` finds wrong, in so many runs, on a sound stack that another operator scales up and down."""
+    found: list[str] = []
+    async with operating(stack) as (operator, _), operating(stack) as (other, _):
+        scaling = True
+
+        async def scale() -> None:
+            while scaling:
+                await other.scale(by=2)
+                await other.scale(by=-2)
+
+        task = asyncio.create_task(scale())
+        try:
+            for _ in range(runs):
+                result = await operator.verify()
+                found += [f"{check.name}: {check.cause}: {check.says}" for check in result.checks if not check.ok]
+        finally:
+            scaling = False
+            await task
+    return found
 
 
 def get(stack: Stack, path: str = "/status") -> int:

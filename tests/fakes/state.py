@@ -166,6 +166,7 @@ class FakeContainer:
             started_at=_stamp(self.started),
             finished_at=_stamp(self.ended),
             volumes=dict(self.spec.volumes),
+            command=self.spec.command or (),
         )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, VerifyResult
 
 NOW = 1_795_000_000.0
 APP = "[2026-11-18T11:06:40.000000+00:00] local"
@@ -196,6 +197,10 @@ class FakeBackend:
         self.hold: asyncio.Event | None = None
         self.fails: Exception | None = None
         self.closed = False
+        self.asks = ""
+        """The admin's password, if verify has to be told it."""
+        self.verdicts: list[VerifyResult] = []
+        """What verify finds, in turn; then that all is well."""
         self._heard: list[Callable[[Snapshot], None]] = []
         self._steps: list[Callable[[Step], None]] = []
 
@@ -279,10 +284,10 @@ class FakeBackend:
         self.calls.append(("pause_roll",))
         return True
 
-    async def repair(self) -> RepairResult:
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
         from dftui.control.repair import RepairResult
 
-        await self._act("repair")
+        await self._act("repair", *who)
         assert self.snapshot is not None
         self.set(replace(self.snapshot, drift=()))
         return RepairResult((), 0.5)
@@ -295,6 +300,17 @@ class FakeBackend:
         web = self.snapshot.web
         rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        from dftui.control.verify import PasswordNeeded
+
+        from .fake_verify import verdict
+
+        await self._act("verify", (login.email, login.password) if login else ())
+        assert self.snapshot is not None
+        if self.asks and (login is None or login.password != self.asks):
+            raise PasswordNeeded("DreamFactory (df-web1) refused the login of admin@example.com", "admin@example.com")
+        return self.verdicts.pop(0) if self.verdicts else verdict([r.name for r in self.snapshot.web])
 
     async def close(self) -> None:
         self.closed = True

@@ -17,6 +17,7 @@ from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
 from .fake_backend import NOW, FakeBackend, busy, nothing, replica, stack
+from .fake_verify import broken
 from .looks import SIZES, Scene, app_for, at_scene, picture_of, rising, still, working
 
 
@@ -40,6 +41,18 @@ def lost() -> Snapshot:
     return replace(snapshot, engine=replace(snapshot.engine, lost_since=NOW - 95, error="Connection refused"))
 
 
+def unlike() -> FakeBackend:
+    fake = busy(FakeBackend(stack(5)))
+    fake.verdicts = [broken()]
+    return fake
+
+
+def locked() -> FakeBackend:
+    fake = busy(FakeBackend())
+    fake.asks = "something else"
+    return fake
+
+
 SCENES = (
     Scene("main"),
     Scene("every-state", lambda: busy(FakeBackend(every_state()))),
@@ -53,6 +66,11 @@ SCENES = (
     Scene("requests", keys=("t",)),
     Scene("actions", keys=("a",), then=working),
     Scene("probe", keys=("h",)),
+    Scene("verify", unlike, ("v",)),
+    Scene("verify-zoomed", unlike, ("v", "z")),
+    Scene("verify-good", keys=("v",)),
+    Scene("verify-many", lambda: busy(FakeBackend(stack(12))), ("v", "z")),
+    Scene("password", locked, ("v",)),
     Scene("graphs", keys=("o",)),
     Scene("graphs-zoomed", keys=("o", "z")),
     Scene("filter", keys=("slash", *"sql")),

@@ -14,9 +14,9 @@ from dftui.control.errors import ActionError
 from dftui.control.ground import free_subnet, port_holder
 from dftui.control.history import Entry, append, history_path, read
 from dftui.control.lock import Holder
+from dftui.control.pool import Pool
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.repair import find
-from dftui.control.scale import Pool
 from dftui.control.specs import Plan, publish, setup, spec_hash, web
 from dftui.control.steps import docker_run
 from dftui.dreamfactory.api import parse_status

@@ -76,6 +76,45 @@ class NumberScreen(ModalScreen[int | None]):
             self.problem.update(Content(f"{event.value or 'Nothing'} is not from {self.low} to {self.high}."))
 
 
+class PasswordScreen(ModalScreen[tuple[str, str] | None]):
+    """Whose password, and the password, unseen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, why: str, email: str) -> None:
+        super().__init__()
+        self.why = why
+        self.email = field(email, placeholder="email", max_length=200)
+        self.password = field(password=True, placeholder="password", max_length=1000)
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """Why, both fields, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain("Log in to verify", "question")
+            yield plain(self.why)
+            yield plain("One login on each replica, ended again afterwards. The password is not written down.")
+            yield self.email
+            yield self.password
+            yield self.problem
+            yield plain("Enter  go on        Esc  leave it", "keys")
+
+    def on_mount(self) -> None:
+        """The password is what is missing."""
+        self.password.focus()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        email, password = self.email.value.strip(), self.password.value
+        if event.input is self.email and not password:
+            self.password.focus()
+        elif email and password:
+            self.dismiss((email, password))
+        else:
+            self.problem.update(Content("Both are needed."))
+
+
 Down = Literal["keep", "volumes", ""]
 
 

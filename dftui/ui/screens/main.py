@@ -29,17 +29,19 @@ from dftui.ui.panes.replicas import ReplicasPane
 from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
 from dftui.ui.panes.services import ServicesPane
+from dftui.ui.panes.verify import VerifyPane
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
+    from dftui.control.verify import PasswordNeeded, VerifyResult
     from dftui.ui.app import DftuiApp
 
 WIDE = 160
 """Columns from which logs and the other tabs stand side by side."""
 CARDS_FROM = 30
 """Rows from which services are cards."""
-KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs")
+KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify")
 
 
 class MainScreen(Screen[None]):
@@ -68,11 +70,12 @@ class MainScreen(Screen[None]):
         self.history = ActionsPane()
         self.probe = ProbePane()
         self.graphs = GraphsPane()
+        self.verify = VerifyPane()
         self.status = Canvas(id="status")
         self.footer = Canvas(id="footer")
         self.empty = Canvas(id="empty")
         self.small = Canvas(id="small")
-        self.conductor = Conductor(self._said, self._probed)
+        self.conductor = Conductor(self._said, self._probed, self._verified, self._password_needed)
         self.snapshot: Snapshot | None = None
         self.error = ""
         self.tab = "logs"
@@ -100,7 +103,7 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, self.graphs, id="side")
+        side = Container(self.requests, self.history, self.probe, self.graphs, self.verify, id="side")
         lower = Horizontal(self.logs, side, id="lower")
         await self.query_one("#body").mount(self.services, self.replicas, lower)
         self.furnished = True
@@ -266,7 +269,9 @@ class MainScreen(Screen[None]):
     def show_tab(self, name: str, *, focus: bool = True) -> None:
         """Bring one of the tabs forward."""
         self.tab = name
-        offered = ["logs", "requests", "actions", *(["probe"] if self.probe.result else []), "graphs"]
+        offered = ["logs", "requests", "actions"]
+        offered += [pane.pane for pane in (self.probe, self.verify) if pane.result is not None]
+        offered.append("graphs")
         for pane in self.query(TabPane):
             if self.wide:
                 side = name if name != "logs" else self._side(offered)
@@ -296,8 +301,8 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, name: str) -> None:
         """A number key."""
-        if name == "probe" and self.probe.result is None:
-            self.do("probe")
+        if (name == "probe" and self.probe.result is None) or (name == "verify" and self.verify.result is None):
+            self.do(name)
         elif name in ("services", "replicas"):
             self.pane_named(name).body.focus()
         else:
@@ -369,6 +374,7 @@ class MainScreen(Screen[None]):
             pane=self.pane.pane if self.pane else "",
             connected=self.conductor.backend is not None and not lost,
             busy=frozenset(self.conductor.running),
+            fixable=self.verify.fixable,
         )
 
     def action_do(self, name: str) -> None:
@@ -405,6 +411,14 @@ class MainScreen(Screen[None]):
         self.probe.show(result)
         self.show_tab("probe")
         self._follow_zoom()
+
+    def _verified(self, result: VerifyResult) -> None:
+        self.verify.show(result)
+        self.show_tab("verify")
+        self._follow_zoom()
+
+    def _password_needed(self, needed: PasswordNeeded) -> None:
+        self.ui.ask_password(self, needed)
 
     def show_logs_of(self, name: str | None) -> None:
         """One container's lines, or everybody's."""

@@ -64,11 +64,21 @@ class BalancerLink:
     async def _command(self, line: str) -> str:
         fresh = self._session is None
         try:
-            return await self._ask(line)
+            reply = await self._ask(line)
+            if fresh or not stat.of_old_worker(line, reply):
+                return reply
+            await self._leave()
         except EngineError:
             if fresh or self._closed:
                 raise
         return await self._ask(line)
+
+    async def _leave(self) -> None:
+        """Somebody reloaded the balancer: its old worker lives as long as it is spoken to, and hears of nothing."""
+        session, self._session = self._session, None
+        for held in (session, self._events):
+            if held is not None:
+                await held.close()
 
     async def _ask(self, line: str) -> str:
         if self._session is None:

@@ -38,6 +38,7 @@ LEAST, MOST, MANY = 1, 8, 4
 RELOAD = 0.3
 """Seconds that a reload has before what it took out is stopped: three times what its new worker needs."""
 GETS = ("GET", "HEAD")
+COMMAND = "python -m tests.bench churn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,7 @@ def stack_text(image: str) -> str:
     return f"images: {{source: bundled}}\nweb:\n  replicas: {MANY}\n  env: {{STANDIN_ALLOW_DELAY: '1'}}\n"
 
 
-def churn(lengths: Lengths, command: str) -> list[Row]:
+def churn(lengths: Lengths) -> list[Row]:
     """All rows: the tiny web in full, the stand-in for scaling."""
     found: list[Row] = []
     for image, what in ((asyncio.run(tiny_image()), ""), ("", ", the stand-in as web")):
@@ -273,7 +274,7 @@ def churn(lengths: Lengths, command: str) -> list[Row]:
             stack.ok("up")
             measured = asyncio.run(measure(stack, lengths, tiny=bool(image)))
             stack.ok("down", "--volumes", "--yes")
-        found += rows(measured, lengths.runs, command, what)
+        found += rows(measured, lengths.runs, what)
     return found
 
 
@@ -287,13 +288,13 @@ WORDS = {
 }
 
 
-def rows(measured: Measured, runs: int, command: str, what: str) -> list[Row]:
+def rows(measured: Measured, runs: int, what: str) -> list[Row]:
     """As the table has them: failures against both baselines, latencies against quiet."""
     parts = measured.parts
     quiet = parts["quiet"]
 
     def row(text: str, sample: Sample, baseline: Sample | None, is_: str, goal: str, met: bool | None) -> Row:
-        return Row(text + what, command, runs, sample, baseline, is_, goal, met)
+        return Row(text + what, COMMAND, runs, sample, baseline, is_, goal, met)
 
     load = f"{measured.rate:,.0f} requests/s, {SHARE:.0%} of the capacity {measured.capacity:,.0f}"
     found = [

@@ -6,11 +6,13 @@ It answers `{"host": its short id, …}` with the headers it got, the same after
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import tarfile
 
 from dftui.engine.api import Engine
+from dftui.engine.connect import connect
 from dftui.engine.images import ensure_bundled
 
 _HEADERS = (
@@ -99,3 +101,21 @@ async def tiny_web(engine: Engine) -> str:
         async for _ in engine.build(tag, _context(), labels={"dftui.test": "web"}, args={"BASE": base}):
             pass
     return tag
+
+
+def tiny_image() -> str:
+    """The same, for who has no engine at hand."""
+
+    async def made() -> str:
+        engine = await connect()
+        try:
+            return await tiny_web(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(made())
+
+
+def text(image: str, replicas: int, more: str = "") -> str:
+    """Lines of a stack file that has it as its web; `more` lines go under `web:`."""
+    return f"images: {{source: bundled, web: '{image}'}}\nweb:\n  replicas: {replicas}\n{more}"

@@ -21,6 +21,10 @@ BALANCER_HOST = 2
 FIRST_WEB_HOST = 10
 """Fixed addresses in the front network: .2 for the balancer, .10+N for replica N."""
 
+BALANCER_STOP = 1
+"""Seconds.  Told to stop, HAProxy takes no new connections and waits for those it has, idle ones too: the engine's
+usual ten would be ten without an answer at each restart of the balancer or the engine."""
+
 _DB_CHECK = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" '
     "--protocol=tcp -h 127.0.0.1 -u root -N -e 'SELECT 1' >/dev/null"
@@ -196,4 +200,5 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
         ports=(publish(plan.spec, plan.source),),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
+        stop_timeout=BALANCER_STOP,
     )

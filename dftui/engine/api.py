@@ -181,6 +181,8 @@ class ContainerSpec:
     """Removed by the engine when it exits; needs `restart="no"`."""
     isolated: bool = False
     """No network at all."""
+    stop_timeout: int | None = None
+    """Seconds from the stop signal to SIGKILL when the engine stops it and nobody says otherwise; None: 10."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,8 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
             "Retries": spec.health.retries,
             "StartPeriod": round(spec.health.start_period * 1e9),
         }
+    if spec.stop_timeout is not None:
+        body["StopTimeout"] = spec.stop_timeout
     if spec.auto_remove:
         host["AutoRemove"] = True
     if spec.isolated:

@@ -21,14 +21,13 @@ from dftui.control.scale import look
 from dftui.control.steps import Progress, ignore
 from dftui.control.world import PARALLEL, bounded
 from dftui.engine.api import Container, Engine
-from dftui.engine.connect import connect
 from dftui.stack import names
 from dftui.watch.derive import number_of
 from tests.bench.rows import Row, Sample, at_most
 from tests.engine.operate import operating, until
 from tests.load import Load, Plan, Tally, added
 from tests.stacks import Stack, docker
-from tests.tinyweb import tiny_web
+from tests.tinyweb import text, tiny_image
 
 SHARE = 0.2
 P99_RATIO = 1.5
@@ -153,7 +152,7 @@ class Churn:
 
     async def restart(self, _: Part) -> None:
         """The engine restarts the balancer."""
-        await asyncio.to_thread(docker, "restart", "-t", "1", self._balancer)
+        await asyncio.to_thread(docker, "restart", self._balancer)
 
         async def back() -> bool:
             return all(s.serving for s in await self._operator.link.servers())
@@ -247,26 +246,17 @@ async def measure(stack: Stack, lengths: Lengths, *, tiny: bool) -> Measured:
         return Measured(capacity, churn.plan.rate, churn.parts)
 
 
-async def tiny_image() -> str:
-    """The tag of the tiny web's image."""
-    engine = await connect()
-    try:
-        return await tiny_web(engine)
-    finally:
-        await engine.close()
-
-
 def stack_text(image: str) -> str:
     """The stack file's lines; "" for the stand-in."""
     if image:
-        return f"images: {{source: bundled, web: '{image}'}}\nweb:\n  replicas: {MANY}\n"
+        return text(image, MANY)
     return f"images: {{source: bundled}}\nweb:\n  replicas: {MANY}\n  env: {{STANDIN_ALLOW_DELAY: '1'}}\n"
 
 
 def churn(lengths: Lengths) -> list[Row]:
     """All rows: the tiny web in full, the stand-in for scaling."""
     found: list[Row] = []
-    for image, what in ((asyncio.run(tiny_image()), ""), ("", ", the stand-in as web")):
+    for image, what in ((tiny_image(), ""), ("", ", the stand-in as web")):
         with (
             tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder,
             Stack(Path(folder), stack_text(image)) as stack,
@@ -293,8 +283,8 @@ def rows(measured: Measured, runs: int, what: str) -> list[Row]:
     parts = measured.parts
     quiet = parts["quiet"]
 
-    def row(text: str, sample: Sample, baseline: Sample | None, is_: str, goal: str, met: bool | None) -> Row:
-        return Row(text + what, COMMAND, runs, sample, baseline, is_, goal, met)
+    def row(words: str, sample: Sample, baseline: Sample | None, is_: str, goal: str, met: bool | None) -> Row:
+        return Row(words + what, COMMAND, runs, sample, baseline, is_, goal, met)
 
     load = f"{measured.rate:,.0f} requests/s, {SHARE:.0%} of the capacity {measured.capacity:,.0f}"
     found = [

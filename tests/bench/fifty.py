@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.churn import tiny_image
 from tests.bench.rows import Row, Sample, at_most
 from tests.bench.scaling import docker_run
 from tests.pty_run import PtyRun
 from tests.stacks import Stack
+from tests.tinyweb import text, tiny_image
 
 MANY = 50
 BARE = 10
@@ -30,8 +29,10 @@ def fifty(runs: int, many: int = MANY, seconds: float = 30.0) -> list[Row]:
     bare: list[float] = []
     cpu: list[float] = []
     memory: list[float] = []
-    text = f"images: {{source: bundled, web: '{asyncio.run(tiny_image())}'}}\nweb: {{replicas: 1}}\n"
-    with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder, Stack(Path(folder), text) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder,
+        Stack(Path(folder), text(tiny_image(), 1)) as stack,
+    ):
         stack.ok("up")
         for _ in range(runs):
             bare.append(sum(docker_run(stack) for _ in range(BARE)) / BARE)

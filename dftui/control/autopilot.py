@@ -60,7 +60,9 @@ class Autopilot:
             try:
                 if self._repairs and snapshot.drift:
                     with self._acting():
-                        await self._operator.repair()
+                        done = await self._operator.repair()
+                    if not done.findings:  # what no repair helps, or what the next look will not show any more
+                        await asyncio.sleep(REST_AFTER_FAILURE)
                 elif self._scaler is not None:
                     await self._autoscale(self._scaler, snapshot)
             except ActionError as error:

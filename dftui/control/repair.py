@@ -115,6 +115,10 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if container.short not in pool.states:
         return [Finding("unknown", name, f"the balancer does not know {name}", "admit it once it is healthy")]
     state = pool.states[container.short]
+    address = container.addresses.get(names.network_name(container.labels.get(names.LABEL_STACK, ""), "front"))
+    if address and state.address.rpartition(":")[0] != address:
+        text = f"the balancer looks for {name} at {state.address.rpartition(':')[0]}, where it is not"
+        return [Finding("unknown", name, text, "put its address right")]
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
     if state.admin == "ready" and state.weight == 0:

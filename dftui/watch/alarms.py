@@ -30,6 +30,7 @@ class Alarm(StrEnum):
     TOO_MANY = "too-many-replicas"
     ANOTHER_KEY = "another-key"
     ANOTHER_IMAGE = "another-image"
+    OFF_NETWORK = "off-network"
 
     TABLE_EMPTY = "table-empty"
     TABLE_UNREADABLE = "table-unreadable"

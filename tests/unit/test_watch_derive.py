@@ -28,7 +28,7 @@ def container(role: str, number: int = 0, **changes: object) -> Container:
         created=NOW - 3600,
         labels=names.stack_labels("df", role, source="bundled")
         | ({"dftui.number": str(number), "dftui.key": "aaaa1111"} if role == "web" else {}),
-        addresses={"df-front": f"10.0.0.{10 + number}"} if role == "web" else {},
+        addresses={"df-front": f"10.0.0.{10 + number}", "df-back": f"10.1.0.{10 + number}"} if role == "web" else {},
         ports=(Port(80, "127.0.0.1", 8080),) if role == "balancer" else (),
     )
     return replace(one, **changes)  # type: ignore[arg-type]
@@ -173,6 +173,10 @@ def test_without_the_balancers_table_nothing_is_called_serving() -> None:
         ({"containers": (replace(WEBS[0], image_id="sha256:x"), *WEBS[1:], *OTHERS)}, "another image"),
         ({"containers": (replace(WEBS[0], state="exited", exit_code=137), *WEBS[1:], *OTHERS)}, "df-web1 failed"),
         ({"servers": (replace(SERVERS[0], address="10.0.0.99:80"), *SERVERS[1:])}, "where it is not"),
+        (
+            {"containers": (replace(WEBS[0], addresses={"df-front": "10.0.0.11"}), *WEBS[1:], *OTHERS)},
+            "df-web1 is not on the back network",
+        ),
     ],
 )
 def test_each_difference_is_told_with_its_repair(changes: dict[str, object], what: str) -> None:

@@ -110,7 +110,7 @@ class Stack:
         networks = {}
         if role == "web":
             labels |= {"dftui.number": str(number), "dftui.key": "aaaa1111"}
-            networks = {"df-front": f"10.0.0.{10 + number}"}
+            networks = {"df-front": f"10.0.0.{10 + number}", "df-back": f"10.0.1.{10 + number}"}
         ref = self.engine.add(name, labels=labels, networks=networks, **options)
         self.engine.by_id[ref].created -= 3600
         self.ids[name] = ref

@@ -17,7 +17,7 @@ from pathlib import Path
 from dftui.balancer.config import Server
 from dftui.control import ground, replicas, specs
 from dftui.control.operator import Operator
-from dftui.control.scale import look
+from dftui.control.pool import look
 from dftui.control.steps import Progress, ignore
 from dftui.control.world import PARALLEL, bounded
 from dftui.engine.api import Container, Engine

@@ -27,14 +27,15 @@ async def by_hand(
     *,
     command: tuple[str, ...] | None = WEB_COMMAND,
     image: str = "",
+    labels: Mapping[str, str] | None = None,
     prepared: tuple[str, ...] = (),
     serves: bool = True,
     listed: bool = True,
 ) -> Container:
     """`docker rm -f` of a replica, `docker run` of one in its place with other variables (None: without it), and
-    `add server` in the balancer: it has the labels, the address and the name of the old one. `prepared` is run in it
-    as www-data before the balancer knows it; with `serves` it must then pass the balancer's check; without `listed`
-    the balancer is not told."""
+    `add server` in the balancer: it has the labels (and those given), the address and the name of the old one.
+    `prepared` is run in it as www-data before the balancer knows it; with `serves` it must then pass the balancer's
+    check; without `listed` the balancer is not told."""
     old = next(c for c in await engine.containers({LABEL_STACK: stack.name}) if c.name == name)
     env = dict((await engine.inspect(old.id)).env)
     for variable, value in changes.items():
@@ -48,7 +49,7 @@ async def by_hand(
     spec = ContainerSpec(
         name=name,
         image=image or old.image,
-        labels=old.labels,
+        labels={**old.labels, **(labels or {})},
         env=env,
         command=command,
         networks=(Attachment(front, address=old.addresses[front]), Attachment(f"{stack.name}-back")),

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from dftui.balancer.config import (
     BALANCES,
     MARK,
+    MARK_HELD,
     MARK_SERVER,
     SERVER_OPTIONS,
     BalancerConfig,
     ConfigError,
+    Held,
     Server,
     parse,
     render,
@@ -30,6 +32,17 @@ def test_what_is_written_is_read_back() -> None:
         assert marked is not None and marked.whole
         assert (marked.stack, marked.wanted, marked.servers) == (cfg.stack, cfg.wanted, cfg.servers)
         assert (marked.deny_setup, marked.probe_nonce) == (cfg.deny_setup, cfg.probe_nonce)
+
+
+@given(st.lists(st.text(max_size=400), max_size=4))
+def test_why_a_replica_is_held_out_stays_in_its_comment(reasons: list[str]) -> None:
+    held = tuple(Held(f"{n:012x}", why) for n, why in enumerate(reasons))
+    text = render(replace(CFG, held=held))
+    marked = parse(text)
+    assert marked is not None and marked.whole
+    assert marked.held == tuple(Held(one.name, one.why[:300]) for one in held)
+    lines = [line for line in text.splitlines() if not line.startswith(MARK_HELD)]
+    assert lines == render(CFG).splitlines()
 
 
 @given(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dftui.balancer.config import Marked, Server
+from dftui.balancer.config import Held, Marked, Server
 from dftui.balancer.stat import ServerState
 from dftui.control.autoscale import HIGH_FOR, LOW_FOR, REST_UP, Autoscaler
 from dftui.control.errors import ActionError
@@ -146,6 +146,23 @@ def test_repair_names_a_replica_on_another_key_image_or_network() -> None:
         "df-web2 runs another image",
         "df-web3 is not on the back network",
     ]
+
+
+def test_what_is_held_out_is_nothing_to_repair_and_counts_as_nothing() -> None:
+    plan = a_plan()
+    one, two = a_web(1), a_web(2, labels=names.stack_labels("df", "web", number="2", key="0badbad0"))
+    pool = Pool([one, two], {one.short: up(one)})
+    services = [
+        a_web(10 + i, name=f"df-{role}", labels=names.stack_labels("df", role))
+        for i, role in enumerate(("db", "cache", "balancer"))
+    ]
+    server = Server(one.short, "172.20.3.11", 80, one.name)
+    noted = Marked(1, (server,), held=(Held(two.short, "runs with another APP_KEY"),))
+    assert find([*services, one, two], pool, plan, noted) == []
+    assert pool.counted() == [one]
+    assert pool.victims(1, None) == [one]
+    found = [f.kind for f in find([*services, one, two], pool, plan, Marked(1, (server,)))]
+    assert found == ["replace", "count"]
 
 
 def test_a_replica_left_in_its_gate_is_not_taken_for_one_drained_on_purpose() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,24 @@ def test_without_variables_each_replica_is_on_its_own() -> None:
     assert (alone.database, alone.cache_driver, alone.sessions) == ("sqlite, a file of its own", "file", "file")
     assert of_file(b"", clean).key_problem == "it has no APP_KEY"
     assert "must be 32 characters" in of_file(b"APP_KEY=short", clean).key_problem
+
+
+def test_what_cannot_stand_beside_the_others_is_told_in_words() -> None:
+    good = of_variables(
+        web_variables(app_key=KEY, db_name="df", db_user="u", db_password="p", cache_password="q"), clean
+    )
+    assert good.unlike(good) == ""
+    other = KEY[::-1]
+    for changes, words in (
+        ({"key": fingerprint(other)}, f"runs with another APP_KEY ({fingerprint(other)}, not {good.key})"),
+        ({"key_problem": "it is too short"}, "runs with an APP_KEY that cannot work: it is too short"),
+        ({"database": "sqlite, a file of its own"}, "uses another database (sqlite"),
+        ({"cache_driver": "file", "cache": "file, its own"}, "keeps its cache to itself (driver file)"),
+        ({"cache": "redis cache2:6379/2"}, "uses another cache (redis cache2:6379/2, not redis cache:6379/2)"),
+    ):
+        assert replace(good, **changes).unlike(good).startswith(words)
+    # Versions before 7.0.1 call it otherwise.
+    assert of_file(b"CACHE_DRIVER=redis\nCACHE_HOST=cache\n", clean).cache_driver == "redis"
 
 
 def test_hostile_lines_are_data() -> None:

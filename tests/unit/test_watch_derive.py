@@ -226,6 +226,21 @@ def test_a_port_open_to_all_is_reached_at_the_engines_machine() -> None:
     assert derive(StackSpec(), far).url == "http://db.example:8080"
 
 
+def test_one_that_is_held_out_is_shown_with_why_and_is_no_drift() -> None:
+    why = {WEBS[0].short: "runs with another APP_KEY (77ab01cd, not 9f41c2ab)"}
+    found = look(servers=tuple(SERVERS[1:]), wanted=2, held=why)
+    first = found.web[0]
+    assert (first.state, first.held_out) == (ReplicaState.HELD, True)
+    assert first.why == "held out: it runs with another APP_KEY (77ab01cd, not 9f41c2ab)"
+    assert found.drift == ()
+    # Once the balancer knows it, what was noted of it is over.
+    again = look(held=why)
+    assert (again.web[0].state, again.web[0].held_out, again.drift) == (ReplicaState.SERVING, False, ())
+    # Another key among those that count is drift; of one that is held out it is the reason.
+    odd = container("web", 1, labels={**WEBS[0].labels, "dftui.key": "77ab01cd"})
+    assert look(containers=(odd, *WEBS[1:], *OTHERS), servers=tuple(SERVERS[1:]), wanted=2, held=why).drift == ()
+
+
 def test_the_wanted_number_falls_back_on_the_stack_file() -> None:
     spec = StackSpec(web=WebSpec(replicas=5), balancer=BalancerSpec(publish="127.0.0.1:81"))
     assert derive(spec, facts(wanted=None)).wanted == 5

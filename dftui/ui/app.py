@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.messages import TerminalSupportsSynchronizedOutput
+from textual.widgets import Input
 
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
@@ -255,6 +257,14 @@ class DftuiApp(App[None]):
     def on_terminal_supports_synchronized_output(self, message: TerminalSupportsSynchronizedOutput) -> None:
         """The terminal's answer to a fence (textual itself handles the first one)."""
         self.fence.answered()
+
+    def on_key(self, event: events.Key) -> None:
+        """A field takes what was typed before it had the focus: a key that is sent behind `/` in one go has gone to
+        the list, and would be taken for an action when it comes back from there."""
+        field = self.focused
+        if isinstance(field, Input) and event.is_printable and event.character:
+            event.prevent_default()
+            field.insert_text_at_cursor(event.character)
 
     # -- what keys do ---------------------------------------------------------------------------------------------
     def perform(self, main: MainScreen, name: str, context: Context) -> None:

@@ -68,6 +68,27 @@ def test_a_line_lost_by_a_fault_of_the_program_is_unaccounted_for() -> None:
     assert model.tally().astray == 4
 
 
+def test_dropped_lines_are_missing_where_they_were() -> None:
+    logs = FakeLogs(ring_bytes=10 * (3 + OVERHEAD))
+    model = LogModel(logs)
+    logs.feed("quiet", "one")
+    model.pull()
+    logs.feed("a", *(f"{n:03}" for n in range(30)))
+    logs.feed("quiet", "two")
+    logs.feed("a", *(f"{n:03}" for n in range(30, 35)))
+    model.restart(None, Choice(Matcher("03", inverse=True)))
+    logs.feed("a", *(f"{n:03}" for n in range(40, 70)))
+    logs.feed("quiet", "three")
+    model.pull()
+    assert texts(model)[-12:] == [
+        "20 lines of a came faster than they could be looked at",
+        *(f"{n:03}" for n in range(60, 70)),
+        "three",
+    ]
+    assert [record.seq for record in model.items] == sorted({record.seq for record in model.items})
+    holds(model)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("feed"), st.sampled_from("abc"), st.integers(1, 60)),

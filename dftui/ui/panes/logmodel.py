@@ -16,7 +16,7 @@ from operator import itemgetter
 from dftui.ui.backend import Logs
 from dftui.watch.lines import GAP, Counts, Record
 from dftui.watch.rings import Held, Reader
-from dftui.watch.sieve import Choice, Sieve, orphaned
+from dftui.watch.sieve import Choice, Sieve, Sifted, orphaned
 
 PIECE = 1000
 """Records that are looked at between two looks at the clock."""
@@ -139,10 +139,27 @@ class LogModel:
         # The one that waited longest tells how far behind the screen is.
         self._lag = next((lag for r in batch.records if (lag := self.logs.lag_of(r)) is not None), 0.0)
         found = self._live.sift(batch.records)
+        if self._reader.missed:
+            self._mark_missed(batch.records, found)
         self.items += found.records
         self.heads += found.heads
         self._count(found.heads, found.shown, found.filtered)
         return len(batch.records), found.shown
+
+    def _mark_missed(self, records: tuple[Record, ...], found: Sifted) -> None:
+        """Say before the first line of each container whose lines were dropped how many were."""
+        taken = {record.seq for record in records}
+        for name, lines in self._reader.missed.items():
+            first = next((record for record in records if record.who == name), None)
+            if first is None:
+                continue
+            # The lines that are gone had numbers that nothing here has: one of them is the mark's.
+            seq = next(n for n in range(first.seq - 1, 0, -1) if n not in taken)
+            taken.add(seq)
+            text = f"{lines:,} lines of {name} came faster than they could be looked at"
+            at = bisect_left(found.records, seq, key=_by_seq)
+            found.records.insert(at, Record(seq, first.time_ns, name, GAP, text.encode()))
+            found.heads.insert(at, 0)
 
     @property
     def outdated(self) -> bool:

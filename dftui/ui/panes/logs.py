@@ -194,7 +194,8 @@ class LogsPane(TabPane):
         self.add_class("filtering")
         self.field.value = self.wanted.search.needle
         self.field.cursor_position = len(self.field.value)
-        self.field.focus()
+        # At once: what is typed behind the / must not be taken for keys.
+        self.screen.set_focus(self.field)
         self.call_after_refresh(self.draw_title)
 
     def close_filter(self, keep: bool) -> None:

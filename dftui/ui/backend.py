@@ -61,6 +61,11 @@ class Logs(Protocol):
         """The number of each container's oldest record that is held."""
         ...
 
+    @property
+    def freed_bytes(self) -> int:
+        """Memory of the records that are no longer held."""
+        ...
+
     def lag_of(self, record: Record) -> float | None:
         """Seconds since a line was written; None of one that was there before we looked."""
         ...

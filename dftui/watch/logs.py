@@ -344,6 +344,11 @@ class LogHub:
         """Memory that the rings take."""
         return self._rings.bytes
 
+    @property
+    def freed_bytes(self) -> int:
+        """Memory that the rings ever gave up."""
+        return self._rings.freed
+
     def flush(self) -> None:
         """Release everything that waits, now."""
         self._settled = True

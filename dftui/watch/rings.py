@@ -43,6 +43,8 @@ class Rings:
         self.each = each
         self.total = total
         self.bytes = 0
+        self.freed = 0
+        """Bytes of all records that ever left."""
         self.last_seq = 0
         self.by_name: dict[str, Ring] = {}
 
@@ -105,6 +107,7 @@ class Rings:
                 lines += 1
         ring.bytes -= freed
         self.bytes -= freed
+        self.freed += freed
         ring.evicted += lines
 
 

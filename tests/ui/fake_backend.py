@@ -149,6 +149,10 @@ class FakeLogs:
     def oldest(self) -> Mapping[str, int]:
         return self.rings.oldest()
 
+    @property
+    def freed_bytes(self) -> int:
+        return self.rings.freed
+
     def lag_of(self, record: Record) -> float | None:
         return 0.1 if record.is_line else None
 

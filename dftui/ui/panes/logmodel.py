@@ -21,7 +21,9 @@ from dftui.watch.sieve import Choice, Sieve, Sifted, orphaned
 PIECE = 1000
 """Records that are looked at between two looks at the clock."""
 _MOST_TRACE = 2000
-PINNED = 100
+SWEEP = 1 << 20
+"""Bytes that may be kept here though the rings have given them up."""
+PINNED = 50
 """Lines above and below the window that stay while it is held, even when their ring has given them up."""
 _by_seq = itemgetter(0)
 _by_time = itemgetter(1)
@@ -90,7 +92,7 @@ class LogModel:
         self.flipped.clear()
         self._hole = None
         self._generation = self.logs.generation
-        self._swept = self.logs.counts.total.evicted
+        self._swept = self.logs.freed_bytes
         self._reader = self.logs.reader(who)
         self._held = self._reader.held()
         self._seen = self.logs.counts.of(who)
@@ -179,10 +181,10 @@ class LogModel:
         What lies about the `window` (numbers of its first and last record, while it is held) stays under the
         reader's eyes; where lines after it are gone, a mark says how many.
         """
-        evicted = self.logs.counts.total.evicted
-        if evicted - self._swept < max(1000, len(self.items) // 20):
+        freed = self.logs.freed_bytes
+        if freed - self._swept < SWEEP:
             return False
-        self._swept = evicted
+        self._swept = freed
         hole = self._take_mark()
         oldest = self.logs.oldest()
         items, heads = self.items, self.heads

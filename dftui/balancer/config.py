@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dftui.balancer import rules
+
 CONFIG_PATH = "/usr/local/etc/haproxy/haproxy.cfg"
 SOCKET_PATH = "/var/lib/haproxy/admin.sock"
 PORT = 80
@@ -73,8 +75,9 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class BalancerConfig:
     """All that haproxy.cfg depends on. `probe_nonce` is the value of `PROBE_HEADER` that marks dftui's own requests
-    ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; above `full_rate` requests a second
-    only one in `sample` is recorded singly."""
+    ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; `trusted_proxies` are addresses or
+    networks (CIDR) whose forwarding headers are believed; above `full_rate` requests a second only one in `sample` is
+    recorded singly."""
 
     stack: str
     wanted: int
@@ -83,6 +86,7 @@ class BalancerConfig:
     health_path: str = "/status"
     probe_nonce: str = ""
     deny_setup: bool = False
+    trusted_proxies: tuple[str, ...] = ()
     full_rate: int = 2000
     sample: int = 20
     held: tuple[Held, ...] = ()
@@ -121,6 +125,15 @@ def check_server(server: Server) -> Server:
     return server
 
 
+def check_proxy(proxy: str) -> str:
+    """The address or network itself, if it may stand in a configuration or command. Raises ConfigError."""
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        raise ConfigError(f"trusted proxy {proxy!r}: an IP address, or a network as 10.1.0.0/16") from None
+    return proxy
+
+
 def _check(cfg: BalancerConfig) -> None:
     if not 0 <= cfg.wanted <= 100_000:
         raise ConfigError(f"wanted {cfg.wanted}: 0 or more")
@@ -130,6 +143,8 @@ def _check(cfg: BalancerConfig) -> None:
         raise ConfigError(f"health path {cfg.health_path!r}: starts with / and is made of plain URL characters")
     if not _NONCE.fullmatch(cfg.probe_nonce):
         raise ConfigError("probe nonce: letters and digits only")
+    for proxy in cfg.trusted_proxies:
+        check_proxy(proxy)
     if not 1 <= cfg.full_rate <= 1_000_000 or not 1 <= cfg.sample <= 10_000:
         raise ConfigError(f"sampling {cfg.full_rate}, 1 in {cfg.sample}: positive numbers")
     seen: set[str] = set()
@@ -151,15 +166,9 @@ def endpoint(server: Server) -> str:
 # one run of the balancer from the next, where both begin anew.
 _LOG_FORMAT = (
     '{"t":%[date(0,ms)],"c":"%ci","m":"%[capture.req.method,json(utf8s)]","u":"%[capture.req.uri,json(utf8s)]",'
-    '"s":%ST,"q":%Tw,"k":%Tc,"r":%Tr,"a":%Ta,"n":"%s","i":"%ID","e":"%rc","rt":%rt,"lc":%lc,"z":"%[var(proc.boot)]","b":%B,"x":"%ts",'
+    '"s":%ST,"q":%Tw,"k":%Tc,"r":%Tr,"a":%Ta,"n":"%s","i":"%[var(txn.id)]","e":"%rc","rt":%rt,"lc":%lc,"z":"%[var(proc.boot)]","b":%B,"x":"%ts",'
     '"p":"%[var(txn.probe)]","w":"%[var(txn.weight)]","g":"%[capture.req.hdr(0),json(utf8s)]"}'
 )
-
-
-def _answer(status: int, message: str) -> str:
-    """One of the balancer's own answers, shaped as DreamFactory's errors are."""
-    body = json.dumps({"error": {"code": status, "message": message, "status_code": status}}, separators=(",", ":"))
-    return f"status {status} content-type application/json string '{body}'"
 
 
 _ANSWERS = (
@@ -213,21 +222,9 @@ def _defaults() -> list[str]:
         "    timeout http-request 15s",
         "    timeout http-keep-alive 60s",
         "    timeout tunnel 1h",
-        *[f"    http-error {_answer(status, text)}{more}" for status, text, more in _ANSWERS],
+        *[f"    http-error {rules.answer(status, text)}{more}" for status, text, more in _ANSWERS],
         "",
     ]
-
-
-# /setup in every spelling that the application or a proxy in it takes for it: percent-encoded, with doubled or
-# trailing slashes, in other case, behind the front controller, or reached through dot segments.
-_SETUP_RULES = (
-    r"    acl setup_path path,url_dec -m reg -i '^[/\\]*(index\.php[/\\]+)*setup(_db)?([/\\;]|$)'",
-    r"    acl setup_end path,url_dec -m reg -i '[/\\]setup(_db)?[/\\]*$'",
-    r"    acl dot_segments path,url_dec -m reg '[/\\]\.{1,2}[/\\]'",
-    "    acl setup_closed var(proc.setup_closed) -m int 1",
-    "    http-request set-var(txn.setup) bool(true) if setup_path or setup_end dot_segments",
-    "    http-request return {answer} if setup_closed {{ var(txn.setup) -m bool }}",
-)
 
 
 def _frontend(cfg: BalancerConfig) -> list[str]:
@@ -249,14 +246,11 @@ def _frontend(cfg: BalancerConfig) -> list[str]:
         )
     lines += [
         f"    http-request del-header {PROBE_HEADER}",
-        # Set, not appended: what a client claims about itself is not passed on.
-        "    http-request set-header X-Forwarded-For %[src]",
-        "    http-request set-header X-Request-ID %[unique-id]",
-        "    http-after-response set-header X-Request-ID %[unique-id]",
+        *rules.forwarding(cfg.trusted_proxies),
+        *rules.setup(),
+        f"    default_backend {BACKEND}",
+        "",
     ]
-    closed = _answer(403, "Setup is closed: an administrator exists.")
-    lines += [rule.format(answer=closed) if "{answer}" in rule else rule for rule in _SETUP_RULES]
-    lines += [f"    default_backend {BACKEND}", ""]
     return lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from dftui.balancer import stat
 from dftui.balancer.config import (
@@ -20,6 +20,7 @@ from dftui.balancer.config import (
     BalancerConfig,
     Marked,
     Server,
+    check_proxy,
     check_server,
     endpoint,
     parse,
@@ -27,6 +28,7 @@ from dftui.balancer.config import (
 )
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.records import RawRequest, RingReader
+from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
 from dftui.balancer.stat import FrontendState, Latency, ServerState, Table
 from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
@@ -34,6 +36,7 @@ from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
 _RETRY_FIRST = 0.2
 _RETRY_MOST = 2.0
 _DELETE_TIMEOUT = 15.0
+_GONE_KEPT = 1000
 
 
 class BalancerLink:
@@ -51,6 +54,8 @@ class BalancerLink:
         self._latencies = stat.LatencyDeltas()
         self._events: ByteStream | None = None
         self._closed = False
+        self.gone: dict[str, ServerState] = {}
+        """Last counters of the newest servers that were deleted here; they went with them."""
         self.ring = RingReader()
         """The books of `requests`: received, malformed, lost, restarts."""
 
@@ -244,6 +249,9 @@ class BalancerLink:
             pause = min(pause * 2, 0.25)
         with contextlib.suppress(BalancerError):
             await self.command(f"clear table {LATENCY} key {name}")
+        self.gone[name] = last
+        if len(self.gone) > _GONE_KEPT:
+            del self.gone[next(iter(self.gone))]
         return last
 
     async def close_setup(self, closed: bool) -> None:
@@ -259,6 +267,24 @@ class BalancerLink:
                 reply = await self._command(line)
                 if reply:
                     raise BalancerError(f"the balancer did not switch its setup rule: {_brief(reply)}")
+
+    async def setup_closed(self) -> bool:
+        """Whether /setup and /setup_db are refused now."""
+        return "value=<1>" in await self.command("get var proc.setup_closed")
+
+    async def trust(self, proxies: Iterable[str]) -> None:
+        """Believe the forwarding headers of these addresses and networks and of no others, from now on. Lasts until
+        a restart; write `trusted_proxies` into the configuration as well."""
+        wanted = [check_proxy(proxy) for proxy in proxies]
+        reply = await self.command(f"prepare acl #{TRUSTED_ACL}")
+        _, _, version = reply.rpartition(": ")
+        if not version.isdigit():
+            if not wanted:
+                return  # started from a file that has no such list, and so trusts nobody
+            raise BalancerError(f"the balancer did not take the trusted proxies: {_brief(reply)}")
+        for proxy in wanted or (NOBODY,):
+            await self.command(f"add acl @{version} #{TRUSTED_ACL} {proxy}")
+        await self.command(f"commit acl @{version} #{TRUSTED_ACL}")
 
     # -- requests as they happen
 

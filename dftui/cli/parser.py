@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen"),
     "history": ("history", "what was done, by whom, and what came of it"),
     "down": ("down", "remove the stack; volumes stay unless told"),
+    "admin": ("admin", "create the first admin, while there is none"),
     "key": ("key", "the APP_KEY that all replicas share"),
     "images": ("images", "list, pull or build the images"),
     "help": ("help", "what there is to know: a page a topic"),

@@ -164,8 +164,11 @@ async def gather_secrets(
             raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
         result = recover(found.envs, saved=saved, volumes=found.volumes)
         if new_admin and not result.secrets.admin_password:
-            result = replace(result, secrets=replace(result.secrets, admin_password=new_password()))
+            result = replace(result, secrets=replace(result.secrets, admin_password=new_password(), admin_email=""))
             save_secrets(info.id, world.stack, result.secrets)
+        elif world.spec.admin.mode == "none" and saved is None:
+            # Nobody's: whoever fills in the form chooses one.
+            result = replace(result, secrets=replace(result.secrets, admin_password=""))
         if result.changed:
             path = save_secrets(info.id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:
@@ -176,6 +179,15 @@ async def gather_secrets(
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
     return result
+
+
+async def keep_admin(world: World, plan: Plan, email: str, password: str) -> Path:
+    """Keep who the admin is, and the password that dftui may log in with ("": none); the file. Raises ActionError."""
+    info = await world.engine.info()
+    try:
+        return save_secrets(info.id, world.stack, replace(plan.secrets, admin_email=email, admin_password=password))
+    except SecretsError as error:
+        raise ActionError(str(error), error.hint) from None
 
 
 def _labels_agree(containers: Iterable[Container], key: str) -> bool:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from dftui.balancer.link import BalancerLink
-from dftui.control import replicas
+from dftui.control import ground, replicas
+from dftui.control.admin import AdminResult, create_admin
 from dftui.control.down import down
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, append
@@ -24,6 +25,7 @@ from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
 from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
+from dftui.dreamfactory.admin import NewAdmin
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
@@ -215,6 +217,17 @@ class Operator:
                     await self.link.ready(container.short)
             except EngineError as error:
                 raise ActionError(str(error), error.hint) from None
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin, and close the setup form behind it."""
+        async with self._acting("admin"):
+            return await create_admin(self._world, admin, keep=keep)
+
+    async def close_setup(self) -> None:
+        """Refuse the setup form in the balancer, now and after its restarts."""
+        async with self._acting("close setup"):
+            with Progress("setup", self._world.report, total=1).step("close the setup form: there is an admin"):
+                await self._world.close_setup(await ground.current_plan(self._world))
 
     async def probe(self, count: int = 9) -> ProbeResult:
         """Which Host serves, `count` times through the balancer."""

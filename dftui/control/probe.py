@@ -52,14 +52,14 @@ async def probe(world: World, count: int) -> ProbeResult:
     plan = await ground.current_plan(world)
     if not plan.secrets.admin_password:
         raise ActionError(
-            f"the password of {world.spec.admin.email} is not known here: its file was lost",
-            "see which Host serves each request in `dftui requests`, or put the secrets file back",
+            f"the password of {plan.admin_email} is not known here",
+            "see which Host serves each request in `dftui requests`; or put the secrets file back, if it was lost",
         )
     headers = {PROBE_HEADER: plan.probe_nonce()}
     http = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
     try:
         with progress.step(f"{count} requests for the Host through the balancer", work=count):
-            token = await login(http, world.spec.admin.email, plan.secrets.admin_password, headers)
+            token = await login(http, plan.admin_email, plan.secrets.admin_password, headers)
             try:
                 turns, silent = await rotation.rotate(world, http, token, headers, count)
             finally:

@@ -22,6 +22,8 @@ from dftui.control.steps import Progress
 from dftui.control.world import PARALLEL, World, bounded, by_role
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
+from dftui.watch.datatier import READY, Database
+from dftui.watch.drift import SETUP_OPEN
 
 Work = Callable[[], Awaitable[None]]
 
@@ -57,9 +59,19 @@ REPLACE = "replace it, a new one first"
 _SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
 
 
-def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked: Marked | None) -> list[Finding]:
-    """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared."""
+def find(
+    containers: Sequence[Container],
+    pool: Pool,
+    plan: Plan | None,
+    marked: Marked | None,
+    *,
+    setup_open: bool = False,
+) -> list[Finding]:
+    """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared;
+    `setup_open`: the setup form can be reached although there is an admin."""
     found: list[Finding] = []
+    if setup_open:
+        found.append(Finding("setup-open", "balancer", SETUP_OPEN.what, SETUP_OPEN.repair))
     for role, word in _SERVICES:
         service = by_role(containers, role)
         if service is None:
@@ -156,7 +168,16 @@ class Repairer:
         if balancer is None or balancer.state != "running":
             return find(containers, Pool([], {}), None, None)
         plan = await ground.current_plan(self._world, odd_keys=True)
-        return find(containers, await look(self._world), plan, await self._world.marked())
+        pool, marked = await look(self._world), await self._world.marked()
+        return find(containers, pool, plan, marked, setup_open=await self._setup_open(containers))
+
+    async def _setup_open(self, containers: Sequence[Container]) -> bool:
+        if await self._world.setup_closed():
+            return False
+        if self._world.spec.admin.mode == "auto":
+            return True
+        db = by_role(containers, "db")
+        return db is not None and (await Database(self._world.engine, db.id).once()).admin == READY
 
     async def recover(self) -> tuple[Finding, ...]:
         """Finish or take back what an interrupted action left half done, and nothing else: what somebody stopped or
@@ -231,6 +252,10 @@ class Repairer:
         self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int
     ) -> None:
         world = self._world
+        if finding.kind == "setup-open":
+            with progress.step("close the setup form in the balancer"):
+                await world.close_setup(plan)
+            return
         if finding.kind == "server":
             with progress.step(f"take server {finding.who} out of the balancer"):
                 await replicas.forget(world, finding.who)

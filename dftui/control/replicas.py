@@ -43,6 +43,11 @@ async def own_answer(world: World, ref: str) -> tuple[int, bytes]:
     return code, body
 
 
+async def admin_exists(world: World, ref: str) -> bool:
+    """Whether the web's `/status` counts an admin."""
+    return parse_status(*await own_answer(world, ref)).admins > 0
+
+
 async def ensure_alive(world: World, ref: str, name: str, plan: Plan) -> None:
     """Raise ActionError, with the last log lines, when a container has exited instead of running."""
     try:

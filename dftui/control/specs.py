@@ -63,6 +63,11 @@ class Plan:
         """Fingerprint of the APP_KEY."""
         return fingerprint(self.secrets.app_key)
 
+    @property
+    def admin_email(self) -> str:
+        """Who the first admin is, as far as this dftui knows."""
+        return self.secrets.admin_email or self.spec.admin.email
+
     def address(self, host: int) -> str:
         """The fixed address `host` places into the front network."""
         return str(ipaddress.ip_network(self.subnet)[host])

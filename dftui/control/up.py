@@ -55,7 +55,8 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
         resolved = await ground.gather_images(world, on_image)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
-    recovered = await ground.gather_secrets(world, progress, new_admin=fresh)
+    auto = world.spec.admin.mode == "auto"
+    recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
     plan = await ground.make_plan(world, resolved, recovered, "")
     plan = await _networks(world, progress, plan)
     await _volumes_made(world, plan)
@@ -67,7 +68,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     containers = await world.containers()
     plan = ground.pinned_to_pool(plan, webs(containers))
     left_over = by_role(containers, "setup")
-    if world.spec.admin.mode == "auto" and (fresh or left_over is not None):
+    if auto and (fresh or left_over is not None):
         await _setup(world, progress, plan, left_over)
     await _webs(world, progress, plan, wanted)
     await _balancer(world, progress, plan, wanted)
@@ -181,6 +182,7 @@ async def _setup(world: World, progress: Progress, plan: Plan, left_over: Contai
         # Stopped and kept: its log is what the user needs; the next `up` replaces it.
         await asyncio.shield(world.engine.stop(ref, 1))
         raise
+    await ground.keep_admin(world, plan, world.spec.admin.email, plan.secrets.admin_password)
     with progress.step(
         f"remove {spec.name}, so that no container keeps ADMIN_*", command=f"docker rm -f {spec.name}"
     ):
@@ -223,7 +225,7 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
 
 async def _web_ready(world: World, plan: Plan, container: Container) -> None:
     if world.spec.admin.mode == "none":
-        await _migrate(world, container)
+        await migrate(world, container)
     await replicas.wait_for_status(
         world,
         container.id,
@@ -235,7 +237,7 @@ async def _web_ready(world: World, plan: Plan, container: Container) -> None:
     )
 
 
-async def _migrate(world: World, container: Container) -> None:
+async def migrate(world: World, container: Container) -> None:
     """With `admin: none` nobody else migrates; the health path needs the tables before the form can be reached.
 
     As www-data: artisan run as root leaves a root-owned log, and then the web answers 500 to everything.
@@ -282,8 +284,8 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
         with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
             await world.engine.start(there.id)
     else:
-        config = world.config(plan, wanted, servers, held)
-        spec = specs.balancer(plan, config)
+        closed = bool(pool) and await replicas.admin_exists(world, pool[0].id)
+        spec = specs.balancer(plan, world.config(plan, wanted, servers, held, closed=closed))
         with progress.step(f"start {spec.name}", command=docker_run(spec)):
             ref = await world.engine.create(spec)
             try:
@@ -352,6 +354,7 @@ async def catch_up(
     await bounded(PARALLEL, take, [c for c in pool if c.short not in states])
     held += [Held(name, error.why) for name, error in refused.items()]
     servers = [world.server(plan, c) for c in pool if c.short not in refused]
+    await world.link.trust(world.spec.balancer.trusted_proxies)
     await world.write_config(plan, wanted - len(refused), servers, held)
     for error in refused.values():
         raise error

@@ -64,8 +64,17 @@ class World:
         marked = await self.marked()
         return marked.wanted if marked else self.spec.web.replicas
 
-    def config(self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()) -> BalancerConfig:
-        """The balancer's whole configuration; `held` are replicas that are kept out."""
+    def config(
+        self,
+        plan: Plan,
+        wanted: int,
+        servers: Iterable[Server],
+        held: Iterable[Held] = (),
+        *,
+        closed: bool = False,
+    ) -> BalancerConfig:
+        """The balancer's whole configuration; `held` are replicas that are kept out; `closed`: the setup form is
+        refused, because there is an admin."""
         return BalancerConfig(
             stack=self.stack,
             wanted=wanted,
@@ -73,8 +82,9 @@ class World:
             balance=self.spec.balancer.balance,
             health_path=self.spec.web.health,
             probe_nonce=plan.probe_nonce(),
+            trusted_proxies=self.spec.balancer.trusted_proxies,
             # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
-            deny_setup=self.spec.admin.mode == "auto",
+            deny_setup=closed or self.spec.admin.mode == "auto",
             held=tuple(held),
         )
 
@@ -91,7 +101,24 @@ class World:
         self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()
     ) -> None:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
-        await write_config(self.engine, self.name("balancer"), self.config(plan, wanted, servers, held))
+        closed = self.spec.admin.mode == "auto" or await self.setup_closed()
+        config = self.config(plan, wanted, servers, held, closed=closed)
+        await write_config(self.engine, self.name("balancer"), config)
+
+    async def setup_closed(self) -> bool:
+        """Whether the balancer refuses the setup form, or will when it runs again."""
+        try:
+            return await self.link.setup_closed()
+        except EngineError:
+            marked = await self.marked()
+            return marked is not None and marked.deny_setup
+
+    async def close_setup(self, plan: Plan) -> None:
+        """Refuse the setup form from now on, over restarts of the balancer too."""
+        await self.link.close_setup(True)
+        marked = await self.marked()
+        if marked is not None:
+            await self.write_config(plan, marked.wanted, marked.servers, marked.held)
 
     async def last_words(self, ref: str, plan: Plan | None = None, lines: int = 8) -> str:
         """The last log lines of a container, cleaned and with the secrets masked."""

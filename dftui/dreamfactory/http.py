@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import h11
 
@@ -32,6 +33,12 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: tuple[str, ...] = ()
+
+    def cookies(self) -> dict[str, str]:
+        """Name and value of each cookie that was set."""
+        pairs = (line.partition(";")[0].partition("=") for line in self.set_cookies)
+        return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
     def json(self) -> Any:
         """The body as JSON. Raises HttpError when it is none."""
@@ -63,12 +70,18 @@ class HttpConnection:
         *,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        form: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> Response:
-        """Send and wait for the whole answer; `body` goes as JSON. Raises HttpError."""
+        """Send and wait for the whole answer; `body` goes as JSON, `form` as a web form. Raises HttpError."""
+        content: tuple[str, bytes] | None = None
+        if form is not None:
+            content = "application/x-www-form-urlencoded", urlencode(form).encode()
+        elif body is not None:
+            content = "application/json", json.dumps(body).encode()
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(method, path, headers or {}, body)
+                return await self._exchange(method, path, headers or {}, content)
         except TimeoutError:
             raise HttpError(f"no answer to {method} {path.partition('?')[0]} within {timeout:g} s") from None
         except h11.ProtocolError as error:
@@ -76,13 +89,15 @@ class HttpConnection:
         except EngineError as error:
             raise HttpError(f"the connection is gone: {error}") from None
 
-    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Response:
+    async def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], content: tuple[str, bytes] | None
+    ) -> Response:
         if self._h11.our_state is h11.DONE:
             self._h11.start_next_cycle()
-        data = b"" if body is None else json.dumps(body).encode()
-        lines = [("Host", self._host), ("Accept", "application/json"), *headers.items()]
-        if body is not None:
-            lines += [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        kind, data = content or ("", b"")
+        lines = [("Host", self._host), *{"Accept": "application/json", **headers}.items()]
+        if content is not None:
+            lines += [("Content-Type", kind), ("Content-Length", str(len(data)))]
         out = self._h11.send(h11.Request(method=method, target=path, headers=lines)) or b""
         if data:
             out += self._h11.send(h11.Data(data)) or b""
@@ -110,7 +125,8 @@ class HttpConnection:
         if head is None:
             raise HttpError("the connection was closed before an answer came")
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
-        return Response(head.status_code, named, b"".join(chunks))
+        cookies = tuple(value.decode("latin-1") for name, value in head.headers if name.lower() == b"set-cookie")
+        return Response(head.status_code, named, b"".join(chunks), cookies)
 
     async def close(self) -> None:
         """End the connection."""

@@ -263,8 +263,26 @@ class _Reader:
         return ImagesSpec(**section.found) if section.good else ImagesSpec()
 
     def balancer(self, node: yaml.Node) -> BalancerSpec:
-        section = self.section(node, "balancer", _BALANCER)
-        return BalancerSpec(**section.found) if section.good else BalancerSpec()
+        pairs = self.mapping(node, "balancer", {**_BALANCER, "trusted_proxies": None})
+        before = len(self.errors)
+        found: dict[str, Any] = {
+            key: self.scalar(pair.value, f"balancer.{key}", _BALANCER[key])
+            for key, pair in pairs.items()
+            if key in _BALANCER
+        }
+        if "trusted_proxies" in pairs:
+            name = "balancer.trusted_proxies"
+            found["trusted_proxies"] = self.items(pairs["trusted_proxies"].value, name, values.proxy)
+        return BalancerSpec() if len(self.errors) > before else BalancerSpec(**found)
+
+    def items(self, node: yaml.Node, where: str, read: values.Reader) -> tuple[Any, ...]:
+        """The values of a list, each with its own place for a mistake."""
+        import yaml
+
+        if not isinstance(node, yaml.SequenceNode):
+            self.error(node, f"{where} must be a list, as [10.0.0.5, 10.1.0.0/16], not {_kind(node)}")
+            return ()
+        return tuple(self.scalar(item, f"an item of {where}", read) for item in node.value)
 
     def web(self, node: yaml.Node) -> WebSpec:
         pairs = self.mapping(node, "web", {**_WEB, "env": None})

@@ -25,7 +25,9 @@ _VARIABLES: Mapping[str, str] = {
     "DB_PASSWORD": "db_password",
     "CACHE_PASSWORD": "cache_password",
     "ADMIN_PASSWORD": "admin_password",
+    "ADMIN_EMAIL": "admin_email",
 }
+_OPTIONAL = ("admin_password", "admin_email")
 """Names in the file, and the fields of `Secrets` that they fill."""
 
 _FROM_CONTAINERS: Mapping[str, Mapping[str, str]] = {
@@ -78,7 +80,8 @@ class SecretsError(Exception):
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
     """All secrets of one stack; `admin_password` is the generated one of the first admin, "" when it is not known
-    (the file was lost: it stands in no container, and a new one would not log in)."""
+    (the file was lost: it stands in no container, and a new one would not log in); `admin_email` is whose it is, ""
+    for the stack file's."""
 
     app_key: str
     db_root_password: str
@@ -87,6 +90,7 @@ class Secrets:
     admin_password: str
     db_name: str = "dreamfactory"
     db_user: str = "dreamfactory"
+    admin_email: str = ""
 
     def __repr__(self) -> str:
         """Show nothing but the key's fingerprint."""
@@ -188,7 +192,8 @@ def _parse(path: Path, data: bytes) -> Secrets:
         if not match[2]:
             raise SecretsError(f"{path}:{number}: {match[1]} has no value", _RESTORE)
         values[name] = match[2]
-    values.setdefault("admin_password", "")
+    for name in _OPTIONAL:
+        values.setdefault(name, "")
     missing = [variable for variable, name in _VARIABLES.items() if name not in values]
     if missing:
         raise SecretsError(f"the secrets file {path} lacks {', '.join(missing)}", _RESTORE)
@@ -211,7 +216,7 @@ def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existi
     path = secrets_path(engine_id, stack)
     for variable, name in _VARIABLES.items():
         value = getattr(secrets, name)
-        if not value and name == "admin_password":
+        if not value and name in _OPTIONAL:
             continue
         if not value or not value.isascii() or not value.isprintable():
             raise SecretsError(f"{variable} is empty or holds characters that are not printable ASCII")

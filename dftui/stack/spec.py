@@ -49,10 +49,12 @@ class WebSpec:
 
 @dataclass(frozen=True, slots=True)
 class BalancerSpec:
-    """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else."""
+    """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else. What others claim
+    of the client (X-Forwarded-For, X-Request-ID) is believed from the addresses and networks of `trusted_proxies`."""
 
     publish: str | None = None
     balance: str = "roundrobin"
+    trusted_proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,18 @@ def subnet(value: Scalar) -> str:
     return str(network)
 
 
+def proxy(value: Scalar) -> str:
+    """An address, or a network in CIDR form, of a proxy in front of the balancer."""
+    allowed = "an IP address, or a network as 10.1.0.0/16"
+    try:
+        network = ipaddress.ip_network(value.text)
+    except ValueError:
+        raise Bad(allowed) from None
+    if network.prefixlen == 0:
+        raise Bad(f"{allowed}; never everybody")
+    return value.text
+
+
 def variable(value: Scalar) -> str:
     """A variable's value: one line of text; numbers and truth values as they are written."""
     if value.tag == NULL or not value.text.isprintable():

@@ -14,6 +14,7 @@ from dftui.balancer.stat import FrontendState, ServerState
 from dftui.engine.api import Container
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.datatier import NOTHING, READY, Reading
 from dftui.watch.drift import find_drift
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import (
@@ -38,7 +39,7 @@ class Facts:
     `servers_error` says why; `wanted` is None when the balancer's file is not known (the stack file's number holds);
     `held` is why a replica is kept out of the table, by its short id;
     `been_up` holds names of servers that were once up; `loads` are by container id, `traffic` by server name,
-    `figures` by role."""
+    `readings` by role."""
 
     engine: EngineFacts
     at: float
@@ -52,8 +53,9 @@ class Facts:
     loads: Mapping[str, Load] = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     total: Traffic = field(default_factory=Traffic)
-    figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    admin: str = ""
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    setup_closed: bool | None = None
+    """Whether the balancer refuses the setup form; None while that is not known."""
     busy: bool = False
     """An action of this dftui runs: what it is about to put right is no drift."""
 
@@ -79,6 +81,8 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     url, exposed = _url(spec, by_role.get("balancer", ()), facts.engine.host)
     wanted = spec.web.replicas if facts.wanted is None else facts.wanted
     images = {role: one.image for role, one in services.items() if one.image}
+    admin = facts.readings.get("db", NOTHING).admin
+    setup_open = admin == READY and facts.setup_closed is False
     if replicas:
         images["web"] = replicas[0].image
     return Snapshot(
@@ -94,9 +98,12 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         images={role: images[role] for role in ("web", "db", "cache", "balancer") if role in images},
         source=safe(next((c.labels[names.LABEL_SOURCE] for c in webs if names.LABEL_SOURCE in c.labels), "")),
         exposed=exposed,
-        drift=() if facts.busy else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe),
+        drift=()
+        if facts.busy
+        else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe, setup_open=setup_open),
         traffic=facts.total,
-        admin=facts.admin,
+        admin=admin,
+        setup_open=setup_open,
     )
 
 
@@ -206,7 +213,8 @@ def _service(
     if not found:
         return Service(role=role, name=expected)
     container = next((c for c in found if c.state == "running"), found[0])
-    why = ""
+    reading = facts.readings.get(role, NOTHING)
+    why = reading.trouble
     if container.state in ("exited", "dead", "restarting"):
         why = f"ended{_code(container)}"
     elif container.state == "paused":
@@ -225,7 +233,8 @@ def _service(
         health=container.health,
         why=safe(why),
         image=safe(container.image),
-        figures={safe(k): safe(v) for k, v in facts.figures.get(role, {}).items()},
+        figures={safe(k): safe(v) for k, v in reading.figures.items()},
+        values=reading.values,
         load=facts.loads.get(container.id, Load()),
     )
 

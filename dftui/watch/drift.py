@@ -14,6 +14,10 @@ from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
 _WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 _YOUNG = 10.0
 _LOOK = "look at the log of {}: no repair of dftui's helps there"
+SETUP_OPEN = Drift(
+    "the setup form can be reached although there is an admin: a stranger could make a second one",
+    "close it in the balancer",
+)
 
 
 def find_drift(
@@ -24,15 +28,19 @@ def find_drift(
     servers: Sequence[ServerState] | None,
     at: float,
     safe: Callable[[str], str],
+    *,
+    setup_open: bool = False,
 ) -> tuple[Drift, ...]:
-    """All differences, the gravest first; () for a stack that does not exist."""
+    """All differences, the gravest first; () for a stack that does not exist. `setup_open`: the setup form can be
+    reached although there is an admin."""
     if not webs and not any(service.id for service in services.values()):
         return ()
     # What is held out is kept on purpose, and counts as nothing.
     out = {replica.id for replica in replicas if replica.held_out}
     webs = [web for web in webs if web.id not in out]
     replicas = [replica for replica in replicas if not replica.held_out]
-    found = [*_services(services)]
+    found = [SETUP_OPEN] if setup_open else []
+    found += _services(services)
     if servers is not None and services["balancer"].state == "running":
         found += _table(webs, servers, at, safe)
     found += _replicas(replicas)

@@ -36,7 +36,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """From the balancer: totals since the server was added, and rates over the last second."""
+    """From the balancer: totals (as far back as its counters go), and rates over the last second. `share` of all
+    requests of the last minute, 0 to 1, None without any; `lately` counts of five seconds each, the newest last."""
 
     requests: int = 0
     errors: int = 0
@@ -45,6 +46,8 @@ class Traffic:
     p95_ms: float | None = None
     sessions: int = 0
     queue: int = 0
+    share: float | None = None
+    lately: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Replica:
 @dataclass(frozen=True, slots=True)
 class Service:
     """Database, cache or balancer; `state` is the engine's word or "missing". `figures` are ready to draw:
-    name → value, in the order to show them."""
+    name → value, in the order to show them; `values` are numbers, as they were when a figure last changed."""
 
     role: str
     name: str
@@ -80,6 +83,7 @@ class Service:
     why: str = ""
     image: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict, compare=False)
     load: Load = field(default_factory=Load)
 
     @property
@@ -128,6 +132,8 @@ class Snapshot:
     traffic: Traffic = field(default_factory=Traffic)
     admin: str = ""
     """State of the first admin: "", "not migrated", "no admin", "ready"."""
+    setup_open: bool = False
+    """The setup form can be reached although there is an admin."""
 
     @property
     def exists(self) -> bool:
@@ -150,6 +156,7 @@ class Snapshot:
                 "health": s.health,
                 "why": s.why,
                 "figures": dict(s.figures),
+                "values": {k: int(v) if v == int(v) else v for k, v in s.values.items()},
             }
 
         return {
@@ -162,6 +169,8 @@ class Snapshot:
             "wanted": self.wanted,
             "url": self.url,
             "exposed": self.exposed,
+            "admin": self.admin,
+            "setup_open": self.setup_open,
             "images": {**self.images, "source": self.source},
             "db": service(self.db),
             "cache": service(self.cache),
@@ -176,6 +185,10 @@ class Snapshot:
                     "key": r.key,
                     "requests": r.traffic.requests,
                     "sessions": r.traffic.sessions,
+                    "errors": r.traffic.errors,
+                    "share": r.traffic.share,
+                    "p50_ms": r.traffic.p50_ms,
+                    "p95_ms": r.traffic.p95_ms,
                 }
                 for r in self.web
             ],

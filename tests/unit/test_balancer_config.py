@@ -174,3 +174,17 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
     parse(text)
     parse(MARK + text)
     parse(render(CFG) + MARK_SERVER + text)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "proxy", "10.0.0.1 10.0.0.2", "10.0.0.1\nbind :1", "10.0.0.1/8", "1.2.3.4/33", "any"]
+)
+def test_a_trusted_proxy_cannot_carry_configuration(bad: str) -> None:
+    with pytest.raises(ConfigError, match="trusted proxy"):
+        render(replace(CFG, trusted_proxies=(bad,)))
+
+
+def test_trusted_proxies_stand_in_one_numbered_list_that_is_never_empty() -> None:
+    assert "    acl trusted src -u 77 255.255.255.255\n" in render(CFG)
+    text = render(replace(CFG, trusted_proxies=("10.0.0.5", "fd00::/8")))
+    assert "    acl trusted src -u 77 10.0.0.5 fd00::/8\n" in text

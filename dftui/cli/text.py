@@ -48,9 +48,7 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
     if snapshot.source == "bundled":
         lines.append("  Images: bundled. The web is a stand-in, not DreamFactory itself.")
     if snapshot.admin == "no admin":
-        lines.append(
-            "  There is no first admin yet: `dftui admin create`. Until then whoever reaches the setup form can become it."
-        )
+        lines.append("  There is no first admin yet: whoever reaches the port can become it. `dftui admin create`")
     elif snapshot.admin == "not migrated":
         lines.append("  The database holds no tables of DreamFactory yet.")
     services = [_service(service) for service in (snapshot.db, snapshot.cache, snapshot.balancer)]

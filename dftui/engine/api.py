@@ -362,6 +362,16 @@ class Engine(Protocol):
         """Read a file, also from a stopped container. Raises NotFound."""
         ...
 
+    def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+        """A folder or file as an uncompressed tar, as it comes, also from a container that does not run; its members'
+        names begin with the path's last part. Raises NotFound. A file that changes meanwhile cuts the tar short."""
+        ...
+
+    async def put_archive(self, ref: str, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Unpack an uncompressed tar into a folder that exists, also in a container that does not run; owners and
+        modes are the tar's. Raises NotFound."""
+        ...
+
     async def exec(
         self,
         ref: str,

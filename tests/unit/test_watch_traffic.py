@@ -38,7 +38,7 @@ def test_shares_are_those_of_the_last_minute() -> None:
     seen.update(table(server("a", 1_000_000), server("b", 0)), 0.0)
     assert seen.by_server["a"].share is None
     seen.update(table(server("a", 1_000_010), server("b", 30)), 1.0)
-    assert (seen.by_server["a"].share, seen.by_server["b"].share) == (0.25, 0.75)
+    assert [seen.by_server[name].share for name in "ab"] == [0.25, 0.75]
     seen.update(table(server("a", 1_000_010), server("b", 30)), 2 * BUCKET * BUCKETS)
     assert seen.by_server["a"].share is None
 

@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "repair": ("repair", "put right what differs between wanted, existing and the balancer's table"),
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen"),
     "history": ("history", "what was done, by whom, and what came of it"),
+    "backup": ("backup", "database, secrets and files in one file"),
+    "restore": ("restore", "a backup's data in place, and the stack brought up on it"),
     "down": ("down", "remove the stack; volumes stay unless told"),
     "admin": ("admin", "create the first admin, while there is none"),
     "key": ("key", "the APP_KEY that all replicas share"),

@@ -48,11 +48,16 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
             await world.engine.remove_network(network.id)
     if not volumes:
         return
-    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
-        with progress.step(f"remove volume {volume.name}", command=f"docker volume rm {volume.name}"):
-            await world.engine.remove_volume(volume.name)
+    await remove_volumes(world, progress)
     info = await world.engine.info()
     path = secrets_path(info.id, world.stack)
     if path.exists():
         with progress.step(f"remove {path}: its APP_KEY opened nothing but this data", command=f"rm {path}"):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def remove_volumes(world: World, progress: Progress) -> None:
+    """The stack's data, for good."""
+    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
+        with progress.step(f"remove volume {volume.name}", command=f"docker volume rm {volume.name}"):
+            await world.engine.remove_volume(volume.name)

@@ -37,6 +37,16 @@ async def check_names(world: World, wanted: int) -> None:
             )
 
 
+async def check_whole(world: World) -> None:
+    """Raise ActionError when a restore of this stack began and did not end."""
+    marker = names.volume_name(world.stack, "restoring")
+    if any(v.name == marker for v in await world.engine.volumes({names.LABEL_STACK: world.stack})):
+        raise ActionError(
+            f"a restore of the stack {world.stack} did not end, so its data is not whole",
+            "restore again: dftui restore FILE --replace; or remove what there is: dftui down --volumes",
+        )
+
+
 def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
     """The name of another container that publishes this host port, else ""."""
     for container in containers:

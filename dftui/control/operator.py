@@ -7,10 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from dftui.balancer.link import BalancerLink
 from dftui.control import ground, replicas
 from dftui.control.admin import AdminResult, create_admin
+from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, append
@@ -19,6 +21,8 @@ from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
 from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
+from dftui.control.restore import Intent, RestoreResult, restore
+from dftui.control.restore import look as look_at_backup
 from dftui.control.roll import Roller, RollResult
 from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
@@ -243,6 +247,26 @@ class Operator:
             return await verify(self._world, login)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Database, secrets and files in one file. Others may act meanwhile: it changes nothing."""
+        async with self._recorded("backup"):
+            return await backup(self._world, path)
+
+    async def look_at_backup(self, path: Path) -> Intent:
+        """What restoring this file would do."""
+        try:
+            return await look_at_backup(self._world, path)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def restore(self, path: Path, *, replace: bool, first: bool) -> RestoreResult:
+        """Put a backup's data in place and bring the stack up on it; what is there now is backed up `first`."""
+        await self._scaler.cancel()
+        async with self._acting("restore"):
+            return await restore(
+                self._world, path, replace=replace, first=first, bring_up=lambda wanted: up(self._world, wanted)
+            )
 
     async def down(self, *, volumes: bool = False) -> None:
         """Remove the stack; with `volumes` its data and secrets too."""

@@ -41,6 +41,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     if wanted > world.spec.web.max:
         raise ActionError(f"{wanted} replicas are more than web.max allows ({world.spec.web.max})", "raise web.max")
     await ground.check_names(world, wanted)
+    await ground.check_whole(world)
     images_seen: dict[str, str] = {}
 
     def on_image(image: ImageProgress) -> None:
@@ -58,13 +59,13 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     auto = world.spec.admin.mode == "auto"
     recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
     plan = await ground.make_plan(world, resolved, recovered, "")
-    plan = await _networks(world, progress, plan)
-    await _volumes_made(world, plan)
+    plan = await networks(world, progress, plan)
+    await volumes_made(world, plan)
     await asyncio.gather(
-        _service(world, progress, plan, specs.database(plan)), _service(world, progress, plan, specs.cache(plan))
+        service(world, progress, plan, specs.database(plan)), service(world, progress, plan, specs.cache(plan))
     )
-    await _answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
-    await _answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
+    await answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
+    await answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
     containers = await world.containers()
     plan = ground.pinned_to_pool(plan, webs(containers))
     left_over = by_role(containers, "setup")
@@ -78,7 +79,7 @@ async def _volumes(world: World) -> set[str]:
     return {v.name for v in await world.engine.volumes({names.LABEL_STACK: world.stack})}
 
 
-async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
+async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
     """Both networks, and the plan with the front's subnet in it."""
     ours = {n.name: n for n in await world.engine.networks({names.LABEL_STACK: world.stack})}
     front, back = (names.network_name(world.stack, which) for which in ("front", "back"))
@@ -113,7 +114,8 @@ async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
     return replace(plan, subnet=subnet)
 
 
-async def _volumes_made(world: World, plan: Plan) -> None:
+async def volumes_made(world: World, plan: Plan) -> None:
+    """The stack's volumes, those that are not there yet."""
     there = await _volumes(world)
     for which in ("db", "cache", "storage"):
         name = names.volume_name(world.stack, which)
@@ -121,7 +123,7 @@ async def _volumes_made(world: World, plan: Plan) -> None:
             await world.engine.create_volume(name, names.stack_labels(world.stack, which, source=plan.source))
 
 
-async def _service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
+async def service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
     """The database or the cache: created when missing, started when stopped, thawed when paused."""
     role = spec.labels[names.LABEL_ROLE]
     there = by_role(await world.containers(), role)
@@ -137,7 +139,7 @@ async def _service(world: World, progress: Progress, plan: Plan, spec: Container
         progress.done += 1
 
 
-async def _answers(
+async def answers(
     world: World, progress: Progress, plan: Plan, role: str, word: str, check: tuple[str, ...], timeout: float
 ) -> None:
     """Wait until the service answers its own health check (asked at once, not at the engine's next interval)."""
@@ -156,7 +158,7 @@ async def _answers(
             except NotFound:
                 # Still on its way out when this `up` began (another one was killed over its removal).
                 spec = specs.database(plan) if role == "db" else specs.cache(plan)
-                await _service(world, progress, plan, spec)
+                await service(world, progress, plan, spec)
                 continue
             await replicas.ensure_alive(world, name, name, plan)
             await asyncio.sleep(replicas.POLL)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.stack import values
-from dftui.stack.spec import AdminSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
+from dftui.stack.spec import AdminSpec, BackupSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
 
 if TYPE_CHECKING:
     import yaml
@@ -61,6 +61,7 @@ _ADMIN: Mapping[str, values.Reader] = {
     "last_name": values.person,
     "phone": values.phone,
 }
+_BACKUP: Mapping[str, values.Reader] = {"before_roll": values.truth, "keep": values.whole(1, 1000)}
 _TOP: Mapping[str, values.Reader | None] = {
     "name": values.stack_name,
     "images": None,
@@ -68,6 +69,7 @@ _TOP: Mapping[str, values.Reader | None] = {
     "balancer": None,
     "admin": None,
     "logs": None,
+    "backup": None,
     "subnet": values.subnet,
     "repair": values.one_of("ask", "auto"),
     "theme": values.theme,
@@ -241,6 +243,9 @@ class _Reader:
             found["admin"] = self.admin(pairs["admin"].value)
         if "logs" in pairs:
             found["logs"] = self.logs(pairs["logs"].value)
+        if "backup" in pairs:
+            section = self.section(pairs["backup"].value, "backup", _BACKUP)
+            found["backup"] = BackupSpec(**section.found) if section.good else BackupSpec()
         if "keys" in pairs:
             found["keys"] = self.keys(pairs["keys"].value)
         if self.errors:

@@ -138,8 +138,7 @@ def secrets_path(engine_id: str, stack: str) -> Path:
 
     The engine's id goes into the path because two engines may each have a stack of the same name.
     """
-    engine = re.sub(r"[^A-Za-z0-9_.-]", "-", engine_id).strip(".") or "engine"
-    return paths.config_dir() / engine / f"{stack}.env"
+    return paths.config_dir() / paths.engine_folder(engine_id) / f"{stack}.env"
 
 
 def load_secrets(engine_id: str, stack: str) -> Secrets | None:
@@ -203,6 +202,18 @@ def _parse(path: Path, data: bytes) -> Secrets:
     return Secrets(**values)
 
 
+def text_of(secrets: Secrets) -> str:
+    """The file's text: every secret there is. Never shown."""
+    lines = ["# Secrets of a dftui stack. Losing APP_KEY loses the credentials stored in DreamFactory."]
+    lines += [f"{variable}={value}" for variable, name in _VARIABLES.items() if (value := getattr(secrets, name))]
+    return "\n".join(lines) + "\n"
+
+
+def parse_secrets(text: bytes, where: Path) -> Secrets:
+    """Read a file's text; `where` names it for messages. Raises SecretsError."""
+    return _parse(where, text)
+
+
 def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existing: bool = True) -> Path:
     """Write the secrets whole or not at all (mode 0600, folder 0700, on disk when this returns); the file's path.
 
@@ -220,13 +231,11 @@ def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existi
             continue
         if not value or not value.isascii() or not value.isprintable():
             raise SecretsError(f"{variable} is empty or holds characters that are not printable ASCII")
-    lines = ["# Secrets of a dftui stack. Losing APP_KEY loses the credentials stored in DreamFactory."]
-    lines += [f"{variable}={value}" for variable, name in _VARIABLES.items() if (value := getattr(secrets, name))]
     try:
         paths.config_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
-        _write(path, "\n".join(lines) + "\n", stack, secrets, replace_existing)
+        _write(path, text_of(secrets), stack, secrets, replace_existing)
     except FileExistsError:
         raise SecretsError(
             f"the secrets file {path} has just been made by another dftui", "run the command again"

@@ -107,6 +107,13 @@ def one_of(*choices: str) -> Reader:
     return read
 
 
+def truth(value: Scalar) -> bool:
+    """Yes or no."""
+    if value.text not in ("true", "false"):
+        raise Bad("true or false")
+    return value.text == "true"
+
+
 def seconds(low: float, high: float) -> Reader:
     """A time: a number of seconds, or with a unit, as 30, 30s, 2m, 1h."""
 

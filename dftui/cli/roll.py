@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from dftui.cli.common import emit, opened
+from dftui.cli.common import emit, opened, say
 from dftui.cli.exits import Exit
 
 
@@ -16,17 +16,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accept a changed APP_KEY: it logs everyone out and makes stored service credentials unreadable",
     )
+    parser.add_argument("--no-backup", action="store_true", help="to another image without a backup first")
 
 
 async def run(args: argparse.Namespace) -> int:
     """Roll and print the receipt; 1 when it went back."""
     async with opened(args) as world, world.operator(args) as operator:
-        result = await operator.roll(args.image, new_key=args.new_key)
+        result = await operator.roll(args.image, new_key=args.new_key, backup=not args.no_backup)
     if args.json:
         emit(result.to_json())
     else:
         for old, new in result.replaced:
             print(f"{old} → {new}")
+        if result.backup:
+            say(f"The data as it was before is in {result.backup}.")
         word = "Went back" if result.rolled_back else "Done"
         got = result.receipt
         print(

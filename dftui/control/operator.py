@@ -152,10 +152,11 @@ class Operator:
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
-    async def roll(self, image: str | None = None, *, new_key: bool = False) -> RollResult:
-        """Replace replicas one by one, to `image` or to what the stack file says now."""
+    async def roll(self, image: str | None = None, *, new_key: bool = False, backup: bool = True) -> RollResult:
+        """Replace replicas one by one, to `image` or to what the stack file says now; another image only after a
+        `backup`, unless the stack file says otherwise."""
         async with self._acting("roll"):
-            return await self._roller.run(image, new_key=new_key)
+            return await self._roller.run(image, new_key=new_key, backup=backup)
 
     def pause_roll(self) -> bool:
         """Hold a roll before its next replica, or let it go on; whether it waits now."""

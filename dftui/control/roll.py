@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dftui.control import ground, replicas, specs
+from dftui.control.backup import keep_one
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained, Receipt
@@ -28,7 +29,8 @@ MIGRATE = ("php", "artisan", "migrate", "--force")
 
 @dataclass(frozen=True, slots=True)
 class RollResult:
-    """`roll --json`: who was replaced by whom, and the receipt."""
+    """`roll --json`: who was replaced by whom, and the receipt. `backup` is the file that was made before the first
+    was replaced, "" where the image stayed the same."""
 
     image: str
     replaced: tuple[tuple[str, str], ...]
@@ -36,6 +38,7 @@ class RollResult:
     seconds: float
     receipt: Receipt
     why: str = ""
+    backup: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The documented shape."""
@@ -46,6 +49,7 @@ class RollResult:
             "replaced": [{"old": old, "new": new} for old, new in self.replaced],
             "rolled_back": self.rolled_back,
             "why": self.why,
+            "backup": self.backup,
             "seconds": round(self.seconds, 3),
             "receipt": asdict(self.receipt),
         }
@@ -72,10 +76,11 @@ class Roller:
         else:
             self._go.set()
 
-    async def run(self, image: str | None, *, new_key: bool = False) -> RollResult:
-        """To `image`, or to what the stack file says now. Raises ActionError."""
+    async def run(self, image: str | None, *, new_key: bool = False, backup: bool = True) -> RollResult:
+        """To `image`, or to what the stack file says now; to another image only after a `backup`. Raises
+        ActionError."""
         try:
-            return await self._run(image, new_key)
+            return await self._run(image, new_key, backup and self._world.spec.backup.before_roll)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
@@ -93,7 +98,18 @@ class Roller:
         recovered = await ground.gather_secrets(world, make=False)
         return await ground.make_plan(world, resolved, recovered, current.subnet)
 
-    async def _run(self, image: str | None, new_key: bool) -> RollResult:
+    async def _back_up(self) -> str:
+        """The way back for the data: another version migrates the database, and going back to the old image does
+        not undo that."""
+        try:
+            return (await keep_one(self._world, "before-roll", self._world.spec.backup.keep)).file
+        except ActionError as error:
+            raise ActionError(
+                f"{error}; nothing was replaced",
+                "roll without it: --no-backup, or backup: {before_roll: false} in dftui.yaml",
+            ) from None
+
+    async def _run(self, image: str | None, new_key: bool, backup: bool) -> RollResult:
         begin = time.monotonic()
         progress = Progress("roll", self._world.report)
         new = await self._target(image, progress)
@@ -109,6 +125,9 @@ class Roller:
         wanted_hash = specs.spec_hash(new)
         old = [c for c in pool if c.labels.get(names.LABEL_SPEC) != wanted_hash or c.state != "running"]
         progress.total = 3 * len(old)
+        kept = ""
+        if backup and any(c.image_id != new.image_ids.get("web", c.image_id) for c in old):
+            kept = await self._back_up()
         start = await read_counters(self._world)
         replaced: list[tuple[str, str]] = []
         removed: list[Drained] = []
@@ -136,11 +155,13 @@ class Roller:
             seconds=time.monotonic() - begin,
             receipt=receipt(start, await read_counters(self._world), removed),
             why=why,
+            backup=kept,
         )
         got = result.receipt
         progress.tell(
             f"{'went back after' if back else 'replaced'} {len(replaced)} of {len(old)} in {result.seconds:.1f} s; "
-            f"{got.requests} requests, {got.failed} failed, {got.retries} retries",
+            f"{got.requests} requests, {got.failed} failed, {got.retries} retries"
+            + (f"; backup in {kept}" if kept else ""),
             state="failed" if back else "ok",
         )
         return result

@@ -53,7 +53,10 @@ def log_in(stack: Stack, word: str) -> dict[str, Any]:
         return found
 
 
-FILES = "find . -mindepth 1 ! -name link -printf '%p %m %u %s\\n' | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum"
+FILES = (
+    "find . -mindepth 1 ! -name link -printf '%p %m %u %s\\n' | sort; "
+    "find . -type f -print0 | sort -z | xargs -0 sha256sum"
+)
 
 
 def make_data(stack: Stack) -> None:
@@ -138,6 +141,25 @@ def test_a_restore_over_data_keeps_what_was_there(stack: Stack, tmp_path: Path) 
     assert "is not used" in refused.stderr
     assert stack.serving() == serving
     assert sql(stack, "SELECT * FROM later") == "1"
+
+
+def test_a_roll_to_another_image_begins_with_a_backup_and_says_where(stack: Stack) -> None:
+    present = stack.json("status")["images"]["web"]
+    tag = f"dftui-test/rolled:{stack.name}"
+    docker("build", "-q", "-t", tag, "-", stdin=f"FROM {present}\nLABEL dftui.test=rolled\n")
+    try:
+        receipt = stack.json("roll", tag)
+        assert len(receipt["replaced"]) == 2
+        kept = Path(receipt["backup"])
+        assert kept.is_relative_to(stack.env["DFTUI_STATE_DIR"])
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert f"backup in {kept}" in stack.json("history", "-n", "1")["steps"][-1]
+        with tarfile.open(kept) as tar:
+            assert "database.sql.gz" in tar.getnames()
+        assert stack.json("roll", present, "--no-backup")["backup"] == ""
+        assert stack.json("roll", present)["replaced"] == [], "the same image again: nothing to do, nothing to keep"
+    finally:
+        docker("rmi", "-f", tag, check=False)
 
 
 def test_data_that_is_not_whole_is_not_started(stack: Stack, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "drain",
         "roll",
         "repair",
+        "backup",
         "stack-file",
         "secrets",
         "ssh",

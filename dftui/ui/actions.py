@@ -33,6 +33,11 @@ def _incomplete(context: Context) -> bool:
     return not all(s.state == "running" for s in services) or len(snapshot.web) < snapshot.wanted
 
 
+def _no_admin(context: Context) -> bool:
+    """There is none, for certain."""
+    return context.stack and context.snapshot is not None and context.snapshot.admin not in ("", "ready")
+
+
 def _drainable(context: Context) -> bool:
     replica = context.replica
     states = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.DRAINED)
@@ -255,6 +260,29 @@ ACTIONS: tuple[Action, ...] = (
         "Nothing to bring up: the stack is complete, or on its way.",
         "dftui up",
         rank=1,
+    ),
+    Action(
+        "admin",
+        "A",
+        "A",
+        "first admin",
+        "Make the first admin, and close the setup form",
+        "Stack",
+        _no_admin,
+        "There is an admin, or it is not known yet; further ones are made in DreamFactory.",
+        "dftui admin create",
+        rank=2,
+    ),
+    Action(
+        "backup",
+        "B",
+        "B",
+        "back up",
+        "Write database, secrets and files into one file, while the stack serves",
+        "Stack",
+        _stack,
+        _NO_STACK,
+        "dftui backup",
     ),
     Action(
         "down",

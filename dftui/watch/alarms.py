@@ -38,6 +38,7 @@ class Alarm(StrEnum):
     SERVER_ADDRESS = "server-address"
     NOT_IN_BALANCER = "not-in-balancer"
 
+    SETUP_OPEN = "setup-open"
     OPEN = "open"
     NO_ADMIN = "no-admin"
     STAND_IN = "stand-in"

@@ -17,6 +17,7 @@ _LOOK = "look at the log of {}: no repair of dftui's helps there"
 SETUP_OPEN = Drift(
     "the setup form can be reached although there is an admin: a stranger could make a second one",
     "close it in the balancer",
+    Alarm.SETUP_OPEN,
 )
 
 

@@ -115,6 +115,7 @@ class Ledger:
             host=host,
             id=self._masker.mask(clean(raw.id, _SHORT)),
             probe=raw.probe,
+            weight=max(1, raw.weight),
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dftui.watch.records import Request
 
 HELP = "words: any text of a request, 404, 5xx, gone, probe, >250 (ms), <5; !word for what must not be there"
+"""Completes "only those that hold all of these …"."""
 
 Test = Callable[[Request], bool]
 _CLASS = re.compile(r"([1-5])xx")

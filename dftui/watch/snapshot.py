@@ -37,7 +37,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """From the balancer: totals (as far back as its counters go), and rates over the last second. `share` of all
-    requests of the last minute, 0 to 1, None without any; `lately` counts of five seconds each, the newest last."""
+    requests of the last minute, 0 to 1, None without any."""
 
     requests: int = 0
     errors: int = 0
@@ -47,7 +47,6 @@ class Traffic:
     sessions: int = 0
     queue: int = 0
     share: float | None = None
-    lately: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

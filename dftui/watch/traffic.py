@@ -19,7 +19,7 @@ _LATENCY_STAYS = 15.0
 _MOST_KEPT = 5000
 BUCKET = 5.0
 BUCKETS = 12
-"""A replica's last minute is kept as so many counts of so many seconds: its share and its sparkline."""
+"""A replica's last minute is kept as so many counts of so many seconds, for its share."""
 
 
 @dataclass(slots=True)
@@ -109,8 +109,6 @@ class Traffics:
                 sessions=server.sessions,
                 queue=server.queue,
                 share=round(sum(minute.counts) / lately, 2) if lately else None,
-                # Not the bucket that is still being filled: it would change each second.
-                lately=tuple(int(few(count)) for count in list(minute.counts)[:-1]),
             )
         front, back = table.frontend, table.backend
         p50, p95 = percentiles

@@ -49,15 +49,6 @@ def test_for_one_look_shares_are_those_since_the_start() -> None:
     assert (seen.by_server["a"].share, seen.by_server["b"].share) == (0.75, 0.25)
 
 
-def test_the_last_minute_is_counts_of_five_seconds() -> None:
-    seen = Traffics()
-    seen.update(table(server("a", 0)), 0.0)
-    for second in range(1, 16):
-        seen.update(table(server("a", 10 * second)), float(second))
-    assert seen.by_server["a"].lately[-3:] == (40, 50, 50)
-    assert len(seen.by_server["a"].lately) == BUCKETS - 1
-
-
 def test_a_quiet_stack_changes_nothing_to_show() -> None:
     seen = Traffics()
     quiet = table(server("a", 5), server("b", 5))

@@ -51,6 +51,7 @@ class DftuiApp(App[None]):
         "panes/services.tcss",
         "panes/replicas.tcss",
         "panes/logs.tcss",
+        "panes/requests.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
     TITLE = "dftui"
@@ -301,6 +302,12 @@ class DftuiApp(App[None]):
                 main.action_pane(name)
             case "zoom":
                 main.toggle_zoom()
+            case "admin":
+                self._ask_admin(main)
+            case "backup":
+                self._ask_backup(main)
+            case "filter" if context.pane == "requests":
+                main.requests.open_filter()
             case "follow":
                 main.toggle_follow()
             case "up":
@@ -366,6 +373,24 @@ class DftuiApp(App[None]):
                 main.conductor.verify(Login(*typed))
 
         self.push_screen(PasswordScreen(clean(f"{needed}.", 300), clean(needed.email, 200)), chosen)
+
+    def _ask_admin(self, main: MainScreen) -> None:
+        from dftui.ui.screens.admin import AdminScreen, Answer
+
+        def chosen(answer: Answer | None) -> None:
+            if answer is not None:
+                main.conductor.create_admin(answer.admin, keep=answer.keep)
+
+        self.push_screen(AdminScreen(self.spec.admin), chosen)
+
+    def _ask_backup(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import BackupScreen
+
+        def chosen(path: str | None) -> None:
+            if path:
+                main.conductor.backup(path)
+
+        self.push_screen(BackupScreen(self.spec.name), chosen)
 
     def _ask_down(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import DownScreen

@@ -16,10 +16,15 @@ from dftui.watch.rings import Reader
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
 
 Unsubscribe = Callable[[], None]
 
@@ -83,8 +88,22 @@ class Requests(Protocol):
         """Requests seen since the start."""
         ...
 
+    @property
+    def sampling(self) -> int:
+        """N while only one request in N is recorded singly, else 1."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Requests that were recorded and never arrived here."""
+        ...
+
     def since(self, seq: int) -> tuple[Sequence[Request], int]:
         """Requests after `seq` (0: all that are held), oldest first, and what to ask with next time."""
+        ...
+
+    def find(self, text: str, limit: int) -> Sequence[Request]:
+        """The newest that are held and pass a filter of this text, oldest first."""
         ...
 
 
@@ -153,6 +172,14 @@ class Backend(Protocol):
 
     async def down(self, *, volumes: bool) -> None:
         """Remove the stack; its data too when `volumes`."""
+        ...
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin and close the setup form; `keep` the password for dftui's own logins."""
+        ...
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Write database, secrets and files into one file."""
         ...
 
     async def probe(self, count: int) -> ProbeResult:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.control.receipts import ScaleResult
 from dftui.ui.backend import Backend
+from dftui.watch.format import size
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, PasswordNeeded, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
 
 
 GATHER = 0.0
@@ -210,6 +215,24 @@ class Conductor:
         """Take the stack down."""
         kept = "and its data" if volumes else "its data is kept"
         self._start("down", lambda backend: backend.down(volumes=volumes), lambda _: f"The stack is gone; {kept}.")
+
+    def create_admin(self, admin: NewAdmin, *, keep: bool) -> None:
+        """Make the first admin."""
+
+        def words(result: AdminResult) -> str:
+            kept = f"; the password is ADMIN_PASSWORD in {result.file}" if result.file else ""
+            return f"{result.email} is the first admin{kept}; the setup form is closed."
+
+        self._start("admin", lambda backend: backend.create_admin(admin, keep=keep), words)
+
+    def backup(self, path: str) -> None:
+        """Everything that cannot be made anew, into one file."""
+
+        def words(result: BackupResult) -> str:
+            left = f"; left out: {', '.join(result.left_out[:3])}" if result.left_out else ""
+            return f"Backed up, {size(result.size)} with key and passwords in it: {result.file}{left}"
+
+        self._start("backup", lambda backend: backend.backup(Path(path).expanduser()), words)
 
     def probe(self, replicas: int) -> None:
         """A few requests for each replica."""

@@ -21,11 +21,16 @@ from dftui.watch.records import Step
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Engine
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
@@ -207,6 +212,15 @@ class LiveBackend:
         if volumes:
             # The secrets went with the data; the next `up` makes others.
             self._knows = False
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin and close the setup form."""
+        with self._watcher.acting():
+            return await self._operator.create_admin(admin, keep=keep)
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Database, secrets and files in one file."""
+        return await self._operator.backup(path)
 
     async def probe(self, count: int) -> ProbeResult:
         """Send requests, note each Host."""

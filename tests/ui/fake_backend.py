@@ -17,14 +17,20 @@ from dftui.watch.lines import Counts, Line, LogCounts, Record
 from dftui.watch.mask import Masker
 from dftui.watch.paint import Painter
 from dftui.watch.records import Request, Step
+from dftui.watch.requestfilter import Filter
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
 
 NOW = 1_795_000_000.0
 APP = "[2026-11-18T11:06:40.000000+00:00] local"
@@ -49,7 +55,12 @@ def replica(number: int, state: ReplicaState = ReplicaState.SERVING, **more: obj
         created=NOW - 600,
         load=Load(1.2 * number, (58 + number) << 20) if serving else Load(),
         traffic=Traffic(
-            requests=1200 + 7 * number, rate=11.4 + number, p50_ms=6, p95_ms=14.0 + number, sessions=number % 3
+            requests=1200 + 7 * number,
+            rate=11.4 + number,
+            p50_ms=6,
+            p95_ms=14.0 + number,
+            sessions=number % 3,
+            share=0.33,
         )
         if serving
         else Traffic(),
@@ -169,9 +180,16 @@ class FakeRequests:
     def __init__(self) -> None:
         self.held: list[Request] = []
 
+        self.sampling = 1
+        self.lost = 0
+
     @property
     def total(self) -> int:
         return len(self.held)
+
+    def find(self, text: str, limit: int) -> Sequence[Request]:
+        passes = Filter(text)
+        return [request for request in self.held if passes(request)][-limit:]
 
     def since(self, seq: int) -> tuple[Sequence[Request], int]:
         return self.held[seq:], len(self.held)
@@ -295,6 +313,20 @@ class FakeBackend:
         assert self.snapshot is not None
         self.set(replace(self.snapshot, drift=()))
         return RepairResult((), 0.5)
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        from dftui.control.admin import AdminResult
+
+        await self._act("create_admin", admin, keep)
+        assert self.snapshot is not None
+        self.set(replace(self.snapshot, admin="ready"))
+        return AdminResult(admin.email, "df-web1", "/home/ada/.config/dftui/df.env" if keep else "")
+
+    async def backup(self, path: Path) -> BackupResult:
+        from dftui.control.backup import BackupResult
+
+        await self._act("backup", path)
+        return BackupResult(str(path), 3_000_000, 1.2, "9f41c2ab", 100, 2, ("evil (a link)",), {})
 
     async def probe(self, count: int) -> ProbeResult:
         from dftui.control.probe import ProbeResult, ProbeRow

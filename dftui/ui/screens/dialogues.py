@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from textual import on
@@ -113,6 +114,38 @@ class PasswordScreen(ModalScreen[tuple[str, str] | None]):
             self.dismiss((email, password))
         else:
             self.problem.update(Content("Both are needed."))
+
+
+class BackupScreen(ModalScreen[str]):
+    """`B`: into which file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+
+    def __init__(self, stack: str) -> None:
+        super().__init__()
+        from dftui.control.backup import default_name
+
+        self.stack = stack
+        self.input = field(default_name(stack))
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """What it is, field, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain(f"Back up {self.stack} into which file?", "question")
+            yield plain("It holds the database, the files, the APP_KEY and all passwords; only you can read it.")
+            yield self.input
+            yield self.problem
+            yield plain("Enter  write it        Esc  leave it", "keys")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        path = event.value.strip()
+        if path and not Path(path).expanduser().exists():
+            self.dismiss(path)
+        else:
+            self.problem.update(Content("That is there already." if path else "A file needs a name."))
 
 
 Down = Literal["keep", "volumes", ""]

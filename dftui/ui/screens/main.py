@@ -30,6 +30,7 @@ from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
 from dftui.ui.panes.services import ServicesPane
 from dftui.ui.panes.verify import VerifyPane
+from dftui.watch.records import Request
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class MainScreen(Screen[None]):
         self.fit_replicas()
         self.services.show(snapshot)
         self.replicas.show(snapshot)
+        self.requests.show(snapshot)
         self.draw_chrome()
 
     def fail(self, text: str) -> None:
@@ -252,7 +254,7 @@ class MainScreen(Screen[None]):
     @property
     def wide(self) -> bool:
         """Logs and the other tabs are side by side."""
-        return self.size.width >= WIDE
+        return self.size.width >= WIDE and not self.has_class("zoomed")
 
     def pane_named(self, name: str) -> Pane:
         """By its name."""
@@ -329,6 +331,9 @@ class MainScreen(Screen[None]):
         for pane in self.query(Pane):
             pane.set_class(on and pane is here, "zoom")
         self.query_one("#lower").set_class(on and isinstance(here, TabPane), "zoom")
+        if self.size.width >= WIDE:
+            # Side by side, or one of them alone.
+            self.show_tab(here.pane if on and isinstance(here, TabPane) else self.tab, focus=False)
         self.fit_replicas()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -426,11 +431,21 @@ class MainScreen(Screen[None]):
         self.logs.show_only(frozenset((name,)) if name else None)
 
     def action_open_logs(self) -> None:
-        """Enter: the selected container's logs; there, the stack trace at the cursor."""
+        """Enter: the selected container's logs; there, the stack trace at the cursor; on a request, what its replica
+        logged around it."""
         if isinstance(self.selected, Replica | Service) and self.pane in (self.services, self.replicas):
             self.show_logs_of(self.selected.name)
         elif self.pane is self.logs:
             self.logs.enter()
+        elif self.pane is self.requests and (request := self.requests.lines.meant) is not None:
+            self._show_logs_around(request)
+
+    def _show_logs_around(self, request: Request) -> None:
+        if not request.replica:
+            self.conductor.say("No replica served this request: the balancer answered it itself.", "warning")
+            return
+        self.show_tab("logs")
+        self.logs.show_around(request.replica, request.time, request.id)
 
     def action_back(self) -> None:
         """Escape: out of the zoom, back to all lines."""

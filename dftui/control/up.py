@@ -357,6 +357,9 @@ async def catch_up(
     held += [Held(name, error.why) for name, error in refused.items()]
     servers = [world.server(plan, c) for c in pool if c.short not in refused]
     await world.link.trust(world.spec.balancer.trusted_proxies)
+    if pool and not await world.setup_closed() and await replicas.admin_exists(world, pool[0].id):
+        with progress.step("close the setup form: there is an admin"):
+            await world.link.close_setup(True)
     await world.write_config(plan, wanted - len(refused), servers, held)
     for error in refused.values():
         raise error

@@ -153,7 +153,8 @@ class Conductor:
             if not result.replaced:
                 return "Every replica is already what it should be; nothing was replaced."
             lost = f"{result.receipt.failed} of {result.receipt.requests:,} requests failed"
-            return f"{len(result.replaced)} replicas replaced in {result.seconds:.1f} s, {lost}."
+            kept = f" The data as it was before: {result.backup}" if result.backup else ""
+            return f"{len(result.replaced)} replicas replaced in {result.seconds:.1f} s, {lost}.{kept}"
 
         self._start("roll", lambda backend: backend.roll(), words)
 

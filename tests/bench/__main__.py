@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import churn, fifty, images, rows, scaling, screen, verifying
+from tests.bench import churn, fifty, images, ledger, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
-ON_ONE_STACK = ("start", "plus", "line", "idle", "verify")
+ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "ledger")
 ROWS = ("images", *ON_ONE_STACK, "churn", "fifty")
 
 
@@ -74,6 +74,9 @@ def on_one_stack(chosen: Sequence[str], runs: int, idle_runs: int) -> list[rows.
         if "verify" in chosen:
             _say("verify")
             found += verifying.verifying(stack, runs)
+        if "ledger" in chosen:
+            _say("a hundred thousand requests, counted thrice")
+            found.append(ledger.counts(stack))
         stack.ok("down", "--volumes", "--yes")
     return found
 

@@ -369,10 +369,13 @@ async def test_latency_is_that_of_the_time_since_the_last_call(lb: Rig) -> None:
 async def test_above_a_rate_one_in_so_many_is_recorded_and_says_so(lb: Rig) -> None:
     await lb.start(1, full_rate=40, sample=5)
     await lb.listen()
+    (server,) = await lb.link.servers()
     before = (await lb.link.frontend()).requests
     with Load(Plan(port=lb.port, rate=400, connections=16, fresh=0.0, posts=0.0, path="/api", seconds=4)) as load:
         tally = load.wait()
     assert dict(tally.failed) == {}
+    # However few are recorded singly, the counters are exact.
+    assert (await lb.link.server(server.name)).requests - server.requests == tally.sent
 
     async def slow_again() -> bool:
         await asyncio.sleep(0.1)

@@ -113,8 +113,7 @@ def run(folder: Path, minutes: float, rate: float, seed: int) -> bool:
     print(
         f"soak of the scaling, {minutes:g} min, seed {seed}: {tally.sent:,} requests sent, {lost} GETs and HEADs and "
         f"{posts} POSTs failed, p99 {1000 * tally.percentile(0.99):.0f} ms; {done['keys']} keys pressed, "
-        f"{done['kill']} replicas killed, {done['rm']} removed behind its back, {receipts} actions; "
-        "no drift at the end"
+        f"{done['kill']} killed and {done['rm']} removed behind its back, {receipts} actions; no drift at the end"
     )
     for line in tally.lost:
         print(f"  lost: {line}")

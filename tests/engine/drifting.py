@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dftui.balancer.config import CONFIG_PATH, BalancerConfig, render
 from dftui.control.operator import Operator
+from dftui.control.world import webs
 from dftui.engine.api import Container, Engine, File
 from dftui.engine.connect import connect
 from dftui.stack.file import load
@@ -24,17 +25,13 @@ OTHER_KEY = "another0APP0KEY0of0thirtytwo0000"
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A stack, one who can act on it, and its replicas."""
+    """A stack, one who can act on it, its replicas, and the one of them that things happen to."""
 
     stack: Stack
     operator: Operator
     engine: Engine
     pool: list[Container]
-
-    @property
-    def last(self) -> Container:
-        """The replica that things happen to."""
-        return self.pool[-1]
+    web: Container
 
     async def docker(self, *argv: str) -> None:
         """As the command line does it."""
@@ -46,11 +43,11 @@ class Ground:
 
 
 async def removed(ground: Ground) -> None:
-    await ground.docker("rm", "-f", ground.last.name)
+    await ground.docker("rm", "-f", ground.web.name)
 
 
 async def killed(ground: Ground) -> None:
-    await ground.docker("kill", ground.last.name)
+    await ground.docker("kill", ground.web.name)
 
 
 async def server_left(ground: Ground) -> None:
@@ -58,28 +55,28 @@ async def server_left(ground: Ground) -> None:
 
 
 async def server_gone(ground: Ground) -> None:
-    await ground.operator.link.delete(ground.last.short)
+    await ground.operator.link.delete(ground.web.short)
 
 
 async def server_moved(ground: Ground) -> None:
-    await ground.runtime(f"set server web/{ground.last.short} addr 127.0.0.9 port 80")
+    await ground.runtime(f"set server web/{ground.web.short} addr 127.0.0.9 port 80")
 
 
 async def another_key(ground: Ground) -> None:
     labels = {LABEL_KEY: "0badbad0"}
     await by_hand(
-        ground.stack, ground.operator, ground.engine, ground.last.name, {"APP_KEY": OTHER_KEY}, labels=labels
+        ground.stack, ground.operator, ground.engine, ground.web.name, {"APP_KEY": OTHER_KEY}, labels=labels
     )
 
 
 async def another_image(ground: Ground) -> None:
     tag = f"dftui-test/odd:{ground.stack.name}"
-    await ground.docker("commit", ground.last.name, tag)
-    await by_hand(ground.stack, ground.operator, ground.engine, ground.last.name, {}, image=tag)
+    await ground.docker("commit", ground.web.name, tag)
+    await by_hand(ground.stack, ground.operator, ground.engine, ground.web.name, {}, image=tag)
 
 
 async def off_network(ground: Ground) -> None:
-    await ground.docker("network", "disconnect", f"{ground.stack.name}-back", ground.last.name)
+    await ground.docker("network", "disconnect", f"{ground.stack.name}-back", ground.web.name)
 
 
 async def balancer_gone(ground: Ground) -> None:
@@ -145,8 +142,7 @@ async def seen(watcher: Watcher, true: Callable[[Snapshot], bool]) -> Snapshot:
     return watcher.snapshot
 
 
-async def ground_of(stack: Stack, operator: Operator, engine: Engine) -> Ground:
-    """The stack as it is now."""
-    everyone = await engine.containers({LABEL_STACK: stack.name})
-    webs = sorted((c for c in everyone if c.labels["dftui.role"] == "web"), key=lambda c: c.name)
-    return Ground(stack, operator, engine, webs)
+async def ground_of(stack: Stack, operator: Operator, engine: Engine, index: int = -1) -> Ground:
+    """The stack as it is now; `index` of the replica that things happen to."""
+    pool = webs(await engine.containers({LABEL_STACK: stack.name}))
+    return Ground(stack, operator, engine, pool, pool[index])

@@ -160,9 +160,8 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
     made = _check("host-rotation", wrong, seen, f"{seen.asked} requests were served by {hosts} hosts in turn", facts)
     if not bad:
         return made
-    first = odd.first_of_each(found)
     says = f"{bad} of {seen.asked} requests with a good token were refused"
-    blamed = [one for one in first.values() if one.name not in silent and one.cause in _REFUSES]
+    blamed = [one for one in _refusing(seen, found) if one.name not in silent]
     return Check(
         made.name,
         False,
@@ -172,6 +171,13 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         repairs([*wrong, *blamed], seen),
         facts,
     )
+
+
+def _refusing(seen: Evidence, found: Sequence[Odd]) -> list[Odd]:
+    """Who does not take the tokens of those that are as they should be, and the gravest reason of each."""
+    first = odd.first_of_each(found)
+    refuse = {b for (a, b), cause in seen.uses.items() if a not in first and cause not in (OK, UNCHECKED)}
+    return [one for one in first.values() if one.name in refuse]
 
 
 def _key(seen: Evidence, found: Sequence[Odd]) -> Check:

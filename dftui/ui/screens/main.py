@@ -16,7 +16,7 @@ from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
-from dftui.ui.panes.footer import footer_row
+from dftui.ui.panes.footer import Meter, footer_row
 from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import ActionsPane, status_row
@@ -78,6 +78,7 @@ class MainScreen(Screen[None]):
         self.tab = "logs"
         self.furnished = False
         self._focused_pane = ""
+        self.meter = Meter()
 
     @property
     def ui(self) -> DftuiApp:
@@ -200,7 +201,7 @@ class MainScreen(Screen[None]):
         if self.conductor.pending:
             message = (f"{self.conductor.pending:+d} replicas", "")
         self.status.set_rows([status_row(running, message, width, glyphs)])
-        self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
+        self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width, self.meter.text)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
             rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising)

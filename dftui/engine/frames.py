@@ -174,7 +174,8 @@ class LogFrames:
         if self._raw:
             data = self._raw + data
         out: list[LogLine] = []
-        if len(data) > _FEW and not (self._rest or self._join_out.held or self._join_err.held) and self._chunks.between:
+        held = self._rest or self._join_out.held or self._join_err.held
+        if len(data) > _FEW and not held and self._chunks.between:
             taken = self._many(data, out)
             data = data[taken:]
         find = data.find

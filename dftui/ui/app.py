@@ -14,8 +14,10 @@ from rich.console import COLOR_SYSTEMS, RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.geometry import Offset
 from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
+from textual.widgets import Input
 
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
@@ -263,7 +265,8 @@ class DftuiApp(App[None]):
         if self.wire is None or not self._running:
             super()._display(screen, renderable)
             return
-        self.wire.show(renderable, self.size, self.cursor_position)
+        cursor = self.cursor_position if isinstance(self.focused, Input) else Offset(0, 0)
+        self.wire.show(renderable, self.size, cursor)
         self.post_display_hook()
 
     def on_resize(self) -> None:

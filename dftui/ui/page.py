@@ -22,6 +22,10 @@ UNKNOWN = "\x00"
 """A cell of which it is not known what the terminal shows there."""
 SHORT_GAP = 4
 """Cells that are cheaper written again than jumped over."""
+# Greek and Cyrillic, punctuation to mathematics, pictures of controls, lines and shapes.
+_NARROW = (("\u0370", "\u052f"), ("\u2010", "\u22ff"), ("\u2400", "\u243f"), ("\u2500", "\u25ff"))
+# Kana, ideographs, Hangul, full-width forms.
+_WIDE = (("\u3041", "\u30ff"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uac00", "\ud7a3"), ("\uff01", "\uff60"))
 _LINES = {
     **dict.fromkeys("─━╌╍┄┅═▁▂▔╴╶", "-"),
     **dict.fromkeys("│┃┆┇║▏▕▌▐╵╷", "|"),
@@ -43,14 +47,15 @@ def plain(char: str) -> str:
 
 
 @lru_cache(4096)
-def _sure(char: str) -> bool:
-    """Whether all terminals agree that it is one cell wide: neither wide, nor combined, nor a picture."""
-    if len(char) != 1:
-        return False
-    if char < "\u0300" or char in "✓✗":
-        return True
-    known = "\u0370" <= char < "\u0530" or "\u2010" <= char < "\u2300" or "\u2400" <= char < "\u2600"
-    return known and get_character_cell_size(char) == 1
+def _sure(cell: str) -> int:
+    """How many cells it takes in every terminal; 0 where they may differ (pictures, combined and rare signs)."""
+    if len(cell) != 1:
+        return 0
+    if cell < "\u0300" or cell in "✓✗":
+        return 1
+    if any(first <= cell <= last for first, last in _NARROW):
+        return 1 if get_character_cell_size(cell) == 1 else 0
+    return 2 if any(first <= cell <= last for first, last in _WIDE) else 0
 
 
 class Page:
@@ -166,7 +171,7 @@ class Page:
             for x in cells:
                 cell = text[x]
                 if cell == "":
-                    continue
+                    continue  # the right half of the one before
                 if at != (x, y):
                     gap = x - at[0] if at is not None and at[1] == y else 0
                     between = range(x - gap, x)
@@ -179,9 +184,13 @@ class Page:
                 if cell != " " or self._pens.blank(pen) != ink[x]:
                     out.append(self._pens.way(pen, ink[x]))
                     pen = ink[x]
+                width = _sure(cell)
+                if not width and text[x + 1 : x + 2] == [""]:
+                    # Where it turns out to be narrow, nothing old may stay beside it.
+                    out.append(f"  \x1b[{y + 1};{x + 1}H")
                 out.append(cell)
                 # How far the cursor has gone is sure only where the width is; at the edge it stays.
-                at = (x + 1, y) if _sure(cell) and x + 1 < self.width else None
+                at = (x + width, y) if width and x + width < self.width else None
             self._shown_text[y], self._shown_ink[y] = text.copy(), ink.copy()
         self._touched.clear()
         if pen != PLAIN:
@@ -192,6 +201,6 @@ class Page:
     def _all_sure(text: list[str], shown: list[str]) -> bool:
         for row in (text, shown):
             joined = "".join(row)
-            if not joined.isascii() and not all(map(_sure, row)):
+            if not joined.isascii() and not all(map(_sure, joined)):
                 return False
         return True

@@ -283,7 +283,7 @@ class MainScreen(Screen[None]):
         if self.graphs.display:
             self.call_after_refresh(self.graphs.draw)
         if focus:
-            chosen.body.focus()
+            self.set_focus(chosen.body)
         self.call_after_refresh(self._draw_titles)
 
     def _draw_titles(self) -> None:
@@ -300,7 +300,7 @@ class MainScreen(Screen[None]):
         if name == "probe" and self.probe.result is None:
             self.do("probe")
         elif name in ("services", "replicas"):
-            self.pane_named(name).body.focus()
+            self.set_focus(self.pane_named(name).body)
         else:
             self.show_tab(name)
         self._follow_zoom()
@@ -311,7 +311,7 @@ class MainScreen(Screen[None]):
         if self.has_class("zoomed"):
             panes = [pane for pane in self.query(Pane) if isinstance(pane, TabPane) or pane.display]
         here = panes.index(self.pane) if self.pane in panes else 0
-        panes[(here + by) % len(panes)].body.focus()
+        self.set_focus(panes[(here + by) % len(panes)].body)
         self._follow_zoom()
 
     def _follow_zoom(self) -> None:

@@ -75,7 +75,9 @@ class Reader:
         groups = found.groupdict()
         around = text[max(0, found.start() - 60) : found.end() + 20]
         if (shown := groups["text"]) is not None:
-            bad = [c for c in shown if unicodedata.category(c) in _BAD or (self._ascii and not c.isascii())]
+            # A terminal makes two of a command's line ends; a lone return would let one line hide another.
+            letters = shown.replace("\r\n", "")
+            bad = [c for c in letters if unicodedata.category(c) in _BAD or (self._ascii and not c.isascii())]
             if bad:
                 raise Stranger(f"{bad[0]!r} in {around!r}")
             return

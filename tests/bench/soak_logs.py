@@ -167,7 +167,7 @@ def read_printed(path: Path) -> Lines:
 def header(run: PtyRun) -> Mapping[str, int]:
     """The figures in the title of the logs, from a screen that was drawn anew."""
     before = run.total
-    run.send("\x0c")
+    run.send("\x1b[15~")
     time.sleep(2)
     screen = pyte.Screen(120, 40)
     output = run.output()[before:]

@@ -70,9 +70,10 @@ def _screen(args: argparse.Namespace) -> int:
 
         return await connect(args.docker, spec)
 
-    options = Options.from_environment(ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme)
+    options = Options.from_environment(
+        ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme, max_bps=args.max_bps
+    )
     app = DftuiApp(connect, spec, options)
-    driver.survive_hangup(app)
     app.run(mouse=options.mouse)
     if app.return_code == driver.HANGUP:
         driver.let_go_of_terminal()

@@ -94,6 +94,7 @@ class PtyRun:
 
     def _drain(self) -> None:
         free_at = time.perf_counter()
+        held = b""
         while not self._stop:
             ready, _, _ = select.select([self.fd], [], [], 0.05)
             if not ready:
@@ -110,12 +111,14 @@ class PtyRun:
                     return
                 self.total += len(data)
                 self.chunks.append((now, data))
+                # A sequence may be cut by the read.
+                whole, held = _whole(held + data)
                 if self._stream is not None:
                     # pyte knows neither private-mode queries nor the kitty keyboard sequences.
-                    self._stream.feed(re.sub(rb"\x1b\[[?>=<][0-9;]*(?:\$p|u)", b"", data))
+                    self._stream.feed(re.sub(rb"\x1b\[[?>=<][0-9;]*(?:\$p|u)", b"", whole))
                 self._news.notify_all()
             if self._answer_sync:
-                for _ in range(data.count(SYNC_QUERY)):
+                for _ in range(whole.count(SYNC_QUERY)):
                     self.send(SYNC_ANSWER)
             if self._rate is not None:
                 free_at = max(free_at, now - 0.05) + len(data) / self._rate
@@ -228,6 +231,12 @@ class PtyRun:
         self._thread.join(1)
         with contextlib.suppress(OSError):
             os.close(self.fd)
+
+
+def _whole(data: bytes) -> tuple[bytes, bytes]:
+    """What holds only whole control sequences, and the beginning of one at its end."""
+    found = re.search(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z", data)
+    return (data[: found.start()], data[found.start() :]) if found else (data, b"")
 
 
 def _spawn(argv: Sequence[str], env: Mapping[str, str], cwd: str | None, columns: int, rows: int) -> tuple[int, int]:

@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 from dftui import __version__
 from dftui.cli.exits import Exit
 
+LEAST_BPS = 1000
+"""Bytes a second below which no screen can be used."""
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "create what is missing and start it"),
     "scale": ("scale", "set the number of replicas: N, +K or -K"),
@@ -39,6 +42,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "look the machine over: engine, disk, port, clock"),
 }
 """Command → its module and one line of help, in the order of `dftui --help`."""
+
+
+def _bps(text: str) -> int:
+    """A budget in bytes a second, with `k` for thousands."""
+    digits, thousands = (text[:-1], 1000) if text[-1:] in ("k", "K") else (text, 1)
+    found = int(digits) * thousands if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+    if found < LEAST_BPS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes a second from {LEAST_BPS} on")
+    return found
 
 
 class _CommandParser(argparse.ArgumentParser):
@@ -94,6 +106,9 @@ def build() -> argparse.ArgumentParser:
     screen.add_argument("--theme", metavar="NAME", help="colours, e.g. dark or light")
     screen.add_argument("--ascii", action="store_true", help="no line drawing or symbols beyond ASCII")
     screen.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    screen.add_argument(
+        "--max-bps", type=_bps, metavar="N", help="send the terminal at most N bytes a second, e.g. 20000 or 20k"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser, title="commands")
     for name, (module, text) in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")

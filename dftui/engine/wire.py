@@ -20,8 +20,12 @@ from dftui.engine.errors import refused, unreachable
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 HEAD_TIMEOUT = 60.0
-PACE = 0.003
-"""Seconds that a stream in a hurry is left alone between two reads."""
+PACE = 0.04
+"""Seconds that a busy stream is left alone between two reads."""
+BUSY = 0.1
+"""Seconds within which a second piece shows a busy stream."""
+ENOUGH = 64 * 1024
+"""Bytes of a piece that is worth waking up for, however soon it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Reply:
     async def raw(self) -> AsyncGenerator[bytes, None]:
         """What comes after the head, undecoded, until the connection ends. Raises EngineUnreachable.
 
-        A sender in a hurry is read in bigger pieces: waking up for each of its writes costs more than the bytes."""
+        A busy sender is read in bigger pieces: waking up for each of its writes costs more than the bytes."""
         loop = asyncio.get_running_loop()
         transport = cast(asyncio.Transport, self.writer.transport)
         last = 0.0
@@ -105,7 +109,7 @@ class Reply:
             while data := await self.reader.read(READ_SIZE):
                 yield data
                 now = loop.time()
-                if now - last < PACE:
+                if now - last < BUSY and len(data) < ENOUGH:
                     transport.pause_reading()
                     await asyncio.sleep(PACE)
                     transport.resume_reading()

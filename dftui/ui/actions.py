@@ -296,6 +296,15 @@ ACTIONS: tuple[Action, ...] = (
         "dftui down",
         dangerous=True,
     ),
+    Action(
+        "meter",
+        "b",
+        "b",
+        "bytes",
+        "Show or hide how many bytes a second the terminal is sent, and the cap if there is one",
+        "Screen",
+    ),
+    Action("redraw", "f5", "F5", "redraw", "Draw the whole screen anew, after something else wrote on it", "Screen"),
     Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen"),
     Action(
         "help",

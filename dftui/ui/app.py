@@ -10,10 +10,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import COLOR_SYSTEMS, RenderableType
 from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.geometry import Offset
 from textual.messages import TerminalSupportsSynchronizedOutput
+from textual.screen import Screen
 from textual.widgets import Input
 
 from dftui.stack.spec import StackSpec
@@ -22,10 +26,10 @@ from dftui.ui.action import Context
 from dftui.ui.actions import ACTIONS, BY_ID, remap
 from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII, UNICODE
-from dftui.ui.fence import QUERY, Fence
+from dftui.ui.driver import Driver, survive_hangup
 from dftui.ui.options import Options
 from dftui.ui.screens.main import MainScreen
-from dftui.ui.wire import send_only_changed_cells
+from dftui.ui.wire import Wire
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
@@ -69,17 +73,19 @@ class DftuiApp(App[None]):
         self._states_changed = asyncio.Event()
         self.problems: list[str] = []
         self.palette = themes.Palette(themes.DEFAULT)
-        send_only_changed_cells()
         # Told here, textual takes all colours away under NO_COLOR; else it would turn them into greys.
         super().__init__(ansi_color=True if self.options.plain else None)
         self.animation_level = "none"
         self.set_class(self.options.ascii, "-ascii")
+        survive_hangup(self, self.options.max_bps)
         self._connect = connect
         self.backend: Backend | None = None
         self.trends = Trends()
         self.wall: Callable[[], float] = time.time
         self.main = MainScreen()
-        self.fence = Fence(self._ask_terminal, enabled=self.options.fence)
+        self.wire: Wire | None = None
+        """The way to the terminal; None where there is none (tests, a browser)."""
+        self._synchronised = False
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
         self._noted_at = 0.0
@@ -239,25 +245,49 @@ class DftuiApp(App[None]):
             if closed:
                 self.main.draw_curves()
             if self.backend is not None:
-                if self.fence.open() and self.main.flush():
-                    self.fence.passed()
+                wire = self.wire
+                if wire is None:
+                    self.main.flush()
+                elif wire.may_stream and self.main.flush():
+                    wire.streamed()
+                if wire is not None and self.main.meter.look(wire):
+                    self.main.draw_chrome()
                 ids = self.main.visible_ids
                 if ids != self._watched:
                     self._watched = ids
                     self.backend.watch_stats(ids)
 
-    def _ask_terminal(self) -> None:
-        # Twice: behind the refresh that the flush causes, not in front of it.
-        self.call_after_refresh(self.call_after_refresh, self._send_query)
+    # -- the way to the terminal ------------------------------------------------------------------------------------
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # Private to textual 8.2.8, which would write the update itself, whole lines and all frames.
+        if not isinstance(renderable, LayoutUpdate | ChopsUpdate) or self._batch_count or self._closed:
+            super()._display(screen, renderable)
+            return
+        if self.wire is None and isinstance(self._driver, Driver):
+            colours = COLOR_SYSTEMS[self.console.color_system or "truecolor"]
+            self.wire = Wire(self._driver, colours, ascii=self.options.ascii, fence=self.options.fence)
+            self.wire.synchronised = self._synchronised
+        if self.wire is None or not self._running:
+            super()._display(screen, renderable)
+            return
+        cursor = self.cursor_position if isinstance(self.focused, Input) else Offset(0, 0)
+        self.wire.show(renderable, self.size, cursor)
+        self.post_display_hook()
 
-    def _send_query(self) -> None:
-        # `_driver` is private to textual 8.2.8; there is no public way to write to the terminal in order.
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(QUERY)
+    def on_resize(self) -> None:
+        """What the terminal shows after a change of its size is not known."""
+        if self.wire is not None:
+            self.wire.page.forget()
 
     def on_terminal_supports_synchronized_output(self, message: TerminalSupportsSynchronizedOutput) -> None:
-        """The terminal's answer to a fence (textual itself handles the first one)."""
-        self.fence.answered()
+        """The terminal's answer to textual's question, which is the first, or to the fence's."""
+        self._synchronised = True
+        if self.wire is not None:
+            self.wire.synchronised = True
+        if isinstance(self._driver, Driver) and self._driver.asked:
+            self._driver.asked -= 1
+        elif self.wire is not None:
+            self.wire.answered()
 
     def on_key(self, event: events.Key) -> None:
         """A field takes what was typed before it had the focus: a key that is sent behind `/` in one go has gone to
@@ -317,6 +347,12 @@ class DftuiApp(App[None]):
             case "theme":
                 names = sorted(self.all_themes())
                 self.choose_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
+            case "meter":
+                main.meter.toggle()
+                main.draw_chrome()
+            case "redraw":
+                if self.wire is not None:
+                    self.wire.redraw()
             case "help":
                 from dftui.ui.screens.help import HelpScreen
                 from dftui.watch.alarms import raised

@@ -89,6 +89,19 @@ class Drawn(Widget):
             self.action = action
 
     stale = False
+    _ground: Style | None = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Textual asks for what is new in a frame."""
+        self._ground = None
+        return super().render_lines(crop)
+
+    @property
+    def ground(self) -> Style:
+        """The style where no other is named; found once a frame, because the question costs as much as a line."""
+        if self._ground is None:
+            self._ground = self.rich_style
+        return self._ground
 
     @property
     def ui(self) -> DftuiApp:
@@ -134,7 +147,7 @@ class Canvas(Drawn):
 
     def render_line(self, y: int) -> Strip:
         """Textual asks for one line."""
-        base = self.rich_style
+        base = self.ground
         row = self._rows[y] if y < len(self._rows) else EMPTY
         width = self.size.width
         return to_strip(row, self.ui.palette, base, self.stale, width).adjust_cell_length(width, base)
@@ -192,7 +205,7 @@ class LineView(Drawn, ScrollView, can_focus=True):
         """Textual asks for one line of the window."""
         offset_x, offset_y = self.scroll_offset
         width = self.size.width
-        base = self.rich_style
+        base = self.ground
         index = offset_y + y
         if index >= self.count():
             said = self.nothing() if not self.count() else ()

@@ -9,7 +9,8 @@ from dftui.ui import terminal
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`hz` frames a second at most; `fence` waits for the terminal's answer between frames; `plain` is NO_COLOR."""
+    """`hz` frames a second at most; `fence` waits for the terminal's answer between frames; `plain` is NO_COLOR;
+    `max_bps` caps the bytes a second to the terminal."""
 
     ascii: bool = False
     mouse: bool = True
@@ -18,9 +19,12 @@ class Options:
     fence: bool = True
     plain: bool = False
     few_colours: bool = False
+    max_bps: int | None = None
 
     @classmethod
-    def from_environment(cls, *, ascii: bool = False, mouse: bool = True, theme: str | None = None) -> Options:
+    def from_environment(
+        cls, *, ascii: bool = False, mouse: bool = True, theme: str | None = None, max_bps: int | None = None
+    ) -> Options:
         """Calmer over SSH; a fixed low rate under tmux, whose answers say nothing of the link behind it."""
         import os
 
@@ -34,4 +38,5 @@ class Options:
             fence=not muxed,
             plain=bool(os.environ.get("NO_COLOR")),
             few_colours=terminal.few_colours(),
+            max_bps=max_bps,
         )

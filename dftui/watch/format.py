@@ -60,6 +60,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def bytes_rate(value: float) -> str:
+    """Bytes a second as `0.3 kB/s`, `12.4 kB/s`, in thousands."""
+    return f"{value / 1000:.1f} kB/s"
+
+
 def clock(at: float, millis: bool = False) -> str:
     """Local time of day, to the second or to the millisecond."""
     local = time.strftime("%H:%M:%S", time.localtime(at))

@@ -63,7 +63,7 @@ class Told:
 
     def hold(self, tag: str, labels: Mapping[str, str] | None = None) -> Image:
         """Let the engine have an image."""
-        digest = "sha256:" + hashlib.sha256(tag.encode()).hexdigest()
+        digest = "sha256:" + hashlib.sha256(tag.encode("utf-8", "surrogatepass")).hexdigest()
         self.held[tag] = Image(digest, (tag,), (), 1_000_000, time.time(), dict(labels or {}))
         return self.held[tag]
 

@@ -1,7 +1,8 @@
-"""The screen on the fake backend, in a real terminal: `python -m tests.ui.run_fake [seconds of traffic a second]`."""
+"""The screen on the fake backend, in a real terminal: `python -m tests.ui.run_fake [lines a second] [options]`."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import sys
@@ -31,16 +32,22 @@ async def live(fake: FakeBackend, lines: int) -> None:
 
 
 def main() -> int:
-    lines = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lines", nargs="?", type=int, default=0)
+    parser.add_argument("--ascii", action="store_true")
+    parser.add_argument("--no-mouse", action="store_true")
+    parser.add_argument("--max-bps", type=int)
+    args = parser.parse_args()
     fake = busy(FakeBackend(stack()))
 
     async def connect() -> Backend:
-        task = asyncio.create_task(live(fake, lines))
+        task = asyncio.create_task(live(fake, args.lines))
         fake.keep = task  # type: ignore[attr-defined]
         return fake
 
-    app = DftuiApp(connect, StackSpec(), Options.from_environment())
-    app.run()
+    options = Options.from_environment(ascii=args.ascii, mouse=not args.no_mouse, max_bps=args.max_bps)
+    app = DftuiApp(connect, StackSpec(), options)
+    app.run(mouse=options.mouse)
     return app.return_code or 0
 
 

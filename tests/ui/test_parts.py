@@ -1,4 +1,4 @@
-"""The pure parts: rows, figures, the log model's counting, the fence, folding of steps."""
+"""The pure parts: rows, figures, the log model's counting, folding of steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dftui.ui import terminal
 from dftui.ui.action import Context
 from dftui.ui.actions import ACTIONS, RESERVED, footer_actions, remap
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
-from dftui.ui.fence import PATIENCE, Fence
 from dftui.ui.options import Options
 from dftui.ui.panes.history import fold
 from dftui.ui.panes.replicas import choose_columns
@@ -65,48 +64,6 @@ def test_wider_screens_have_more_columns(width: int, wanted: str) -> None:
     heads = [column.head for column in choose_columns(width, 9)]
     assert wanted in heads
     assert heads[:2] == ["host", "state"]
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_the_fence_waits_for_the_answer_and_rests_as_long() -> None:
-    clock = Clock()
-    asked: list[float] = []
-    fence = Fence(lambda: asked.append(clock.now), clock=clock)
-    assert fence.open()
-    fence.passed()
-    assert asked == [100.0]
-    assert not fence.open()
-    clock.now += 0.8
-    fence.answered()
-    assert not fence.open()
-    clock.now += 0.79
-    assert not fence.open()
-    clock.now += 0.02
-    assert fence.open()
-
-
-def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
-    clock = Clock()
-    fence = Fence(lambda: None, clock=clock)
-    fence.passed()
-    clock.now += PATIENCE + 0.1
-    assert fence.open()
-    assert not fence.enabled
-
-
-def test_a_local_terminal_needs_no_rest() -> None:
-    clock = Clock()
-    fence = Fence(lambda: None, clock=clock)
-    fence.passed()
-    clock.now += 0.003
-    fence.answered()
-    assert fence.open()
 
 
 def test_a_step_that_goes_on_stays_in_its_place() -> None:

@@ -8,11 +8,7 @@ import sys
 from collections.abc import Mapping
 
 import pytest
-from rich.console import Console
-from textual._compositor import ChopsUpdate
-from textual.strip import Strip
 
-from dftui.ui.wire import render_segments
 from tests.pty_run import PtyRun
 
 RUN = [sys.executable, "-m", "tests.ui.run_fake"]
@@ -98,26 +94,3 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_partial_update_draws_what_textual_would_with_fewer_bytes() -> None:
-    import pyte
-    from rich.segment import Segment
-    from rich.style import Style
-
-    def drawn(text: str) -> list[str]:
-        screen = pyte.Screen(40, 4)
-        stream = pyte.Stream(screen)
-        stream.feed("\x1b[?7l" + "\x1b[1;1H" + "connections   12  queries/s   48")
-        stream.feed(text)
-        return [line.rstrip() for line in screen.display]
-
-    strip = Strip(
-        [Segment("connections ", Style(bold=True)), Segment("  12  queries/s "), Segment("  53", Style(color="red"))]
-    )
-    update = ChopsUpdate([{0: strip}], [(0, 28, 32)], [[32]])
-    console = Console(force_terminal=True, color_system="truecolor")
-    ours = render_segments(update, console)
-    assert drawn(ours)[0] == "connections   12  queries/s   53"
-    # What textual itself does, were it not replaced: the whole line up to the change.
-    assert len(ours) < len(strip.render(console))

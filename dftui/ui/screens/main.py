@@ -16,7 +16,7 @@ from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
-from dftui.ui.panes.footer import footer_row
+from dftui.ui.panes.footer import Meter, footer_row
 from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import ActionsPane, status_row
@@ -82,6 +82,7 @@ class MainScreen(Screen[None]):
         self.tab = "logs"
         self.furnished = False
         self._focused_pane = ""
+        self.meter = Meter()
 
     @property
     def ui(self) -> DftuiApp:
@@ -205,7 +206,7 @@ class MainScreen(Screen[None]):
         if self.conductor.pending:
             message = (f"{self.conductor.pending:+d} replicas", "")
         self.status.set_rows([status_row(running, message, width, glyphs)])
-        self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
+        self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width, self.meter.text)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
             rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising)
@@ -289,7 +290,7 @@ class MainScreen(Screen[None]):
         if self.graphs.display:
             self.call_after_refresh(self.graphs.draw)
         if focus:
-            chosen.body.focus()
+            self.set_focus(chosen.body)
         self.call_after_refresh(self._draw_titles)
 
     def _draw_titles(self) -> None:
@@ -306,7 +307,7 @@ class MainScreen(Screen[None]):
         if (name == "probe" and self.probe.result is None) or (name == "verify" and self.verify.result is None):
             self.do(name)
         elif name in ("services", "replicas"):
-            self.pane_named(name).body.focus()
+            self.set_focus(self.pane_named(name).body)
         else:
             self.show_tab(name)
         self._follow_zoom()
@@ -317,7 +318,7 @@ class MainScreen(Screen[None]):
         if self.has_class("zoomed"):
             panes = [pane for pane in self.query(Pane) if isinstance(pane, TabPane) or pane.display]
         here = panes.index(self.pane) if self.pane in panes else 0
-        panes[(here + by) % len(panes)].body.focus()
+        self.set_focus(panes[(here + by) % len(panes)].body)
         self._follow_zoom()
 
     def _follow_zoom(self) -> None:

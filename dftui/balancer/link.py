@@ -1,14 +1,15 @@
 """The one connection to a running balancer: its server table changed and read, its requests listened to.
 
-One long exec carries all commands, a second one the requests; both are opened again by themselves when they end
-(balancer restarted or replaced, engine link cut).  An exec per command would cost 80 ms instead of 0.3.
+One long exec carries all commands, a second one the requests, a third (`shell`) the configuration file and the lock;
+all are opened when first needed, and again by themselves when they end (balancer restarted or replaced, engine link
+cut).  An exec per command would cost 80 ms instead of 0.3.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from dftui.balancer import stat
 from dftui.balancer.config import (
@@ -30,6 +31,7 @@ from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
+from dftui.balancer.shell import Shell
 from dftui.balancer.stat import FrontendState, Latency, ServerState, Table
 from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
 
@@ -56,6 +58,8 @@ class BalancerLink:
         self._closed = False
         self.gone: dict[str, ServerState] = {}
         """Last counters of the newest servers that were deleted here; they went with them."""
+        self.shell = Shell(engine, container)
+        """The lock; the file is read and written here, by `marked` and `write_config`."""
         self.ring = RingReader()
         """The books of `requests`: received, malformed, lost, restarts."""
 
@@ -67,16 +71,19 @@ class BalancerLink:
             return await self._command(line)
 
     async def _command(self, line: str) -> str:
+        return (await self._together((line,)))[0]
+
+    async def _together(self, lines: Sequence[str]) -> list[str]:
         fresh = self._session is None
         try:
-            reply = await self._ask(line)
-            if fresh or not stat.of_old_worker(line, reply):
-                return reply
+            replies = await self._ask(lines)
+            if fresh or not any(map(stat.of_old_worker, lines, replies)):
+                return replies
             await self._leave()
         except EngineError:
             if fresh or self._closed:
                 raise
-        return await self._ask(line)
+        return await self._ask(lines)
 
     async def _leave(self) -> None:
         """Somebody reloaded the balancer: its old worker lives as long as it is spoken to, and hears of nothing."""
@@ -85,12 +92,12 @@ class BalancerLink:
             if held is not None:
                 await held.close()
 
-    async def _ask(self, line: str) -> str:
+    async def _ask(self, lines: Sequence[str]) -> list[str]:
         if self._session is None:
             self._session = await self._open()
         session = self._session
         try:
-            return await session.ask(line)
+            return [await session.ask(lines[0])] if len(lines) == 1 else await session.ask_together(lines)
         finally:
             if session.broken:
                 self._session = None
@@ -149,6 +156,10 @@ class BalancerLink:
             raise UnknownServer(f"the balancer has no server {name}")
         return found
 
+    async def let_in(self, name: str) -> bool:
+        """Whether a server is up and takes requests: one light question, to be asked often."""
+        return stat.let_in(name, await self.command(stat.STATE))
+
     async def latencies(self) -> Mapping[str, Latency]:
         """By server name, over the time since the last call; servers without requests in it are absent."""
         return self._latencies.update(stat.parse_latency(await self.command(f"show table {LATENCY}")))
@@ -156,42 +167,45 @@ class BalancerLink:
     # -- changing
 
     async def _set(self, name: str, what: str) -> None:
-        """`set server`; HAProxy answers nothing when it is done."""
-        reply = await self.command(f"set server {BACKEND}/{name} {what}")
-        if "No such server" in reply:
-            raise UnknownServer(f"the balancer has no server {name}")
-        if reply:
-            raise BalancerError(f"the balancer refused `{what}` for {name}: {_brief(reply)}")
+        _done(name, what, await self.command(f"set server {BACKEND}/{name} {what}"))
 
-    async def _gate(self, name: str, *, closed: bool = False) -> None:
+    async def _gate(self, name: str, first: str = "", *, closed: bool = False) -> None:
         """Bring a server out of maintenance so that it gets nothing before its next check has passed. Leaving
         maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise.
-        `closed`: it stays in drain, checked all the while, until `ready`."""
-        reply = await self.command(f"enable health {BACKEND}/{name}")
-        if reply:
-            raise BalancerError(f"the balancer refused to check {name}: {_brief(reply)}")
-        await self._set(name, "state drain")
-        await self._set(name, "health down")
+        `closed`: it stays in drain, checked all the while, until `ready`.
+
+        The way to drain is one piece, behind `first`, the command that adds the server: a check that comes while it
+        is in maintenance still is put off by a whole interval."""
+        steps = ("state drain", "health down")
+        lines = [f"enable health {BACKEND}/{name}", *(f"set server {BACKEND}/{name} {step}" for step in steps)]
+        async with self._lock:
+            replies = await self._together([first, *lines] if first else lines)
+        if first:
+            answer = replies.pop(0)
+            # It is there already when the link broke over the answer, and the question was repeated.
+            if "registered" not in answer and "lready exists" not in answer:
+                raise BalancerError(f"the balancer did not take server {name}: {_brief(answer)}")
+        if replies[0]:
+            raise BalancerError(f"the balancer refused to check {name}: {_brief(replies[0])}")
+        for step, reply in zip(steps, replies[1:], strict=True):
+            _done(name, step, reply)
         if not closed:
             await self._set(name, "state ready")
 
     async def add(self, server: Server, *, closed: bool = False) -> None:
-        """Add a server that gets no request before its health check has passed (poll `servers` for that), and with
+        """Add a server that gets no request before its health check has passed (poll `let_in` for that), and with
         `closed` not before `ready` either. One that is there already with the same address is let through the gate if
         it was out, else left alone; with another address it is a BalancerError. A failure part-way takes the server
         out again."""
         check_server(server)
-        reply = await self.command(f"add server {BACKEND}/{server.name} {endpoint(server)} {SERVER_OPTIONS}")
-        if "lready exists" in reply:
-            there = await self.server(server.name)
-            if there.address != endpoint(server):
-                raise BalancerError(f"the balancer has {server.name} already, at {there.address}", "remove it first")
-            if there.admin != "maint":
-                return
-        elif "registered" not in reply:
-            raise BalancerError(f"the balancer did not take {server.replica}: {_brief(reply)}")
+        there = (await self.table()).server(server.name)
+        if there is not None and there.address != endpoint(server):
+            raise BalancerError(f"the balancer has {server.name} already, at {there.address}", "remove it first")
+        if there is not None and there.admin != "maint":
+            return
+        line = f"add server {BACKEND}/{server.name} {endpoint(server)} {SERVER_OPTIONS}"
         try:
-            await self._gate(server.name, closed=closed)
+            await self._gate(server.name, "" if there else line, closed=closed)
         except (EngineError, asyncio.CancelledError):
             with contextlib.suppress(EngineError):
                 await self.delete(server.name)
@@ -286,6 +300,23 @@ class BalancerLink:
             await self.command(f"add acl @{version} #{TRUSTED_ACL} {proxy}")
         await self.command(f"commit acl @{version} #{TRUSTED_ACL}")
 
+    # -- the configuration file
+
+    async def marked(self) -> Marked | None:
+        """What the configuration file says is wanted; see `read_config`, which is asked where no shell answers."""
+        try:
+            return parse(await self.shell.marks())
+        except EngineError:
+            return await read_config(self._engine, self._container)
+
+    async def write_config(self, cfg: BalancerConfig) -> None:
+        """Put the rendered configuration in place; see `write_config`, which is used where no shell answers."""
+        text = render(cfg)
+        try:
+            await self.shell.write(text)
+        except EngineError:
+            await write_config(self._engine, self._container, cfg)
+
     # -- requests as they happen
 
     async def requests(self) -> AsyncIterator[list[RawRequest]]:
@@ -314,13 +345,22 @@ class BalancerLink:
             pause = min(pause * 2, _RETRY_MOST)
 
     async def close(self) -> None:
-        """End both streams for good; never raises."""
+        """End all streams for good; never raises."""
         self._closed = True
+        await self.shell.close()
         session, self._session = self._session, None
         events, self._events = self._events, None
         for held in (session, events):
             if held is not None:
                 await held.close()
+
+
+def _done(name: str, what: str, reply: str) -> None:
+    """Judge the reply to `set server`; HAProxy answers nothing when it is done."""
+    if "No such server" in reply:
+        raise UnknownServer(f"the balancer has no server {name}")
+    if reply:
+        raise BalancerError(f"the balancer refused `{what}` for {name}: {_brief(reply)}")
 
 
 def _brief(reply: str) -> str:

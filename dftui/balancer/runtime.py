@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Sequence
 
 from dftui.balancer.config import SOCKET_PATH
 from dftui.balancer.errors import BalancerError, BalancerGone
@@ -50,8 +51,10 @@ class Session:
     """One prompt-framed conversation. Not for concurrent use: the caller serialises. After any error, a time-out or
     a cancelled `ask`, it is unusable and must be closed, since replies could be out of step."""
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, stream: ByteStream, why: Callable[[str], BalancerGone] = why_gone) -> None:
+        """`why` makes the error for a stream that ended from what was said on it."""
         self._stream = stream
+        self._why = why
         self.broken = False
 
     async def start(self, timeout: float = 10.0) -> None:
@@ -62,29 +65,41 @@ class Session:
         """Send one command and return its reply without the prompt and surrounding empty lines.
 
         Raises BalancerGone when the stream ended or nothing complete came within `timeout` seconds."""
-        check_command(line)
+        return (await self.exchange(check_command(line).encode("ascii") + b"\n", timeout)).strip("\n")
+
+    async def ask_together(self, lines: Sequence[str], timeout: float = 10.0) -> list[str]:
+        """Send commands in one piece, so that HAProxy does nothing between them; their replies. For commands that
+        answer with a line at most. Raises as `ask` does."""
+        data = "".join(f"{check_command(line)}\n" for line in lines).encode("ascii")
+        replies = (await self.exchange(data, timeout, len(lines))).split(_PROMPT.decode())
+        return [reply.strip("\n") for reply in replies]
+
+    async def exchange(self, data: bytes, timeout: float, replies: int = 1) -> str:
+        """As `ask`, for whole lines that the caller vouches for; what came up to the last of so many prompts."""
         if self.broken:
             raise BalancerGone("the balancer's runtime connection is out of step")
         self.broken = True  # until the reply is whole: a cancelled call must not leave a half-read one behind
         try:
             async with asyncio.timeout(timeout):
-                await self._stream.write(line.encode("ascii") + b"\n")
-                reply = await self._reply()
+                await self._stream.write(data)
+                reply = await self._reply(replies)
         except TimeoutError:
             raise BalancerGone(f"the balancer did not answer within {timeout:g} s") from None
         self.broken = False
-        return reply.decode("utf-8", "replace").strip("\n")
+        return reply.decode("utf-8", "replace")
 
-    async def _reply(self) -> bytes:
+    async def _reply(self, count: int) -> bytes:
         parts = bytearray()
         while True:
             data = await self._stream.read()
             if not data:
                 said = self._stream.stderr()[-2000:] + bytes(parts[-2000:])
-                raise why_gone(said.decode("utf-8", "replace"))
+                raise self._why(said.decode("utf-8", "replace"))
             parts += data
-            if parts.endswith(_PROMPT) or parts == b"> ":
-                return bytes(parts[: -len(b"> ")])
+            if parts == b"> ":
+                return b""
+            if parts.endswith(_PROMPT) and (count == 1 or parts.count(_PROMPT) == count):
+                return bytes(parts[: -len(_PROMPT)])
             if len(parts) > _MAX_REPLY:
                 raise BalancerGone("the balancer's reply does not end")
 

@@ -26,6 +26,8 @@ _CODES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_othe
 # Bits of srv_admin_state.
 _MAINT = 0x01 | 0x02 | 0x20 | 0x40
 _DRAIN = 0x08 | 0x10
+# Of srv_op_state: 0 stopped, 1 starting (slowly), 2 running, 3 stopping.
+_RUNNING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,17 @@ def with_state(table: Table, text: str) -> Table:
             bits = _int(row, "srv_admin_state")
             admin[row.get("srv_name", "")] = "maint" if bits & _MAINT else "drain" if bits & _DRAIN else "ready"
     return replace(table, servers=tuple(replace(s, admin=admin.get(s.name, s.admin)) for s in table.servers))
+
+
+def let_in(name: str, text: str) -> bool:
+    """Whether the reply to `STATE` says that a server is up and takes requests; its row alone is read."""
+    columns = next((line[2:].split() for line in text.splitlines()[:3] if line.startswith("# ")), [])
+    found = re.search(rf"^.* {re.escape(name)} .*$", text, re.MULTILINE)
+    if found is None:
+        return False
+    row = dict(zip(columns, found[0].split(), strict=False))
+    out = _int(row, "srv_admin_state") & (_MAINT | _DRAIN)
+    return row.get("srv_name") == name and _int(row, "srv_op_state") == _RUNNING and not out
 
 
 _ENTRY = re.compile(r"key=(\S+) ")

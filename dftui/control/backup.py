@@ -124,7 +124,7 @@ async def _write(world: World, progress: Progress, writer: Writer) -> Manifest:
         raise ActionError(
             f"the database of {world.stack} does not run, so it cannot be dumped", "bring it up first: dftui up"
         )
-    secrets = (await ground.gather_secrets(world, make=False)).secrets
+    secrets = (await ground.known_secrets(world, containers)).secrets
     version = await version_of(world, db.id)
     expected = (await Database(world.engine, db.id).once()).values.get("size_bytes", 0.0)
     with writer.member(SECRETS) as member:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import socket
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,6 +151,18 @@ def local_routes() -> list[str]:
     return found
 
 
+async def known_secrets(world: World, containers: Iterable[Container], *, odd_keys: bool = False) -> Recovered:
+    """The secrets of a stack with these containers; none are made. `odd_keys` as in `gather_secrets`. Raises
+    ActionError when there are none."""
+    try:
+        saved = load_secrets(await world.engine_id(), world.stack)
+    except SecretsError as error:
+        raise ActionError(str(error), error.hint) from None
+    if saved is not None and _labels_agree(containers, saved.fingerprint):
+        return Recovered(saved)
+    return await gather_secrets(world, make=False, odd_keys=odd_keys)
+
+
 async def gather_secrets(
     world: World,
     progress: Progress | None = None,
@@ -161,11 +174,9 @@ async def gather_secrets(
     """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed.
     `new_admin`: the data is new, so an admin's password that nobody knows is made anew. `odd_keys`: the caller names
     replicas that hold another key or password, so the file holds as long as any replica runs with its key."""
-    info = await world.engine.info()
+    engine_id = await world.engine_id()
     try:
-        saved = load_secrets(info.id, world.stack)
-        if saved is not None and not make and _labels_agree(await world.containers(), saved.fingerprint):
-            return Recovered(saved)
+        saved = load_secrets(engine_id, world.stack)
         # What is held out, mostly for its key, tells nothing about what is right.
         found = await told(world.engine, world.stack, [one.name for one in await world.held()])
         if odd_keys and saved is not None and saved.app_key in found.keys().values():
@@ -175,12 +186,12 @@ async def gather_secrets(
         result = recover(found.envs, saved=saved, volumes=found.volumes)
         if new_admin and not result.secrets.admin_password:
             result = replace(result, secrets=replace(result.secrets, admin_password=new_password(), admin_email=""))
-            save_secrets(info.id, world.stack, result.secrets)
+            save_secrets(engine_id, world.stack, result.secrets)
         elif world.spec.admin.mode == "none" and saved is None:
             # Nobody's: whoever fills in the form chooses one.
             result = replace(result, secrets=replace(result.secrets, admin_password=""))
         if result.changed:
-            path = save_secrets(info.id, world.stack, result.secrets, replace_existing=saved is not None)
+            path = save_secrets(engine_id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:
                 if result.found:
                     progress.tell(f"recovered from the running containers: {', '.join(result.found)}; kept in {path}")
@@ -193,9 +204,9 @@ async def gather_secrets(
 
 async def keep_admin(world: World, plan: Plan, email: str, password: str) -> Path:
     """Keep who the admin is, and the password that dftui may log in with ("": none); the file. Raises ActionError."""
-    info = await world.engine.info()
+    engine_id = await world.engine_id()
     try:
-        return save_secrets(info.id, world.stack, replace(plan.secrets, admin_email=email, admin_password=password))
+        return save_secrets(engine_id, world.stack, replace(plan.secrets, admin_email=email, admin_password=password))
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
 
@@ -205,9 +216,9 @@ def _labels_agree(containers: Iterable[Container], key: str) -> bool:
     return all(c.labels.get(names.LABEL_KEY) == key for c in webs(containers))
 
 
-async def recorded_source(world: World) -> str | None:
+async def recorded_source(world: World, containers: Iterable[Container]) -> str | None:
     """Where this stack's images came from at its first `up`: a label of its containers and volumes."""
-    for container in await world.containers():
+    for container in containers:
         source = container.labels.get(names.LABEL_SOURCE)
         if source:
             return source
@@ -218,19 +229,17 @@ async def recorded_source(world: World) -> str | None:
     return None
 
 
-async def gather_images(world: World, on_image: Callable[[ImageProgress], None]) -> ResolvedImages:
-    """The images of all roles, pulled or built where missing."""
-    return await resolve_images(world.engine, world.spec.images, await recorded_source(world), on_image)
+async def gather_images(
+    world: World, containers: Iterable[Container], on_image: Callable[[ImageProgress], None]
+) -> ResolvedImages:
+    """The images of all roles, pulled or built where missing; `containers` are the stack's."""
+    recorded = await recorded_source(world, containers)
+    return await resolve_images(world.engine, world.spec.images, recorded, on_image)
 
 
-async def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:
+def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:
     """Put together what containers are made from."""
-    ids = {}
-    for role, ref in resolved.refs.items():
-        image = await world.engine.image(ref)
-        if image is not None:
-            ids[role] = image.id
-    return Plan(world.spec, recovered.secrets, resolved.refs, ids, resolved.source, subnet)
+    return Plan(world.spec, recovered.secrets, resolved.refs, resolved.ids, resolved.source, subnet)
 
 
 async def current_plan(world: World, *, odd_keys: bool = False) -> Plan:
@@ -238,22 +247,27 @@ async def current_plan(world: World, *, odd_keys: bool = False) -> Plan:
 
     Raises ActionError when the stack is not there.
     """
-    networks = await world.engine.networks({names.LABEL_STACK: world.stack})
+    return await plan_of(world, *await asyncio.gather(world.containers(), world.networks()), odd_keys=odd_keys)
+
+
+async def plan_of(
+    world: World, containers: Sequence[Container], networks: Iterable[Network], *, odd_keys: bool = False
+) -> Plan:
+    """As `current_plan`, for a caller who has just asked for the stack's containers and networks."""
     front = next((n for n in networks if n.name == names.network_name(world.stack, "front")), None)
-    balancer = by_role(await world.containers(), "balancer")
-    if front is None or balancer is None or not front.subnets:
+    if front is None or by_role(containers, "balancer") is None or not front.subnets:
         raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
-    recovered = await gather_secrets(world, make=False, odd_keys=odd_keys)
 
     def on_image(progress: ImageProgress) -> None:
         return None
 
     try:
-        resolved = await gather_images(world, on_image)
+        recovered, resolved = await asyncio.gather(
+            known_secrets(world, containers, odd_keys=odd_keys), gather_images(world, containers, on_image)
+        )
     except EngineError as error:
         raise ActionError(str(error), error.hint) from None
-    plan = await make_plan(world, resolved, recovered, front.subnets[0])
-    return pinned_to_pool(plan, webs(await world.containers()))
+    return pinned_to_pool(make_plan(world, resolved, recovered, front.subnets[0]), webs(containers))
 
 
 def pinned_to_pool(plan: Plan, replicas: Iterable[Container]) -> Plan:

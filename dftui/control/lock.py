@@ -1,9 +1,10 @@
 """One operator acts at a time: a lock that lives in the engine and ends with its holder.
 
-While the balancer runs, the lock is a folder in it, made and held by an exec whose stream the holder keeps open and
-beats on.  When the stream ends (the holder was killed) the folder goes at once; when the beats stop although the
-stream stands (a cut SSH link says nothing), another may take it after `STALE` seconds, and that is said.  Where no
-balancer runs (the first `up`), it is a small container of a fixed name with the same rules: names are unique.
+While the balancer runs, the lock is a folder in it, made and held by its shell (`balancer.shell`), whose stream the
+holder keeps open and beats on.  When the stream ends (the holder was killed) the folder goes at once; when the beats
+stop although the stream stands (a cut SSH link says nothing), another may take it after `STALE` seconds, and that is
+said.  Where no balancer runs (the first `up`), it is a small container of a fixed name with the same rules: names are
+unique.
 """
 
 from __future__ import annotations
@@ -17,31 +18,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from dftui.balancer.shell import LOCK_PATH, STALE, Shell
 from dftui.control.errors import ActionError
 from dftui.engine.api import ByteStream, Conflict, ContainerSpec, Engine, EngineError, NotFound
 from dftui.stack import names
 
-STALE = 15
 BEAT = 4.0
-PATIENCE = 3
+PATIENCE = 3.0
 """Seconds to wait for the other to finish before saying no."""
-FOLDER = "/tmp/dftui.lock"
+_PAUSE = 0.1
 
-_HOLD = f"""
-d={FOLDER}; n=0; old=
-while ! mkdir "$d" 2>/dev/null; do
-  beat=$(stat -c %Y "$d/beat" 2>/dev/null || stat -c %Y "$d" 2>/dev/null || date +%s)
-  if [ $(( $(date +%s) - beat )) -ge {STALE} ]; then
-    old=$(cat "$d/who" 2>/dev/null); mv "$d" "$d.$$" 2>/dev/null && rm -rf "$d.$$"; continue
-  fi
-  n=$((n + 1))
-  if [ $n -gt {PATIENCE * 10} ]; then echo "busy $(cat "$d/who" 2>/dev/null)"; exit 1; fi
-  sleep 0.1
-done
-echo "$DFTUI_WHO" > "$d/who"; touch "$d/beat"; echo "held $old"
-while read -r beat; do touch "$d/beat"; done
-[ "$(cat "$d/who" 2>/dev/null)" = "$DFTUI_WHO" ] && rm -rf "$d"
-"""
 _LIVES = (
     "touch /tmp/beat; while [ -e /tmp/beat ] && "
     f"[ $(( $(date +%s) - $(stat -c %Y /tmp/beat) )) -lt {STALE} ]; do sleep 0.5; done"
@@ -89,7 +75,7 @@ async def holder(engine: Engine, stack: str) -> Holder | None:
     """Who acts on a stack now, None when nobody does."""
     balancer = names.container_name(stack, "balancer")
     with contextlib.suppress(EngineError):
-        return Holder.parse((await engine.get_file(balancer, f"{FOLDER}/who")).decode("utf-8", "replace"))
+        return Holder.parse((await engine.get_file(balancer, f"{LOCK_PATH}/who")).decode("utf-8", "replace"))
     for container in await engine.containers({names.LABEL_STACK: stack, names.LABEL_ROLE: "lock"}):
         if container.state in ("created", "running"):
             return Holder.parse(container.labels.get(_WHO, ""))
@@ -97,27 +83,47 @@ async def holder(engine: Engine, stack: str) -> Holder | None:
 
 
 @asynccontextmanager
-async def held(engine: Engine, stack: str, what: str, *, taken: list[Holder] | None = None) -> AsyncIterator[None]:
+async def held(shell: Shell, stack: str, what: str, *, taken: list[Holder] | None = None) -> AsyncIterator[None]:
     """Hold the lock in the running balancer while acting. Raises ActionError, naming the holder, when another one
     does; a holder whose beats had stopped, and from whom it was taken, is put into `taken`."""
-    env = {"DFTUI_WHO": _label(what)}
-    stream = await engine.exec_stream(names.container_name(stack, "balancer"), ("sh", "-c", _HOLD), env=env)
+    who = _label(what)
     beating: asyncio.Task[None] | None = None
     try:
-        word, rest = await _first_line(stream)
-        if word == "busy":
-            raise _busy(Holder.parse(rest))
-        if word != "held":
-            said = stream.stderr().decode("utf-8", "replace").strip()
-            raise ActionError(f"the lock in the balancer of {stack} cannot be taken: {said or 'no answer'}")
-        if rest and taken is not None:
-            taken.append(Holder.parse(rest))
-        beating = asyncio.create_task(_beat(stream))
+        last = await _take_inside(shell, stack, who)
+        if last and taken is not None:
+            taken.append(Holder.parse(last))
+        beating = asyncio.create_task(_beat_inside(shell, who))
         yield
     finally:
         if beating is not None:
             beating.cancel()
-        await asyncio.shield(stream.close())
+        # Also when it was cancelled on the way: the shell answers to the end, and may hold the lock by then.
+        with contextlib.suppress(EngineError):
+            await asyncio.shield(shell.drop(who))
+
+
+async def _take_inside(shell: Shell, stack: str, who: str) -> str:
+    """Take it, waiting a moment for whoever has it; the silent one it was taken from, or ""."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            taken, other = await shell.take(who)
+        except EngineError as error:
+            raise ActionError(f"the lock in the balancer of {stack} cannot be taken: {error}", error.hint) from None
+        if taken:
+            return other
+        if time.monotonic() > end:
+            raise _busy(Holder.parse(other))
+        await asyncio.sleep(_PAUSE)
+
+
+async def _beat_inside(shell: Shell, who: str) -> None:
+    """Signs of life; a lock that went with its stream (the balancer was restarted) is taken again if it is free."""
+    while True:
+        await asyncio.sleep(BEAT)
+        with contextlib.suppress(EngineError):
+            if not await shell.beat(who):
+                await shell.take(who)
 
 
 def _busy(other: Holder) -> ActionError:
@@ -125,17 +131,6 @@ def _busy(other: Holder) -> ActionError:
         f"{other.words()} is acting on this stack; nothing was done",
         f"wait until that is done; if that session is gone, its lock can be taken after {STALE} s",
     )
-
-
-async def _first_line(stream: ByteStream) -> tuple[str, str]:
-    data = b""
-    while b"\n" not in data:
-        more = await stream.read()
-        if not more:
-            break
-        data += more
-    word, _, rest = data.partition(b"\n")[0].decode("utf-8", "replace").partition(" ")
-    return word, rest.strip()
 
 
 async def _beat(stream: ByteStream) -> None:
@@ -191,7 +186,7 @@ async def _take(engine: Engine, stack: str, image: str, what: str) -> str:
             await _clear_dead(engine, name)
             if time.monotonic() > end:
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_PAUSE)
     other = await holder(engine, stack)
     if other is None:
         raise ActionError(f"the lock of stack {stack} ({name}) cannot be taken", f"remove it: docker rm -f {name}")

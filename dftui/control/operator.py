@@ -49,7 +49,6 @@ class Operator:
         self._own_link = link is None
         self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
         self._report = report
-        self._engine_id = ""
         self._world = World(engine, spec, self.link, self._told)
         self._scaler = Scaler(self._world, self._locked)
         self._roller = Roller(self._world, self._scaler)
@@ -99,9 +98,8 @@ class Operator:
             _RECORDING.reset(token)
             # An action is not failed by a history that cannot be written.
             with contextlib.suppress(OSError, EngineError):
-                if not self._engine_id:
-                    self._engine_id = (await asyncio.shield(self._world.engine.info())).id
-                append(self._engine_id, self._world.stack, recording.entry(outcome))
+                engine_id = await asyncio.shield(self._world.engine_id())
+                append(engine_id, self._world.stack, recording.entry(outcome))
 
     @asynccontextmanager
     async def _engine_lock(self, what: str) -> AsyncIterator[None]:
@@ -110,7 +108,7 @@ class Operator:
         balancer = by_role(await self._world.containers(), "balancer")
         if balancer is not None and balancer.state == "running":
             taken: list[Holder] = []
-            async with held(engine, stack, what, taken=taken):
+            async with held(self.link.shell, stack, what, taken=taken):
                 for other in taken:
                     Progress(what, self._world.report).tell(f"took over from {other.words()}: no sign of life")
                 yield

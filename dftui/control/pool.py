@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from dftui.balancer.stat import ServerState
@@ -63,5 +64,5 @@ class Pool:
 
 async def look(world: World) -> Pool:
     """The replicas and the balancer's table, now."""
-    containers = webs(await world.containers())
-    return Pool(containers, {s.name: s for s in await world.link.servers()})
+    containers, servers = await asyncio.gather(world.containers(), world.link.servers())
+    return Pool(webs(containers), {s.name: s for s in servers})

@@ -20,7 +20,7 @@ from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import PARALLEL, World, bounded, by_role
-from dftui.engine.api import Container, EngineError
+from dftui.engine.api import Container, EngineError, NotFound
 from dftui.stack import names
 from dftui.watch.datatier import READY, Database
 from dftui.watch.drift import SETUP_OPEN
@@ -121,6 +121,8 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if container.state != "running":
         return [Finding("stopped", name, f"{name} does not run ({container.status})", "start and admit it")]
     if plan is not None:
+        if container.short not in pool.states and _front(plan) not in container.addresses:
+            return [Finding("unknown", name, f"{name} is not on the front network yet", "join and admit it")]
         odd = _odd(container, plan)
         if odd:
             return [Finding("replace", name, f"{name} {odd}", REPLACE)]
@@ -144,11 +146,15 @@ def _odd(container: Container, plan: Plan) -> str:
         return f"runs with another APP_KEY ({labels[names.LABEL_KEY]}, not {plan.key})"
     if container.image_id and container.image_id != plan.image_ids.get("web", container.image_id):
         return "runs another image"
-    if names.network_name(plan.spec.name, "front") not in container.addresses:
+    if _front(plan) not in container.addresses:
         return "is not on the front network"
     if names.network_name(plan.spec.name, "back") not in container.addresses:
         return "is not on the back network"
     return ""
+
+
+def _front(plan: Plan) -> str:
+    return names.network_name(plan.spec.name, "front")
 
 
 class Repairer:
@@ -288,10 +294,13 @@ class Repairer:
         if half_way or (state is not None and not state.address.startswith(f"{expected.address}:")):
             await replicas.forget(self._world, container.short)
         try:
+            await replicas.join(self._world, plan, container)
             await replicas.admit(self._world, progress, plan, container)
-        except ActionError as error:
-            # Else gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
-            if not any(c.id == container.id for c in await self._world.containers()):
+        except (ActionError, NotFound) as error:
+            there = next((c for c in await self._world.containers() if c.id == container.id), None)
+            if there is None or there.state == "exited":
+                # Gone or stopped meanwhile (one that ends by itself is started again): a removal that was under way
+                # when its dftui was killed.  The next look counts anew.
                 return
             if not isinstance(error, HeldOut):
                 raise

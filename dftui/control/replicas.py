@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from dftui.balancer.config import Server, endpoint
 from dftui.balancer.stat import ServerState
-from dftui.control import admission
+from dftui.control import admission, specs
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
 from dftui.control.world import World
 from dftui.dreamfactory.api import Status, parse_status
-from dftui.engine.api import Conflict, Container, ContainerSpec, NotFound
+from dftui.engine.api import Attachment, Conflict, Container, ContainerSpec, EngineError, NotFound
+from dftui.watch.derive import number_of
 from dftui.watch.sanitise import clean
 
 POLL = 0.1
 """Seconds between two looks at the balancer's table (0.3 ms each over the long stream)."""
+
+OPEN_PATIENCE = 1.0
+"""Seconds to wait for a replica's port before the balancer's checks do: what is added is checked at once and then ten
+times a second, so a replica that is added as it begins to listen is in sooner."""
 
 FORGET_PATIENCE = 5.0
 """Seconds that a dead server's last sessions have to be tried elsewhere."""
@@ -92,18 +100,39 @@ async def create(
     world: World, progress: Progress, spec: ContainerSpec, *, still: Callable[[], bool] = lambda: True
 ) -> str:
     """Create and start one container; its id. What was created is removed again when it does not start, or when it
-    is not wanted any more just before it would ("" then): `+` and `-` pressed quickly are nothing."""
+    is not wanted any more just before it would ("" then): `+` and `-` pressed quickly are nothing.
+
+    It starts on its first network and joins the others while it boots."""
     with progress.step(f"start {spec.name}", command=docker_run(spec)):
-        ref = await world.engine.create(spec)
+        ref = await world.engine.create(replace(spec, networks=spec.networks[:1]))
         try:
             if not still():
                 await world.engine.remove(ref, force=True)
                 return ""
             await world.engine.start(ref)
+            for attachment in spec.networks[1:]:
+                await _join_booting(world, ref, attachment)
         except BaseException:
             await asyncio.shield(world.engine.remove(ref, force=True))
             raise
     return ref
+
+
+async def _join_booting(world: World, ref: str, attachment: Attachment) -> None:
+    """Join one that may end at any moment; then whoever waits for it says why it ended."""
+    try:
+        await world.engine.connect(attachment.network, ref, attachment)
+    except EngineError:
+        detail = await world.engine.inspect(ref)
+        if detail.container.state == "running" and not detail.restart_count:
+            raise
+
+
+async def join(world: World, plan: Plan, container: Container) -> None:
+    """Join a replica to the networks it lacks: its dftui was killed between its start and that."""
+    for attachment in specs.web(plan, number_of(container)).networks:
+        if attachment.network not in container.addresses:
+            await world.engine.connect(attachment.network, container.id, attachment)
 
 
 async def admit(world: World, progress: Progress, plan: Plan, container: Container, *, known: bool = False) -> None:
@@ -115,33 +144,52 @@ async def admit(world: World, progress: Progress, plan: Plan, container: Contain
     """
     server = world.server(plan, container)
     with progress.step(f"admit {container.name} once {world.spec.web.health} answers", command=""):
-        await world.link.add(server, closed=True)
+        opening = asyncio.create_task(_until_open(world, server))
         try:
-            if await admission.check(world, plan, container, known=known):
-                await _until(world, container, plan, lambda state: state.status in ("DRAIN", "UP"))
+            unread = await admission.check(world, plan, container, known=known)
+            await opening
+            await world.link.add(server, closed=unread)
+            if unread:
+                await _until(world, container, plan, lambda: _checked(world, container.short))
                 await admission.check_file(world, plan, container)
-            await world.link.ready(container.short)
-            await _until(world, container, plan, lambda s: s.status.startswith("UP") and s.admin == "ready")
+                await world.link.ready(container.short)
+            await _until(world, container, plan, lambda: world.link.let_in(container.short))
         except BaseException:
             await asyncio.shield(forget(world, container.short))
             raise
+        finally:
+            opening.cancel()
 
 
-async def _until(world: World, container: Container, plan: Plan, so: Callable[[ServerState], bool]) -> None:
-    """Wait until the balancer's entry is so. Raises HeldOut when the time is over, ActionError when it has exited."""
+async def _until_open(world: World, server: Server) -> None:
+    end = time.monotonic() + OPEN_PATIENCE
+    with contextlib.suppress(EngineError):  # where it cannot be asked, the checks will see
+        while time.monotonic() < end:
+            if await world.link.shell.reach(endpoint(server)):
+                return
+            await asyncio.sleep(POLL / 20)
+
+
+async def _checked(world: World, server: str) -> bool:
+    """Its health check has passed, whether it takes requests or not."""
+    state = await state_of(world, server)
+    return state is not None and state.status in ("DRAIN", "UP")
+
+
+async def _until(world: World, container: Container, plan: Plan, so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so. Raises HeldOut when the time is over, ActionError when the replica has exited."""
     end = time.monotonic() + world.spec.web.start_timeout
-    look = time.monotonic() + 1.0
+    look = time.monotonic() + 0.5
     why = ""
     while time.monotonic() < end:
-        state = await state_of(world, container.short)
-        if state is not None:
-            if so(state):
-                return
-            why = state.check_why
+        if await so():
+            return
         if time.monotonic() > look:
+            state = await state_of(world, container.short)
+            why = state.check_why if state is not None else ""
             await ensure_alive(world, container.id, container.name, plan)
             look = time.monotonic() + 1.0
-        await asyncio.sleep(POLL / 5)
+        await asyncio.sleep(POLL / 10)
     words = await world.last_words(container.id, plan)
     said = f" (the balancer's check says: {clean(why)})" if why else ""
     raise admission.HeldOut(

@@ -181,12 +181,13 @@ async def _ready(world: World, progress: Progress, secrets: Secrets, intent: Int
     def on_image(image: ImageProgress) -> None:
         progress.tell(f"{image.image}: {image.text or image.stage}", state="running")
 
-    resolved = await ground.gather_images(world, on_image)
+    containers = await world.containers()
+    resolved = await ground.gather_images(world, containers, on_image)
     await ground.check_port(world, resolved.source)
-    db = by_role(await world.containers(), "db")
+    db = by_role(containers, "db")
     if db is not None and db.state == "running":
         await _same_server(world, db, intent.manifest)
-    return await ground.make_plan(world, resolved, Recovered(secrets), "")
+    return ground.make_plan(world, resolved, Recovered(secrets), "")
 
 
 async def _same_server(world: World, db: Container, manifest: Manifest) -> None:

@@ -94,9 +94,10 @@ class Roller:
         def on_image(seen: ImageProgress) -> None:
             progress.tell(f"{seen.image}: {seen.text or seen.stage}", state="running")
 
-        resolved = await ground.gather_images(world, on_image)
-        recovered = await ground.gather_secrets(world, make=False)
-        return await ground.make_plan(world, resolved, recovered, current.subnet)
+        containers = await world.containers()
+        resolved = await ground.gather_images(world, containers, on_image)
+        recovered = await ground.known_secrets(world, containers)
+        return ground.make_plan(world, resolved, recovered, current.subnet)
 
     async def _back_up(self) -> str:
         """The way back for the data: another version migrates the database, and going back to the old image does

@@ -28,6 +28,15 @@ from dftui.stack import names
 from dftui.watch.derive import number_of
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a change needs to know, as it was `at` (monotonic seconds)."""
+
+    at: float
+    plan: Plan
+    wanted: int
+
+
 @dataclass(slots=True)
 class Scaler:
     """Works towards a target number of replicas; one for each operator, so that targets add up."""
@@ -49,7 +58,7 @@ class Scaler:
     _victims: list[str] = field(default_factory=list)
     _task: asyncio.Task[ScaleResult] | None = None
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _ahead: asyncio.Task[tuple[float, Plan, int]] | None = None
+    _ahead: asyncio.Task[Ahead] | None = None
     _file: asyncio.Lock = field(default_factory=asyncio.Lock)
     _forced: bool = False
 
@@ -67,9 +76,10 @@ class Scaler:
     ) -> asyncio.Task[ScaleResult]:
         self.prepare()
         assert self._ahead is not None
-        pool, (_, plan, known) = await asyncio.gather(look(self.world), self._ahead)
-        marked = self.target if self.target is not None else known
-        by = self._discarding(pool, to, by, victim)
+        making = set(self._making)  # one that is let in while this looks is not outside
+        ahead, pool = await asyncio.gather(self._ahead, look(self.world))
+        marked = self.target if self.target is not None else ahead.wanted
+        by = self._discarding(pool, to, by, victim, making | self._making)
         if to is not None:
             target = to
         elif by is not None and by < 0:
@@ -87,13 +97,15 @@ class Scaler:
                 self.undo.add(name)
         if begins or self._task is None:
             self._ahead = None
-            self._task = asyncio.create_task(self._run(marked, plan))
+            self._task = asyncio.create_task(self._run(marked, ahead.plan))
         return self._task
 
-    def _discarding(self, pool: Pool, to: int | None, by: int | None, victim: str | None) -> int | None:
-        """Those that are held out go before any that serves does, and their going changes no number: what is left of
-        `by`."""
-        out = [c.name for c in pool.containers if pool.outside(c) and c.name not in self._making]
+    def _discarding(
+        self, pool: Pool, to: int | None, by: int | None, victim: str | None, making: set[str]
+    ) -> int | None:
+        """Those that are held out (not: in the making) go before any that serves does, and their going changes no
+        number: what is left of `by`."""
+        out = [c.name for c in pool.containers if pool.outside(c) and c.name not in making]
         out = [name for name in out if name not in self._discard]
         if to == 0:
             self._discard += out
@@ -107,14 +119,15 @@ class Scaler:
         """Look ahead: what a change needs to know is asked for while the operator's fingers are still on the keys.
         Changes nothing; holds for a second."""
         ahead = self._ahead
-        if ahead is None or (ahead.done() and (ahead.exception() or time.monotonic() - ahead.result()[0] > 1.0)):
+        if ahead is None or (ahead.done() and (ahead.exception() or time.monotonic() - ahead.result().at > 1.0)):
             self._ahead = asyncio.create_task(self._look_ahead())
             # Nobody may come for it (`+-` is nothing); its failure is told to whoever does.
             self._ahead.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def _look_ahead(self) -> tuple[float, Plan, int]:
+    async def _look_ahead(self) -> Ahead:
+        at = time.monotonic()
         plan, wanted = await asyncio.gather(ground.current_plan(self.world), self.world.wanted())
-        return time.monotonic(), plan, wanted
+        return Ahead(at, plan, wanted)
 
     def _check(self, target: int, pool: Pool, below_min: bool) -> None:
         web = self.world.spec.web
@@ -143,14 +156,15 @@ class Scaler:
         finished = False
         try:
             async with self.locked(f"scale to {self.target}"):
-                _, start = await asyncio.gather(self._clear_created(), read_counters(self.world))
+                pool, start = await asyncio.gather(self._clear_created(), read_counters(self.world))
                 while True:
-                    while await self._one_round(progress, plan, added, removed):
-                        pass
+                    while await self._one_round(progress, plan, pool, added, removed):
+                        pool = await look(self.world)
                     after = self.target
                     counters = await read_counters(self.world)
                     if after == self.target:
                         break  # else a key was pressed meanwhile
+                    pool = await look(self.world)
                 self._forget_target()  # from here on a key begins a plan of its own
                 finished = True
                 assert after is not None
@@ -172,20 +186,25 @@ class Scaler:
 
     def _forget_target(self) -> None:
         self.target = None
+        self._ahead = None  # what was seen while this plan was worked on is not so any more
         self._victims.clear()
         self.undo.clear()
 
-    async def _clear_created(self) -> None:
-        """A replica that an interrupted dftui created and never started holds a number and serves nothing."""
-        for container in webs(await self.world.containers()):
-            if container.state == "created":
-                await self.world.engine.remove(container.id, force=True)
+    async def _clear_created(self) -> Pool:
+        """What there is, without the replicas that an interrupted dftui created and never started: each holds a
+        number and serves nothing."""
+        pool = await look(self.world)
+        left = [c for c in pool.containers if c.state == "created"]
+        for container in left:
+            await self.world.engine.remove(container.id, force=True)
+        return await look(self.world) if left else pool
 
-    async def _one_round(self, progress: Progress, plan: Plan, added: list[str], removed: list[Drained]) -> bool:
-        """Do what the target asks now; False when there is nothing left to do."""
+    async def _one_round(
+        self, progress: Progress, plan: Plan, pool: Pool, added: list[str], removed: list[Drained]
+    ) -> bool:
+        """Do what the target asks of what there is; False when there is nothing left to do."""
         target = self.target
         assert target is not None
-        pool = await look(self.world)
         if self._discard:
             await self._throw_out(progress, plan, pool, target, removed)
             return True
@@ -207,9 +226,14 @@ class Scaler:
     async def _throw_out(
         self, progress: Progress, plan: Plan, pool: Pool, target: int, removed: list[Drained]
     ) -> None:
-        """Remove those that are held out: nothing has to be drained."""
+        """Remove those that are held out: nothing has to be drained. One that was let in meanwhile goes as any other
+        that serves does."""
         going, self._discard = self._discard, []
         for container in (c for c in pool.containers if c.name in going):
+            if container.short in pool.states:
+                self._victims.append(container.name)
+                target = self.target = max(0, target - 1)
+                continue
             await replicas.dispose(self.world, progress, container)
             removed.append(Drained(container.name, 0, 0.0))
         await self.keep(plan, target)
@@ -231,14 +255,12 @@ class Scaler:
         for dead in set(pool.states) - {c.short for c in pool.containers}:
             await replicas.forget(self.world, dead)
         numbers = names.lowest_free((number_of(c) for c in pool.containers), count)
-        front = names.network_name(self.world.stack, "front")
 
         async def add(number: int) -> None:
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
             self._making.add(spec.name)
             ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
-            started.set()
             if not ref:
                 progress.tell(f"{spec.name} is not wanted any more; it was never started")
                 return
@@ -251,7 +273,7 @@ class Scaler:
                 health="none",
                 created=time.time(),
                 labels=spec.labels,
-                addresses={front: spec.networks[0].address or ""},
+                addresses={a.network: a.address or "" for a in spec.networks},
             )
             self.admitting.add(short.short)
             try:
@@ -268,7 +290,6 @@ class Scaler:
             await self.keep(plan, target)
 
         failures: list[ActionError | EngineError] = []
-        started = asyncio.Event()
 
         async def guarded(number: int) -> None:
             try:
@@ -277,15 +298,10 @@ class Scaler:
                 failures.append(error)  # its siblings go on
             finally:
                 self._making.discard(names.container_name(self.world.stack, "web", number))
-                started.set()
 
-        async def intent() -> None:
-            # While the first one boots: before, it would take the engine's time from the start.  A dftui that is
-            # killed earlier has a replica too many, which the next one takes back.
-            await started.wait()
-            await self.keep(plan, target)
-
-        await asyncio.gather(intent(), bounded(PARALLEL, guarded, numbers))
+        # What is wanted is written while the first one is made.  A dftui that is killed between the two has a replica
+        # too many or too few, which the next one puts right.
+        await asyncio.gather(self.keep(plan, target), bounded(PARALLEL, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

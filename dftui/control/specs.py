@@ -152,7 +152,8 @@ def spec_hash(plan: Plan) -> str:
 
 
 def web(plan: Plan, number: int) -> ContainerSpec:
-    """Replica `number`: a fixed address on front (where the balancer reaches it), and the back network."""
+    """Replica `number`: on the back network from its start, and at a fixed address on front, where the balancer
+    reaches it."""
     stack = plan.spec.name
     return ContainerSpec(
         name=names.container_name(stack, "web", number),
@@ -163,8 +164,8 @@ def web(plan: Plan, number: int) -> ContainerSpec:
         env=web_env(plan.spec, plan.secrets),
         command=variables.WEB_COMMAND,
         networks=(
-            Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
             Attachment(names.network_name(stack, "back")),
+            Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
         ),
         volumes={variables.STORAGE_PATH: names.volume_name(stack, "storage")},
         cpus=plan.spec.web.cpus,

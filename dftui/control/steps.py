@@ -89,5 +89,6 @@ def docker_run(spec: ContainerSpec) -> str:
     words += spec.command or ()
     line = shlex.join(words)
     for second in spec.networks[1:]:
-        line += f" && docker network connect {second.network} {spec.name}"
+        at = f"--ip {second.address} " if second.address else ""
+        line += f" && docker network connect {at}{second.network} {spec.name}"
     return line

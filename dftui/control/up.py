@@ -53,12 +53,12 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
             progress.tell(line, state="running")
 
     with progress.step("images"):
-        resolved = await ground.gather_images(world, on_image)
+        resolved = await ground.gather_images(world, await world.containers(), on_image)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
     auto = world.spec.admin.mode == "auto"
     recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
-    plan = await ground.make_plan(world, resolved, recovered, "")
+    plan = ground.make_plan(world, resolved, recovered, "")
     plan = await networks(world, progress, plan)
     await volumes_made(world, plan)
     await asyncio.gather(
@@ -205,6 +205,7 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
     if len(there) > wanted:
         return  # `up` never removes a replica: that is scale's, with a drain
     for container in there:
+        await replicas.join(world, plan, container)
         if container.state == "paused":
             await world.engine.unpause(container.id)
         elif container.state != "running":

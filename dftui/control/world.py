@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dftui.balancer.config import BalancerConfig, Held, Marked, Server
-from dftui.balancer.link import BalancerLink, read_config, write_config
+from dftui.balancer.link import BalancerLink
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
-from dftui.engine.api import Container, Engine, EngineError
+from dftui.engine.api import Container, Engine, EngineError, Network
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.derive import number_of
@@ -37,6 +37,14 @@ class World:
     """Held while a container of the stack is ended: Docker 20.10 can lock up for good (libnetwork, releaseNetwork
     against processEndpointDelete) when containers of one network end at the same moment.  Seen to happen."""
 
+    _engine_id: str = ""
+
+    async def engine_id(self) -> str:
+        """The engine's id; asked once, for it takes longer than any other look."""
+        if not self._engine_id:
+            self._engine_id = (await self.engine.info()).id
+        return self._engine_id
+
     @property
     def stack(self) -> str:
         """The stack's name."""
@@ -50,9 +58,13 @@ class World:
         """Every container of the stack; one call."""
         return await self.engine.containers({names.LABEL_STACK: self.stack})
 
+    async def networks(self) -> tuple[Network, ...]:
+        """The stack's own networks."""
+        return await self.engine.networks({names.LABEL_STACK: self.stack})
+
     async def marked(self) -> Marked | None:
         """What the balancer's configuration file says is wanted; None without a balancer."""
-        return await read_config(self.engine, self.name("balancer"))
+        return await self.link.marked()
 
     async def held(self) -> tuple[Held, ...]:
         """The replicas that are noted as held out; some may be gone."""
@@ -102,8 +114,7 @@ class World:
     ) -> None:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
         closed = self.spec.admin.mode == "auto" or await self.setup_closed()
-        config = self.config(plan, wanted, servers, held, closed=closed)
-        await write_config(self.engine, self.name("balancer"), config)
+        await self.link.write_config(self.config(plan, wanted, servers, held, closed=closed))
 
     async def setup_closed(self) -> bool:
         """Whether the balancer refuses the setup form, or will when it runs again."""

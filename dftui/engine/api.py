@@ -469,7 +469,7 @@ class Engine(Protocol):
         ...
 
     def stats(self, ref: str) -> AsyncIterator[Stats]:
-        """About one sample a second until the container ends."""
+        """A sample each second or two until the container ends."""
         ...
 
     async def close(self) -> None:

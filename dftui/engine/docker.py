@@ -426,7 +426,7 @@ class DockerEngine:
             return  # removed meanwhile, and its log with it
 
     def stats(self, ref: str) -> AsyncIterator[Stats]:
-        """About one sample a second until the container ends."""
+        """A sample each second or two until the container ends."""
         return streams.read_stats(self.wire, ref)
 
     async def close(self) -> None:

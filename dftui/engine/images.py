@@ -12,8 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
-from dftui.engine.api import Engine, EngineError, ImageProgress, NotFound, RegistryUnreachable
-from dftui.engine.bundled import BUNDLED_ROLES, Report, ensure_bundled
+from dftui.engine.api import Engine, EngineError, Image, ImageProgress, NotFound, RegistryUnreachable
+from dftui.engine.bundled import BUNDLED_ROLES, Report, bundled_tag, ensure_bundled
 from dftui.stack.spec import REAL_IMAGES, ImagesSpec
 
 __all__ = ["BUNDLED_ROLES", "FIRST_WORD", "Report", "ResolvedImages", "ensure_bundled", "resolve_images"]
@@ -24,10 +24,11 @@ FIRST_WORD = 15.0
 
 @dataclass(frozen=True, slots=True)
 class ResolvedImages:
-    """By role: the reference to create containers from and its digest (an image id where none is known)."""
+    """By role: the reference to create containers from, its digest (an image id where none is known) and its id."""
 
     refs: Mapping[str, str]
     digests: Mapping[str, str]
+    ids: Mapping[str, str]
     source: Literal["pull", "bundled"]
 
 
@@ -48,7 +49,8 @@ async def resolve_images(
     if source == "bundled":
         return await _bundled(engine, named, recorded_source is not None, report)
     wanted = {role: named.get(role, REAL_IMAGES[role]) for role in BUNDLED_ROLES}
-    missing = [role for role in BUNDLED_ROLES if await engine.image(wanted[role]) is None]
+    found = await _look(engine, wanted)
+    missing = [role for role, image in found.items() if image is None]
     if missing and recorded_source:
         raise _gone(wanted[missing[0]])
     try:
@@ -58,19 +60,25 @@ async def resolve_images(
             raise
         report(ImageProgress("", "fallback", text="No registry can be reached: building the bundled images"))
         return await _bundled(engine, named, False, report)
-    return await _resolved(engine, wanted, "pull")
+    return _resolved(wanted, await _look(engine, wanted) if missing else found, "pull")
 
 
 async def _bundled(engine: Engine, named: Mapping[str, str], recorded: bool, report: Report) -> ResolvedImages:
     """Bundled images for all roles but those whose image the stack file names."""
+    refs = {role: named.get(role) or bundled_tag(role) for role in BUNDLED_ROLES}
+    found = await _look(engine, refs)
+    if all(found.values()):
+        for ref in refs.values():
+            report(ImageProgress(ref, "done"))
+        return _resolved(refs, found, "bundled")
     for ref in named.values():
         if await engine.image(ref) is None:
             if recorded:
                 raise _gone(ref)
             await _pull(engine, ref, report)
     others = [role for role in BUNDLED_ROLES if role not in named]
-    tags = await asyncio.gather(*(ensure_bundled(engine, role, report) for role in others))
-    return await _resolved(engine, {**named, **dict(zip(others, tags, strict=True))}, "bundled")
+    await asyncio.gather(*(ensure_bundled(engine, role, report) for role in others))
+    return _resolved(refs, await _look(engine, refs), "bundled")
 
 
 async def _pull_all(engine: Engine, refs: list[str], report: Report) -> None:
@@ -97,14 +105,23 @@ async def _pull(engine: Engine, ref: str, report: Report) -> None:
             report(progress)
 
 
-async def _resolved(engine: Engine, refs: Mapping[str, str], source: Literal["pull", "bundled"]) -> ResolvedImages:
+def _resolved(
+    refs: Mapping[str, str], found: Mapping[str, Image | None], source: Literal["pull", "bundled"]
+) -> ResolvedImages:
     digests: dict[str, str] = {}
+    ids: dict[str, str] = {}
     for role, ref in refs.items():
-        image = await engine.image(ref)
+        image = found[role]
         if image is None:
             raise _gone(ref)
         digests[role] = image.digests[0] if image.digests else image.id
-    return ResolvedImages(refs=dict(refs), digests=digests, source=source)
+        ids[role] = image.id
+    return ResolvedImages(refs=dict(refs), digests=digests, ids=ids, source=source)
+
+
+async def _look(engine: Engine, refs: Mapping[str, str]) -> dict[str, Image | None]:
+    """By role: the image that the engine has, all asked for at once."""
+    return dict(zip(refs, await asyncio.gather(*(engine.image(ref) for ref in refs.values())), strict=True))
 
 
 def _gone(ref: str) -> NotFound:

@@ -211,7 +211,7 @@ class DftuiApp(App[None]):
 
     def _arrived(self, snapshot: Snapshot) -> None:
         self._newest = snapshot
-        if _states(snapshot) != _states(self.main.snapshot):
+        if states(snapshot) != states(self.main.snapshot):
             self._states_changed.set()
 
     def _stepped(self, step: Step) -> None:
@@ -238,7 +238,7 @@ class DftuiApp(App[None]):
                 self._reread_themes()
             due = now - self._drawn_at >= SLOW_TICKS
             fresh = newest is not None and newest is not self.main.snapshot
-            if newest is not None and fresh and (due or _states(newest) != _states(self.main.snapshot)):
+            if newest is not None and fresh and (due or states(newest) != states(self.main.snapshot)):
                 self._drawn_at = now
                 self.main.take(newest)
                 closed = False
@@ -443,8 +443,9 @@ class DftuiApp(App[None]):
         self.push_screen(DownScreen(snapshot.stack, len(snapshot.web) + sum(bool(s.id) for s in services)), chosen)
 
 
-def _states(snapshot: Snapshot | None) -> object:
-    """What is worth drawing at once."""
+def states(snapshot: Snapshot | None) -> object:
+    """What is worth drawing at once: states alone. A sentence beside one may change ten times a second while a
+    replica boots, and each frame keeps the next one waiting."""
     if snapshot is None:
         return None
 
@@ -457,5 +458,5 @@ def _states(snapshot: Snapshot | None) -> object:
         service(snapshot.db),
         service(snapshot.cache),
         service(snapshot.balancer),
-        tuple((r.id, r.state, r.why) for r in snapshot.web),
+        tuple((r.id, r.state) for r in snapshot.web),
     )

@@ -55,12 +55,17 @@ async def observe(
     began. Raises EngineUnreachable or another EngineError when the engine cannot be asked; a balancer, database or
     cache that does not answer is a fact, not an error."""
     info, containers = await asyncio.gather(engine.info(), engine.containers({names.LABEL_STACK: spec.name}))
-    noted, balancer, db, cache = await asyncio.gather(
-        marked(engine, containers),
-        _ask_balancer(engine, running(containers, "balancer"), link),
-        _ask(Database, engine, running(containers, "db")),
-        _ask(Cache, engine, running(containers, "cache")),
-    )
+    own = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+    try:
+        noted, balancer, db, cache = await asyncio.gather(
+            marked(engine, own, containers),
+            _ask_balancer(running(containers, "balancer"), own),
+            _ask(Database, engine, running(containers, "db")),
+            _ask(Cache, engine, running(containers, "cache")),
+        )
+    finally:
+        if link is None:
+            await own.close()
     readings = {"db": db, "cache": cache}
     traffics = Traffics(whole=True)
     table = balancer.table
@@ -84,20 +89,16 @@ async def observe(
     return derive(spec, facts, mask)
 
 
-async def _ask_balancer(engine: Engine, found: Container | None, link: BalancerLink | None) -> Balancer:
+async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer:
     if found is None:
         return Balancer()
-    own = link or BalancerLink(engine, found.id)
     try:
         async with asyncio.timeout(PATIENCE):
-            return Balancer(await own.table(), await own.latencies(), await own.setup_closed())
+            return Balancer(await link.table(), await link.latencies(), await link.setup_closed())
     except EngineError as failed:
         return Balancer(error=str(failed))
     except TimeoutError:
         return Balancer(error="it did not answer in time")
-    finally:
-        if link is None:
-            await own.close()
 
 
 async def _ask(client: type[Client], engine: Engine, found: Container | None) -> Reading:
@@ -110,14 +111,17 @@ async def _ask(client: type[Client], engine: Engine, found: Container | None) ->
         return NOTHING
 
 
-async def marked(engine: Engine, containers: tuple[Container, ...]) -> Marked | None:
+async def marked(engine: Engine, link: BalancerLink, containers: tuple[Container, ...]) -> Marked | None:
     """What stands in the balancer's own file, which every dftui writes; None without one."""
     found = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "balancer"]
     if not found:
         return None
     try:
-        return await read_config(engine, found[0].id)
-    except EngineError:
+        async with asyncio.timeout(PATIENCE):
+            if found[0].state == "running":
+                return await link.marked()
+            return await read_config(engine, found[0].id)  # a paused one keeps its streams and answers nothing
+    except (EngineError, TimeoutError):
         return None
 
 

@@ -96,6 +96,7 @@ class Watcher:
         self._drift_since: dict[Drift, float] = {}
         self._acting = 0
         self._hurry = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._last_event = 0.0
         self._heard_last: deque[tuple[float, str, str]] = deque(maxlen=500)
         self._looked = asyncio.Event()
@@ -211,8 +212,7 @@ class Watcher:
         self._heard_last.append(key)
         self._last_event = event.time
         self.logs.note(event)
-        # The wanted number stands in the balancer's file, and reading that costs the engine as much as a start does;
-        # each change of the table asks for it anyway.
+        # The wanted number stands in the balancer's file; each change of the table asks for it anyway.
         if event.kind == "container" and event.labels.get(names.LABEL_ROLE) == "balancer":
             self._ask_wanted = not event.action.startswith(_QUIET_ACTIONS) or self._ask_wanted
         self._dirty.set()
@@ -237,7 +237,7 @@ class Watcher:
                 self._seen(containers)
                 if self._ask_wanted:
                     self._ask_wanted = False
-                    noted = await marked(self._engine, containers)
+                    noted = await marked(self._engine, self._link, containers)
                     # Without a balancer the last known number holds, until the stack is gone.
                     if noted is not None or not containers:
                         self._know(wanted=None if noted is None else noted.wanted, held=held_out(noted))
@@ -308,6 +308,7 @@ class Watcher:
     async def _read_table(self) -> None:
         rounds = 0
         requests = -1
+        hurried = False
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
@@ -334,10 +335,13 @@ class Watcher:
                             error = clean(str(failed), 200) or "it does not answer"
                             self._know(servers=None, servers_error=error)
             self._stale.set()
+            if hurried:
+                self._urgent.set()
             period = ACTING_PERIOD if self._acting else TABLE_PERIOD
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, period - (loop.time() - started))):
                     await self._hurry.wait()
+            hurried = self._hurry.is_set()
             self._hurry.clear()
 
     def _take_table(self, table: Table, latencies: dict[str, Latency], at: float) -> None:
@@ -380,7 +384,10 @@ class Watcher:
         """Derive when facts changed (many at once are one), tell when something that can be seen changed."""
         while True:
             await self._stale.wait()
-            await asyncio.sleep(_COALESCE)
+            with suppress(TimeoutError):  # what a step of an action has just changed does not wait for more
+                async with asyncio.timeout(_COALESCE):
+                    await self._urgent.wait()
+            self._urgent.clear()
             self._stale.clear()
             if not self._looked.is_set():
                 continue

@@ -29,14 +29,17 @@ from dftui.engine.connect import connect
 from dftui.stack.file import load
 from dftui.stack.names import container_name
 
-_LOOKS = ("info", "containers", "inspect", "get_file", "networks", "volumes", "images", "image", "exec", "logs")
+_LOOKS = (
+    *("info", "containers", "inspect", "get_file", "networks", "volumes", "images", "image", "exec", "logs"),
+    "shell.marks",
+)
 
 
 def changes(name: str, args: tuple[Any, ...]) -> bool:
     """Whether a call can change anything. Killed before a look, an action leaves what it leaves before the change
-    that follows the look, so the short form counts changes alone (`exec` runs checks, `exec_stream` the lock)."""
+    that follows the look, so the short form counts changes alone (`exec` runs checks)."""
     if name == "balancer.command":
-        return not str(args[0]).startswith("show ")
+        return not str(args[0][0]).startswith(("show ", "get "))
     return name.removeprefix("engine.") not in _LOOKS
 
 
@@ -98,7 +101,9 @@ async def act(job: dict[str, Any], out: int) -> int:
     real = await connect()
     engine: Any = CountedEngine(real, counted)
     link = BalancerLink(engine, container_name(spec.name, "balancer"))
-    link.command = counted.around("balancer.command", link.command)  # type: ignore[method-assign]
+    link._together = counted.around("balancer.command", link._together)  # type: ignore[method-assign]
+    for name in ("marks", "write", "take", "drop"):
+        setattr(link.shell, name, counted.around(f"shell.{name}", getattr(link.shell, name)))
     operator = Operator(engine, spec, link=link)
     word, _, more = str(job["action"]).partition(" ")
     actions: dict[str, Callable[[], Awaitable[Any]]] = {

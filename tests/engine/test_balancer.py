@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Server, render
+from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Server, endpoint, render
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.link import BalancerLink, check_tools, read_config, write_config
 from dftui.engine.api import Attachment, ContainerSpec, Engine, File, NetworkSpec
@@ -41,13 +41,26 @@ async def test_a_server_gets_nothing_before_its_check_has_passed(lb: Rig) -> Non
     state = await lb.link.server(sick.name)
     assert (state.status, state.attempts, state.requests) == ("DOWN", 0, 0)
 
+    assert not await lb.link.let_in(sick.name)
+    assert await lb.link.let_in(lb.servers[0].name)
+
     await lb.heal(sick)
     await lb.until_up(sick)
+    assert await lb.link.let_in(sick.name)
     assert {str((await lb.get("/x")).json()["host"]) for _ in range(4)} == {lb.servers[0].name, sick.name}
     await lb.link.add(sick)  # there already, with the same address: left alone
     assert (await lb.link.server(sick.name)).serving
     with pytest.raises(BalancerError, match="already"):
         await lb.link.add(Server(sick.name, lb.address(99), 80, sick.replica))
+
+
+async def test_who_listens_is_seen_from_the_balancer(lb: Rig) -> None:
+    await lb.start(1)
+    web = lb.servers[0]
+    assert await lb.link.shell.reach(endpoint(web))
+    assert not await lb.link.shell.reach(f"{web.address}:81")
+    assert not await lb.link.shell.reach(f"{lb.address(99)}:80")  # nobody has that address
+    assert await lb.link.shell.reach(endpoint(web))
 
 
 async def test_servers_come_and_go_under_load_without_a_failed_request(lb: Rig) -> None:
@@ -134,9 +147,10 @@ async def test_a_restarted_balancer_comes_up_with_every_server(lb: Rig) -> None:
         await lb.link.add(new)
         lb.servers.append(new)
     await lb.until_up(*lb.servers)
-    await write_config(lb.engine, lb.balancer, lb.config())
+    await lb.link.write_config(lb.config())
     marked = await read_config(lb.engine, lb.balancer)
     assert marked is not None and marked.whole
+    assert await lb.link.marked() == marked
     assert (marked.wanted, marked.servers, marked.stack) == (3, tuple(lb.servers), lb.stack)
 
     await lb.engine.restart(lb.balancer, timeout=1)

@@ -52,10 +52,23 @@ async def test_scaling_up_and_down_under_load_loses_nothing_and_the_receipt_says
     await assert_sound(stack, 2)
 
 
+async def test_the_lock_and_the_file_cost_the_engine_no_exec_and_no_archive_once_the_link_is_up(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with operating(stack) as (operator, engine):
+        await operator.findings()  # as at the start of the screen
+        for name in ("exec", "exec_stream", "put_file", "get_file"):
+            monkeypatch.setattr(engine, name, None)
+        await operator.scale(by=1)
+        assert (await operator.scale(by=-1)).removed
+    await assert_sound(stack, 2)
+
+
 async def test_presses_while_scaling_add_up(stack: Stack) -> None:
     async with operating(stack) as (operator, _):
         results = await asyncio.gather(operator.scale(by=1), operator.scale(by=1), operator.scale(by=-1))
         assert {r.after for r in results} == {3}
+        assert (await operator.scale(by=1)).after == 4  # counted from where that plan ended
         await operator.scale(to=2)
     await assert_sound(stack, 2)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,13 +12,14 @@ from rich.cells import cell_len
 from dftui.ui import terminal
 from dftui.ui.action import Context
 from dftui.ui.actions import ACTIONS, RESERVED, footer_actions, remap
+from dftui.ui.app import states
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
 from dftui.ui.options import Options
 from dftui.ui.panes.history import fold
 from dftui.ui.panes.replicas import choose_columns
 from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
-from dftui.watch.snapshot import ReplicaState
+from dftui.watch.snapshot import Load, ReplicaState
 
 from .fake_backend import stack
 
@@ -64,6 +67,16 @@ def test_wider_screens_have_more_columns(width: int, wanted: str) -> None:
     heads = [column.head for column in choose_columns(width, 9)]
     assert wanted in heads
     assert heads[:2] == ["host", "state"]
+
+
+def test_a_state_is_drawn_at_once_and_a_sentence_beside_it_with_the_next_frame() -> None:
+    before = stack(3)
+    web = list(before.web)
+    web[2] = replace(web[2], why="its health check does not pass yet", load=Load(99.0, 1 << 30))
+    assert states(replace(before, web=tuple(web))) == states(before)
+    web[2] = replace(web[2], state=ReplicaState.UNREACHABLE)
+    assert states(replace(before, web=tuple(web))) != states(before)
+    assert states(replace(before, wanted=4)) != states(before) != states(None)
 
 
 def test_a_step_that_goes_on_stays_in_its_place() -> None:

@@ -23,6 +23,7 @@ class Talk:
     def __init__(self, script: Script, size: int = 7, stderr: bytes = b"") -> None:
         self.script, self.size, self.err = script, size, stderr
         self.lines: list[str] = []
+        self.pieces: list[int] = []
         self.out: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed = False
 
@@ -32,16 +33,18 @@ class Talk:
     async def write(self, data: bytes) -> None:
         if self.closed:
             raise EngineUnreachable("the stream has ended")
-        assert data.count(b"\n") == 1 and data.endswith(b"\n")
-        line = data.decode().strip()
-        self.lines.append(line)
-        if line.startswith("show events"):
-            return
-        reply = "" if line == "prompt" else self.script(line)
-        if reply is None:
-            self.out.put_nowait(b"")
-            return
-        whole = f"{reply}\n> ".encode()
+        assert data.endswith(b"\n")
+        self.pieces.append(data.count(b"\n"))
+        whole = b""
+        for line in data.decode().splitlines():
+            self.lines.append(line)
+            if line.startswith("show events"):
+                return
+            reply = "" if line == "prompt" else self.script(line)
+            if reply is None:
+                self.out.put_nowait(b"")
+                return
+            whole += f"{reply}\n> ".encode()
         for start in range(0, len(whole), self.size):
             self.out.put_nowait(whole[start : start + self.size])
 
@@ -217,9 +220,12 @@ class Table:
 NEW = Server("abc", "10.0.0.1", 80, "df-web1")
 
 
-async def test_a_server_is_let_in_through_drain_and_down_in_this_order() -> None:
-    table = Table()
-    await Streams(Talk(table, 100)).link().add(NEW)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_a_server_is_let_in_through_drain_and_down_in_this_order(size: int) -> None:
+    table = Table(other="UP")
+    talk = Talk(table, size)
+    await Streams(talk).link().add(NEW)
+    assert talk.pieces[-2:] == [4, 1]  # up to the drain in one piece: no check comes in between
     assert table.changes()[0].startswith("add server web/abc 10.0.0.1:80 check inter 1s ")
     assert table.changes()[1:] == [
         "enable health web/abc",
@@ -235,7 +241,10 @@ async def test_a_server_half_added_before_goes_through_the_gate() -> None:
     assert table.changes()[-1] == "set server web/abc state ready"
     table = Table(abc="UP")
     await Streams(Talk(table, 100)).link().add(NEW)
-    assert len(table.changes()) == 1
+    assert table.changes() == []
+    with pytest.raises(BalancerError, match=r"has abc already, at 10\.0\.0\.1:80"):
+        await Streams(Talk(table, 100)).link().add(Server("abc", "10.0.0.2", 80, "df-web1"))
+    assert table.servers == {"abc": "UP"}
 
 
 async def test_a_server_that_cannot_be_gated_is_taken_out_again() -> None:
@@ -244,6 +253,22 @@ async def test_a_server_that_cannot_be_gated_is_taken_out_again() -> None:
     with pytest.raises(BalancerError, match="Health checks are not enabled"):
         await Streams(Talk(table, 100)).link().add(NEW)
     assert table.servers == {}
+    assert "set server web/abc state ready" not in table.asked
+
+
+async def test_a_server_that_is_not_taken_is_told_and_one_whose_answer_was_lost_is_there() -> None:
+    table = Table()
+    table.refuse["add server"] = "Require 'name' in dynamic servers."
+    with pytest.raises(BalancerError, match="did not take server abc: Require"):
+        await Streams(Talk(table, 100)).link().add(NEW)
+    table = Table()
+
+    def cut(line: str) -> str | None:
+        answer = table(line)
+        return None if line.startswith("add server") else answer
+
+    await Streams(Talk(cut, 100), Talk(table, 100)).link().add(NEW)
+    assert table.changes()[-1] == "set server web/abc state ready"
 
 
 async def test_ready_goes_through_the_gate_only_after_maintenance() -> None:

@@ -13,6 +13,7 @@ from dftui.balancer.errors import BalancerError
 from dftui.balancer.stat import (
     STAT,
     LatencyDeltas,
+    let_in,
     needs_state,
     of_old_worker,
     parse_latency,
@@ -61,6 +62,11 @@ def test_every_row_finds_its_place() -> None:
     assert (first.idle, table.servers[1].idle, first.address) == (5, None, "10.0.0.1:80")
     assert first.check_why == 'Layer7 check passed (HTTP 200) said "hi", twice\nline two'
     assert table.server("ccc") is table.servers[2] and table.server("zzz") is None
+
+
+def test_only_a_server_that_is_up_and_not_held_back_is_let_in() -> None:
+    assert [let_in(name, STATE) for name in ("aaa", "bbb", "ccc", "ddd", "zzz", "web", "aa")] == [True] + [False] * 6
+    assert not let_in("aaa", "")
 
 
 def test_a_drained_server_that_is_down_is_told_from_one_that_is_only_down() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dftui.balancer.config import CONFIG_PATH, BalancerConfig, render
+from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Marked, render
 from dftui.balancer.errors import BalancerGone
+from dftui.balancer.link import read_config
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.stat import BackendState, FrontendState, Latency, ServerState, Table
 from dftui.engine.api import EngineError, File
@@ -64,7 +65,8 @@ class Cache:
 class Link:
     """A balancer that a test tells what to say."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
         self.ring = RingReader()
         self.found = Table(FrontendState(), BackendState(), ())
         self.away = False
@@ -85,6 +87,9 @@ class Link:
     async def latencies(self) -> Mapping[str, Latency]:
         return {server.name: Latency(4.04, 21.7, 10) for server in self.found.servers if server.requests}
 
+    async def marked(self) -> Marked | None:
+        return await read_config(self.engine, "df-lb")
+
     async def requests(self) -> AsyncIterator[list[RawRequest]]:
         while True:
             yield await self.fresh.get()
@@ -98,7 +103,7 @@ class Stack:
 
     def __init__(self) -> None:
         self.engine = FakeEngine()
-        self.link = Link()
+        self.link = Link(self.engine)
         self.ids: dict[str, str] = {}
         for role in ("db", "cache", "balancer"):
             self.add(role, health="healthy" if role != "balancer" else "none")
@@ -203,6 +208,21 @@ async def test_while_an_action_runs_nothing_is_drift() -> None:
             assert stack.watcher.snapshot.drift == found.drift == ()
         found = await stack.until(lambda s: len(s.drift) == 2)
         assert any("no container stands for" in drift.what for drift in found.drift)
+
+
+async def test_what_a_step_has_changed_is_told_without_waiting_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with watching() as stack:
+        stack.add("web", 4)
+        stack.entry(4, status="DOWN")
+        stack.engine._tell(stack.engine.by_id[stack.ids["df-web4"]], "start")
+        await stack.until(lambda s: len(s.web) == 4)
+        for period in ("TABLE_PERIOD", "_COALESCE"):
+            monkeypatch.setattr(f"dftui.watch.watcher.{period}", 3600.0)
+        asked = stack.link.asked
+        await soon(lambda: stack.link.asked > asked)  # the last reading of the old period
+        stack.entry(4, status="UP")
+        stack.watcher.hurry()
+        await stack.until(lambda s: s.serving == 4)
 
 
 async def test_a_server_that_was_up_and_fails_is_unreachable() -> None:

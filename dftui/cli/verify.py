@@ -14,6 +14,7 @@ from dftui.cli.text import columns, paint
 
 if TYPE_CHECKING:
     from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.checks import Check
 
 _MAX_PASSWORD = 4096
 _WORDS = {"ok": "✓ ok", "unchecked": "· -"}
@@ -89,10 +90,11 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
     lines = [clean(f"✗ {odd.name} {odd.words}") for odd in first_of_each(result.odd).values()]
     lines = [paint(line, "31", colour) for line in lines] + [""] * bool(lines)
     lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
-    rows = [("✓ holds" if check.ok else "✗ wrong", check.name, clean(check.says)) for check in result.checks]
+    rows = [(*_word(check)[:1], check.name, clean(check.says)) for check in result.checks]
     for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
-        lines.append(paint(line[:7], "32" if check.ok else "31", colour) + line[7:])
-        if not check.ok:
+        word, code = _word(check)
+        lines.append(paint(word, code, colour) + line.removeprefix(word))
+        if not check.ok and not check.unchecked:
             lines.append(f"    breaks: {check.breaks}")
             lines += [
                 f"    repair: {clean(r.words)}" + (f": {r.command}" if r.command else "") for r in check.repairs
@@ -104,6 +106,13 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
         f"{good} of {len(result.checks)} checks hold on {len(evidence.replicas)} replicas, in {result.seconds:.1f} s."
     )
     return lines
+
+
+def _word(check: Check) -> tuple[str, str]:
+    """A sign with its word, and a colour."""
+    if check.ok:
+        return "✓ holds", "32"
+    return ("? untried", "33") if check.unchecked else ("✗ wrong", "31")
 
 
 def matrix(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:

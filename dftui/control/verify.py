@@ -282,7 +282,7 @@ class _Run:
         """Who logs in. Raises PasswordNeeded."""
         if self._login is not None:
             return self._login
-        email = self._world.spec.admin.email
+        email = (self._secrets.admin_email if self._secrets else "") or self._world.spec.admin.email
         if self._secrets is None or not self._secrets.admin_password:
             raise PasswordNeeded(f"the password of {email} is not known here", email)
         return Login(email, self._secrets.admin_password)

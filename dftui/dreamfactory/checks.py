@@ -52,6 +52,11 @@ class Check:
     repairs: tuple[Repair, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def unchecked(self) -> bool:
+        """It could not be tried."""
+        return self.cause == UNCHECKED
+
     def to_json(self) -> dict[str, Any]:
         """`name`, `ok`, `cause`, and in `detail` the sentences, the repairs and what was measured."""
         detail: dict[str, Any] = {"says": self.says}
@@ -99,8 +104,11 @@ def _causes(causes: Iterable[str]) -> str:
     return ",".join(dict.fromkeys(causes))
 
 
-def _unchecked(name: str, why: str) -> Check:
-    return Check(name, False, UNCHECKED, f"not checked: {why}", "nobody knows whether it holds")
+def _unchecked(name: str, seen: Evidence) -> Check:
+    why = "no replica let anybody log in" if seen.admins else "there is no admin to log in as"
+    if all(one.problem for one in seen.replicas):
+        why = "no replica answered"
+    return Check(name, False, UNCHECKED, f"not tried, since {why}", "nobody knows whether it holds")
 
 
 _REPLACED = (
@@ -154,7 +162,7 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         "silent": {name: silence.words for name, silence in silent.items()},
     }
     if not seen.asked and not wrong:
-        return _unchecked("host-rotation", "there was no token to ask with")
+        return _unchecked("host-rotation", seen)
     bad = sum(count for status, count in seen.answers.items() if status != 200)
     hosts = len([host for host in seen.hosts if host])
     made = _check("host-rotation", wrong, seen, f"{seen.asked} requests were served by {hosts} hosts in turn", facts)
@@ -205,7 +213,7 @@ def _cells(
     for (a, b), cause in cells.items():
         matrix.setdefault(a, {})[b] = cause
     if not tried:
-        return _unchecked(name, "there was no token to try with")
+        return _unchecked(name, seen)
     if not bad:
         return Check(name, True, "", f"{len(tried)} of {len(tried)} pairs", facts={"matrix": matrix})
     blamed = [one for one in found if one.cause in causes and any(one.name in pair for pair in bad)]
@@ -257,7 +265,7 @@ def _clock(seen: Evidence, found: Sequence[Odd]) -> Check:
     }
     widest = max((abs(one.clock.least) for one in seen.replicas if one.clock.known), default=None)
     if widest is None:
-        return _unchecked("clock", "no replica answered")
+        return _unchecked("clock", seen)
     return _check("clock", wrong, seen, "no clock is off" if widest < 0.1 else f"at most {widest:.1f} s off", facts)
 
 
@@ -266,7 +274,7 @@ def _admin(seen: Evidence) -> Check:
     if seen.admins:
         return Check("first-admin", True, "", f"{seen.admins} admin{'s' if seen.admins > 1 else ''}", facts=facts)
     if any(one.told.ready for one in seen.replicas):
-        repair = Repair("make the first admin on the setup page", "", "")
+        repair = Repair("make the first admin", "A", "dftui admin create")
         return Check("first-admin", False, "no-admin", "there is no admin", BREAKS["first-admin"], (repair,), facts)
     repair = Repair("migrate and make the admin", "u", "dftui up")
     says = "no replica tells of an admin: the database is not migrated, or does not answer"

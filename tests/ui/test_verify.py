@@ -16,7 +16,7 @@ async def test_all_is_well() -> None:
         await s.see("11 of 11 hold")
         await s.see("All 11 checks hold: the replicas are interchangeable.")
         said = words(s.app)
-        assert "● holds jwt-portability  9 of 9 pairs" in said
+        assert "● holds   jwt-portability  9 of 9 pairs" in said
         assert "R repair" not in said
         await s.press("R")
         await s.see("Nothing has drifted")

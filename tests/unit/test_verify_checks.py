@@ -102,6 +102,7 @@ def test_what_could_not_be_tried_is_not_called_good() -> None:
         "logout": "unchecked",
         "first-admin": "no-admin",
     }
+    assert of(found, "logout").says == "not tried, since there is no admin to log in as"
     assert of(found, "setup-closed").says == "open until there is an admin"
     down = [seen(name, told=Status(False), status=500, same_database=None) for name in THREE]
     assert of(evidence(*down), "first-admin").cause == "not-migrated"

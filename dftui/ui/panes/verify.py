@@ -86,15 +86,17 @@ def check_rows(check: Check, width: int, glyphs: Glyphs) -> list[Row]:
     """One check; one that does not hold with what breaks for users, and what puts it right. Where there is little
     room, the sentences of such a one stand under its name."""
     sign, word, role = (glyphs.good, "holds", "good") if check.ok else (glyphs.bad, "wrong", "bad")
-    under = width < WIDE and not check.ok
-    indent = 4 if under else 4 + 6 + _NAMES
+    if check.unchecked:
+        sign, word, role = glyphs.warn, "untried", "warning"
+    under = width < WIDE and not check.ok and not check.unchecked
+    indent = 4 if under else 4 + 8 + _NAMES
     room = max(20, width - indent - 1)
     says = wrap(clean(check.says, 2000), room) or [""]
     text = "" if check.ok else role
-    head = (Span(f"  {sign} {word} ", role), Span(fit(check.name, _NAMES), "strong"))
+    head = (Span(f"  {sign} {word:<7} ", role), Span(fit(check.name, _NAMES), "strong"))
     rows: list[Row] = [head] if under else [(*head, Span(says.pop(0), text))]
     rows += [(Span(" " * indent), Span(line, text)) for line in says]
-    if check.ok:
+    if check.ok or check.unchecked:
         return rows
     rows += [(Span(" " * indent), Span(line, "muted")) for line in wrap(f"For users: {check.breaks}.", room)]
     for repair in check.repairs:

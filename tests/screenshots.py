@@ -36,7 +36,10 @@ from tests.stacks import Stack, docker
 
 FOLDER = ROOT / "screenshots"
 PORT = 8080
-STACK = "web: {env: {APP_LOG_LEVEL: info}}\n"
+# Little CPU for each, so that two of them have enough to do.
+STACK = "web: {replicas: 2, cpus: 0.15, env: {APP_LOG_LEVEL: info}}\n"
+CALM, BUSY = 8, 24
+"""Requests a second, beside a client that looks around."""
 FONT = "DejaVu Sans Mono"
 # Wide enough that a glyph of that font fills its cell exactly: rsvg-convert does not know textLength.
 FONT_SIZE = "20.26px"
@@ -102,17 +105,23 @@ def visit(stack: Stack, stop: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def traffic(stack: Stack) -> Iterator[None]:
-    """Clients, for as long as the block lasts."""
+def traffic(stack: Stack, rate: int) -> Iterator[None]:
+    """So many requests a second, for as long as the block lasts."""
+    with Load(Plan(stack.port, rate=rate, connections=8, posts=0, path="/api/v2/system/environment")):
+        yield
+
+
+@contextlib.contextmanager
+def visitor(stack: Stack) -> Iterator[None]:
+    """Somebody who looks around, for as long as the block lasts."""
     stop = threading.Event()
-    visitor = threading.Thread(target=visit, args=(stack, stop), daemon=True)
-    visitor.start()
+    thread = threading.Thread(target=visit, args=(stack, stop), daemon=True)
+    thread.start()
     try:
-        with Load(Plan(stack.port, rate=12, connections=6, posts=0, path="/api/v2/system/environment")):
-            yield
+        yield
     finally:
         stop.set()
-        visitor.join(20)
+        thread.join(20)
 
 
 def paint(svg: Path) -> None:
@@ -158,15 +167,22 @@ class Camera:
         await self.until(lambda: self.settled(count), f"{count} replicas serving")
 
     async def theme(self, name: str) -> None:
-        """Ctrl+T up to that theme."""
-        while self.app.palette.theme.name != name:
-            await self.pilot.press("ctrl+t")
-        self.app.main.conductor.say("")
+        """Those colours."""
+        self.app.all_themes()
+        self.app.use_theme(name)
+        await self.pilot.pause(0.5)
 
     async def size(self, width: int, height: int) -> None:
         """A terminal of that size."""
         await self.pilot.resize_terminal(width, height)
         await self.pilot.pause(1.5)
+
+    async def both(self, name: str) -> None:
+        """Dark and light."""
+        for theme, word in ((NIGHT, "dark"), (DAY, "light")):
+            await self.theme(theme)
+            await self.keep(f"{name}-{word}")
+        await self.theme(NIGHT)
 
     async def keep(self, name: str) -> None:
         """Both forms of what is on the screen now."""
@@ -199,30 +215,42 @@ async def take(stack: Stack) -> None:
     app = DftuiApp(connect, spec, Options(theme=NIGHT, fence=False))
     async with app.run_test(size=(120, 40)) as pilot:
         camera = Camera(app, pilot, list(secrets_of(stack).values()))
-        await camera.until(lambda: camera.settled(3), "3 replicas serving")
-        await camera.scale("plus", 4)
-        await camera.scale("plus", 5)
-        await camera.scale("minus", 4)
-        await pilot.pause(20)  # The curves of the last seconds fill.
-        await camera.keep("main-120x40-dark")
-        await pilot.press("t")
-        await camera.keep("requests-120x40")
-        await pilot.press("a")
-        await camera.keep("actions-120x40")
-        await pilot.press("h")
-        await camera.until(lambda: app.main.probe.result, "a probe's result")
-        await camera.keep("probe-120x40")
-        await pilot.press("v")
-        await camera.until(lambda: app.main.verify.result, "a verdict")
-        await camera.keep("verify-120x40")
-        await pilot.press("l", "2")
-        await camera.size(200, 50)
-        await camera.keep("main-200x50")
-        await camera.size(80, 24)
-        await camera.keep("main-80x24")
-        await camera.size(120, 40)
-        await camera.theme(DAY)
-        await camera.keep("main-120x40-light")
+        await camera.until(lambda: camera.settled(2), "2 replicas serving")
+        with contextlib.ExitStack() as busy:
+            busy.enter_context(traffic(stack, CALM))
+            await pilot.pause(60)
+            busy.enter_context(traffic(stack, BUSY))
+            await pilot.pause(70)
+            await pilot.press("plus", "plus")
+            await camera.until(lambda: camera.settled(4), "4 replicas serving")
+            await pilot.pause(75)
+            await camera.both("main-120x40")
+            await camera.size(200, 50)
+            await pilot.press("o")
+            await camera.both("main-200x50")
+            await pilot.press("l", "2")
+            await camera.size(80, 24)
+            await camera.both("main-80x24")
+            await camera.size(120, 40)
+            await pilot.press("o")
+            await camera.keep("graphs-120x40")
+            await pilot.press("z")
+            await camera.both("graphs-zoomed-120x40")
+            await pilot.press("z", "t")
+            await camera.keep("requests-120x40")
+            await pilot.press("a")
+            await camera.keep("actions-120x40")
+            await pilot.press("h")
+            await camera.until(lambda: app.main.probe.result, "a probe's result")
+            await camera.keep("probe-120x40")
+            await pilot.press("v")
+            await camera.until(lambda: app.main.verify.result, "a verdict")
+            await camera.keep("verify-120x40")
+            await pilot.press("2", "question_mark")
+            await camera.keep("help-120x40")
+            await pilot.press("escape", "ctrl+p", *"theme", "down", "down")
+            await camera.keep("themes-120x40")
+            await pilot.press("escape")
     if app.return_code:
         raise SystemExit(f"screenshots: the screen ended with {app.return_code}")
 
@@ -241,7 +269,7 @@ def main() -> None:
         os.environ["COLORTERM"] = "truecolor"
         stack.ok("up")
         try:
-            with traffic(stack):
+            with visitor(stack):
                 asyncio.run(take(stack))
         finally:
             stack.ok("down", "--volumes", "--yes")

@@ -59,8 +59,9 @@ async def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--tail takes 0 or more, not {args.tail}.")
     async with opened(args) as world:
         from dftui.watch.export import NewFile, SaveError
-        from dftui.watch.logs import LogHub
+        from dftui.watch.logs import LogHub, calm_collector
 
+        calm_collector()
         chosen = choose(await _containers(world), args.who, world.spec.name)
         with ExitStack() as files:
             try:

@@ -53,6 +53,9 @@ def _import() -> None:
 async def connect(host: str | None, spec: StackSpec) -> Backend:
     """A backend on the engine at `host` (None: where the environment says). Raises EngineError."""
     await asyncio.to_thread(_import)
+    from dftui.watch.logs import calm_collector
+
+    calm_collector()
     from dftui.engine.connect import connect as connect_engine
 
     engine = await connect_engine(host)

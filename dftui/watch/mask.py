@@ -26,7 +26,7 @@ _HINTS = (
     *("session_id", "session-id", "sessionid", "authoriz", "credential", "phpsessid", "laravel_session"),
 )
 _PARTS = ("pass", "pwd", "secret", "token", "key", "license", "session", "sessid", "authoriz", "credential")
-"""One of them is in every hint: fewer to look for where there is none."""
+"""One of them is in most hints: fewer to look for where there is none."""
 _WORD = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&\"',;)\\]+)"
 # Each: substrings (lower case) one of which must be there, the shape, what it becomes. Quantifiers are possessive
 # where giving back would let a lookahead be dodged.
@@ -89,6 +89,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
 _LONGEST_FLAG = 20
 _PHP_ARGUMENT = 15
 """Characters of an argument that PHP shows in a stack trace before "...": zend.exception_string_param_max_len."""
+_WITHOUT = {hints: tuple(h for h in hints if not any(part in h for part in _PARTS)) for hints, _, _ in _SHAPES}
 _VALUE = re.compile(r"=[^&;]*")
 
 
@@ -144,13 +145,12 @@ class Masker:
         for value in self._values:
             if value in joined:
                 found = [text.replace(value, MASK) for text in found]
+        all_of = any(part in lower for part in _PARTS)
         seen: dict[tuple[str, ...], list[str]] = {}
-        if not any(part in lower for part in _PARTS):
-            seen[_HINTS] = []
         for hints, shape, becomes in _SHAPES:
             there = seen.get(hints)
             if there is None:
-                there = seen[hints] = [hint for hint in hints if hint in lower]
+                there = seen[hints] = [hint for hint in (hints if all_of else _WITHOUT[hints]) if hint in lower]
             if there:
                 into = _mask_query if becomes == "query" else becomes
                 for index, text in enumerate(found):

@@ -266,7 +266,7 @@ def _admin(seen: Evidence) -> Check:
     if seen.admins:
         return Check("first-admin", True, "", f"{seen.admins} admin{'s' if seen.admins > 1 else ''}", facts=facts)
     if any(one.told.ready for one in seen.replicas):
-        repair = Repair("make the first admin on the setup page", "", "")
+        repair = Repair("make the first admin", "A", "dftui admin create")
         return Check("first-admin", False, "no-admin", "there is no admin", BREAKS["first-admin"], (repair,), facts)
     repair = Repair("migrate and make the admin", "u", "dftui up")
     says = "no replica tells of an admin: the database is not migrated, or does not answer"

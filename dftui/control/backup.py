@@ -280,6 +280,11 @@ def kept_folder(engine_id: str, stack: str) -> Path:
     return paths.state_dir() / paths.engine_folder(engine_id) / f"{stack}.backups"
 
 
+def kept_backups(engine_id: str, stack: str) -> list[Path]:
+    """Those that are there, the oldest first."""
+    return sorted(kept_folder(engine_id, stack).glob("*.backup.tar"), key=lambda path: path.stat().st_mtime)
+
+
 async def keep_one(world: World, why: str, keep: int) -> BackupResult:
     """A backup in the state folder, where the last `keep` stay. Raises ActionError."""
     info = await world.engine.info()
@@ -289,6 +294,6 @@ async def keep_one(world: World, why: str, keep: int) -> BackupResult:
     except OSError as error:
         raise ActionError(f"{folder} cannot be made: {error.strerror}", "see: dftui doctor") from None
     result = await backup(world, folder / default_name(f"{world.stack}-{why}"))
-    for old in sorted(folder.glob("*.backup.tar"), key=lambda path: path.stat().st_mtime)[:-keep]:
+    for old in kept_backups(info.id, world.stack)[:-keep]:
         old.unlink(missing_ok=True)
     return result

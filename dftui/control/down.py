@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from dftui.control.backup import kept_backups
 from dftui.control.errors import ActionError
 from dftui.control.specs import BALANCER_STOP
 from dftui.control.steps import Progress
@@ -54,6 +55,9 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
     if path.exists():
         with progress.step(f"remove {path}: its APP_KEY opened nothing but this data", command=f"rm {path}"):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+    if backups := kept_backups(info.id, world.stack):
+        # The way back from a `down --volumes` that was a mistake; whoever wants nothing left removes them by hand.
+        progress.tell(f"{len(backups)} backups made before a roll or a restore stay in {backups[0].parent}")
 
 
 async def remove_volumes(world: World, progress: Progress) -> None:

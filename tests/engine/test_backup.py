@@ -23,7 +23,7 @@ SESSION = "/api/v2/system/admin/session"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("backup"), "web:\n  replicas: 2\n") as found:
+    with Stack(tmp_path_factory.mktemp("backup"), "web:\n  replicas: 1\n") as found:
         found.ok("up")
         yield found
         found.ok("down", "--volumes", "--yes")
@@ -108,7 +108,7 @@ def test_everything_is_there_again_after_all_was_removed(stack: Stack, tmp_path:
     restored = stack.json("restore", str(file), "--yes")
     assert (restored["key"], restored["files"], restored["replaced"]) == (key, 2, False)
     stack.ok("up")
-    stack.wait_serving(2)
+    stack.wait_serving(1)
     assert stack.json("key", "check")["fingerprint"] == key
     after = sql(stack, rows), in_web(stack, FILES)
     assert after[0] == before[0]
@@ -124,7 +124,7 @@ def test_a_restore_over_data_keeps_what_was_there(stack: Stack, tmp_path: Path) 
     found = stack.json("restore", str(file), "--replace", "--yes")
     assert found["replaced"]
     assert "later" not in sql(stack, "SHOW TABLES")
-    stack.wait_serving(2)
+    stack.wait_serving(1)
     # The way back.
     assert Path(found["kept"]).is_relative_to(stack.env["DFTUI_STATE_DIR"])
     assert stat.S_IMODE(Path(found["kept"]).stat().st_mode) == 0o600
@@ -149,7 +149,7 @@ def test_a_roll_to_another_image_begins_with_a_backup_and_says_where(stack: Stac
     docker("build", "-q", "-t", tag, "-", stdin=f"FROM {present}\nLABEL dftui.test=rolled\n")
     try:
         receipt = stack.json("roll", tag)
-        assert len(receipt["replaced"]) == 2
+        assert len(receipt["replaced"]) == 1
         kept = Path(receipt["backup"])
         assert kept.is_relative_to(stack.env["DFTUI_STATE_DIR"])
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -174,7 +174,7 @@ def test_data_that_is_not_whole_is_not_started(stack: Stack, tmp_path: Path) -> 
     assert refused.returncode == 1
     assert "a restore of the stack" in refused.stderr
     stack.ok("restore", str(file), "--replace", "--yes")
-    stack.wait_serving(2)
+    stack.wait_serving(1)
 
 
 def with_dump(file: Path, dump: bytes) -> bytes:

@@ -55,6 +55,15 @@ def test_status_is_the_contract(stack: Stack) -> None:
         assert web["host"] == web["id"] == docker("inspect", web["name"], "--format", "{{.Config.Hostname}}")
     assert len({web["key"] for web in found["web"]}) == 1
     assert found["drift"] == []
+    # The data tier, through the engine alone; numbers for programs, words for people.
+    assert found["admin"] == "ready"
+    assert found["db"]["values"]["connections"] >= 1
+    assert found["db"]["values"]["size_bytes"] > 100_000
+    assert found["cache"]["values"]["memory_bytes"] > 100_000
+    assert {"hits", "misses", "evicted_keys", "clients"} <= set(found["cache"]["values"])
+    assert {"connections", "slow", "size"} <= set(found["db"]["figures"])
+    for name in ("mysql", "redis"):
+        assert docker("port", f"{stack.name}-{name}") == "", "nothing of it is published"
 
 
 def test_stats_measures_what_is_there(stack: Stack) -> None:

@@ -39,6 +39,17 @@ class Told:
                 await self._changed.wait()
 
 
+async def replication_that_fails(engine: Engine, ref: str, told: Told) -> None:
+    """Set up to a source that is not there: the server runs, and says what does not work."""
+    assert told.reading.trouble == ""
+    orders = "CHANGE MASTER TO MASTER_HOST='nowhere', MASTER_USER='x', MASTER_CONNECT_RETRY=1; START SLAVE;"
+    client = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mariadb --protocol=socket -uroot'
+    assert (await engine.exec(ref, ("sh", "-c", client), stdin=orders.encode())).exit_code == 0
+    await told.until(lambda now: now.get("replication") == "error")
+    assert told.reading.trouble.startswith("replication: error connecting to master")
+    await engine.exec(ref, ("sh", "-c", client), stdin=b"STOP SLAVE; RESET SLAVE ALL;")
+
+
 @pytest.mark.parametrize(("role", "client", "figure"), CASES)
 async def test_figures_come_over_one_exec_and_again_after_a_restart(
     engine: Engine, stack_name: str, labels: dict[str, str], role: str, client: type[Client], figure: str
@@ -74,6 +85,8 @@ async def test_figures_come_over_one_exec_and_again_after_a_restart(
             for _ in range(3):
                 await asyncio.sleep(1)
             assert opened == seen
+            if role == "db":
+                await replication_that_fails(engine, ref, told)
             await engine.restart(ref)
             await told.until(lambda now: not now)
             await told.until(lambda now: now.get(figure) == "0")

@@ -44,9 +44,9 @@ class Autopilot:
         self._scaler: Autoscaler | None = None
         self._by_cpu = web.target_cpu is not None
         if web.target_cpu is not None:
-            self._scaler = Autoscaler(web.target_cpu, "% CPU", web.min, web.max)
+            self._scaler = Autoscaler(web.target_cpu, "% CPU", web.min, web.max, web.cool_down)
         elif web.target_rps is not None:
-            self._scaler = Autoscaler(web.target_rps, "requests/s", web.min, web.max)
+            self._scaler = Autoscaler(web.target_rps, "requests/s", web.min, web.max, web.cool_down)
 
     @property
     def on(self) -> bool:
@@ -80,6 +80,5 @@ class Autopilot:
         advice = scaler.look(time.monotonic(), snapshot.serving, snapshot.wanted, load)
         if advice is None:
             return
-        Progress("autoscale", self._report).tell(f"{snapshot.wanted} → {advice.to}: {advice.why}")
         with self._acting():
-            await self._operator.scale(to=advice.to)
+            await self._operator.scale(to=advice.to, why=f"{snapshot.wanted} → {advice.to}: {advice.why}")

@@ -1,7 +1,8 @@
 """How many replicas the load asks for: a pure policy with hysteresis and cool-down.
 
 It adds when the load per serving replica has stood above the target for a while, enough to bring it under; it removes
-one when the others could carry the load with room to spare for longer.  After each step it rests.
+one when the others could carry the load with room to spare for longer.  After each step it rests: `cool_down` after a
+removal, and shorter than that all other times.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ HIGH = 1.1
 LOW = 0.7
 """Times the target that the remaining ones would carry: below it one goes."""
 HIGH_FOR = 5.0
-LOW_FOR = 30.0
 REST_UP = 10.0
-REST_DOWN = 60.0
+COOL_DOWN = 60.0
+LOW_SHARE = 0.5
+"""Of the cool-down: how long the load must have been low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Autoscaler:
     unit: str
     least: int
     most: int
+    cool_down: float = COOL_DOWN
     _high_since: float | None = None
     _low_since: float | None = None
     _rest_until: float = 0.0
@@ -50,12 +53,25 @@ class Autoscaler:
         self._low_since = _since(self._low_since, now, spare)
         if now < self._rest_until:
             return None
-        if self._high_since is not None and now - self._high_since >= HIGH_FOR and wanted < self.most:
+        if (
+            self._high_since is not None
+            and now - self._high_since >= min(HIGH_FOR, self.cool_down)
+            and wanted < self.most
+        ):
             to = min(self.most, max(wanted + 1, math.ceil(load / self.target)))
-            return self._step(now, to, REST_UP, f"{each:.0f} {self.unit} a replica, above the target {self.target:g}")
-        if self._low_since is not None and now - self._low_since >= LOW_FOR and wanted > self.least:
+            return self._step(
+                now,
+                to,
+                min(REST_UP, self.cool_down),
+                f"{each:.0f} {self.unit} a replica, above the target {self.target:g}",
+            )
+        if (
+            self._low_since is not None
+            and now - self._low_since >= LOW_SHARE * self.cool_down
+            and wanted > self.least
+        ):
             why = f"{load:.0f} {self.unit} in all: {serving - 1} carry it at {load / (serving - 1):.0f} each"
-            return self._step(now, wanted - 1, REST_DOWN, why)
+            return self._step(now, wanted - 1, self.cool_down, why)
         return None
 
     def _step(self, now: float, to: int, rest: float, why: str) -> Advice:

@@ -141,12 +141,19 @@ class Operator:
         self._scaler.prepare()
 
     async def scale(
-        self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
+        self,
+        *,
+        to: int | None = None,
+        by: int | None = None,
+        victim: str | None = None,
+        below_min: bool = False,
+        why: str = "",
     ) -> ScaleResult:
-        """To a number, or by a difference that adds up with others; `victim` names who should go first."""
+        """To a number, or by a difference that adds up with others; `victim` names who should go first; `why` is told
+        when nobody's key but autoscale asks for it."""
         try:
             chosen = (await self._find(victim)).name if victim else None
-            return await self._scaler.change(to=to, by=by, victim=chosen, below_min=below_min)
+            return await self._scaler.change(to=to, by=by, victim=chosen, below_min=below_min, why=why)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 

@@ -63,16 +63,16 @@ class Scaler:
     _forced: bool = False
 
     async def change(
-        self, *, to: int | None, by: int | None, victim: str | None, below_min: bool = False
+        self, *, to: int | None, by: int | None, victim: str | None, below_min: bool = False, why: str = ""
     ) -> ScaleResult:
-        """Set or shift the target and wait until it is reached. Raises ActionError, and then nothing was changed
-        or the message says what was."""
+        """Set or shift the target and wait until it is reached; `why` is told first. Raises ActionError, and then
+        nothing was changed or the message says what was."""
         async with self._deciding:  # two keys at once would both start from the same number
-            task = await self._decide(to, by, victim, below_min)
+            task = await self._decide(to, by, victim, below_min, why)
         return await asyncio.shield(task)
 
     async def _decide(
-        self, to: int | None, by: int | None, victim: str | None, below_min: bool
+        self, to: int | None, by: int | None, victim: str | None, below_min: bool, why: str
     ) -> asyncio.Task[ScaleResult]:
         self.prepare()
         assert self._ahead is not None
@@ -97,7 +97,7 @@ class Scaler:
                 self.undo.add(name)
         if begins or self._task is None:
             self._ahead = None
-            self._task = asyncio.create_task(self._run(marked, ahead.plan))
+            self._task = asyncio.create_task(self._run(marked, ahead.plan, why))
         return self._task
 
     def _discarding(
@@ -148,7 +148,7 @@ class Scaler:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, before: int, plan: Plan) -> ScaleResult:
+    async def _run(self, before: int, plan: Plan, why: str) -> ScaleResult:
         begin = time.monotonic()
         progress = Progress("scale", self.world.report)
         added: list[str] = []
@@ -156,6 +156,8 @@ class Scaler:
         finished = False
         try:
             async with self.locked(f"scale to {self.target}"):
+                if why:
+                    Progress("autoscale", self.world.report).tell(why)
                 pool, start = await asyncio.gather(self._clear_created(), read_counters(self.world))
                 while True:
                     while await self._one_round(progress, plan, pool, added, removed):

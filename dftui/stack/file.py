@@ -41,6 +41,7 @@ _WEB: Mapping[str, values.Reader] = {
     "port": values.whole(1, 65535),
     "drain_timeout": values.seconds(0, 3600),
     "start_timeout": values.seconds(1, 3600),
+    "cool_down": values.seconds(1, 3600),
     "target_rps": values.number(0.1, 1_000_000, "requests a second"),
     "target_cpu": values.number(1, 6400, "percent of a core"),
 }

@@ -45,6 +45,8 @@ class WebSpec:
     """Autoscale to this many requests/s for each replica, between `min` and `max`."""
     target_cpu: float | None = None
     """Or to this much CPU for each, in percent of a core."""
+    cool_down: float = 60.0
+    """Seconds that autoscale rests after removing one; low load must have lasted for half of that."""
 
 
 @dataclass(frozen=True, slots=True)

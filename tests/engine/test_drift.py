@@ -1,8 +1,10 @@
-"""What happens behind dftui's back is shown, and repair says first what it will do and puts it right."""
+"""What happens behind dftui's back is shown, and repair says first what it will do and puts it right; and what dftui
+does by itself where the stack file asks: repair and autoscale."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -91,3 +93,33 @@ async def test_a_killed_replica_is_restored_without_being_asked_where_the_stack_
     finally:
         stack.file.write_text(plain)
     await assert_sound(stack, REPLICAS)
+
+
+async def test_autoscale_follows_the_load_up_and_down_and_says_why(stack: Stack) -> None:
+    plain = stack.file.read_text()
+    stack.ok("scale", "1")
+    stack.file.write_text(f"{plain}  min: 1\n  max: {REPLICAS}\n  target_rps: 40\n  cool_down: 3s\n")
+    try:
+        with stack.follow("watch", "--json") as follower:
+            with Load(Plan(stack.port, rate=110, posts=0.0)) as load:
+                up = await asyncio.to_thread(follower.until, autoscaled, lambda: None, 60)
+                await asyncio.to_thread(stack.wait_serving, REPLICAS)
+                tally = load.stop()
+            down = [await asyncio.to_thread(follower.until, autoscaled, lambda: None, 60) for _ in range(2)]
+            await asyncio.to_thread(stack.wait_serving, 1)
+        assert tally.failures == 0, tally.lost
+        assert up["text"].startswith("1 → 3: ")
+        assert up["text"].endswith(" requests/s a replica, above the target 40")
+        assert [line["text"][:6] for line in down] == ["3 → 2:", "2 → 1:"]
+        # Each step is in the history with its reason, as any action is.
+        kept = [json.loads(line) for line in stack.ok("history", "--json", "-n", "3").splitlines()]
+        assert [one["steps"][0] for one in kept] == [line["text"] for line in (up, *down)]
+        assert [one["outcome"] for one in kept] == ["done"] * 3
+    finally:
+        stack.file.write_text(plain)
+        stack.ok("scale", str(REPLICAS))
+
+
+def autoscaled(line: dict[str, str]) -> bool:
+    """A step that autoscale took."""
+    return line.get("action") == "autoscale"

@@ -11,7 +11,7 @@ import pytest
 
 from dftui.balancer.config import Held, Marked, Server
 from dftui.balancer.stat import ServerState
-from dftui.control.autoscale import HIGH_FOR, LOW_FOR, REST_UP, Autoscaler
+from dftui.control.autoscale import COOL_DOWN, HIGH_FOR, LOW_SHARE, REST_UP, Autoscaler
 from dftui.control.errors import ActionError
 from dftui.control.ground import free_subnet, port_holder
 from dftui.control.history import Entry, append, history_path, read
@@ -261,7 +261,7 @@ def test_autoscale_adds_only_after_a_while_and_then_rests() -> None:
 def test_autoscale_removes_one_when_the_others_carry_it_and_never_below_the_least() -> None:
     scaler = Autoscaler(10, "requests/s", 2, 8)
     assert scaler.look(0.0, 3, 3, 5) is None
-    advice = scaler.look(LOW_FOR, 3, 3, 5)
+    advice = scaler.look(LOW_SHARE * COOL_DOWN, 3, 3, 5)
     assert advice is not None
     assert advice.to == 2
     quiet = Autoscaler(10, "requests/s", 2, 8)

@@ -53,23 +53,12 @@ class Autoscaler:
         self._low_since = _since(self._low_since, now, spare)
         if now < self._rest_until:
             return None
-        if (
-            self._high_since is not None
-            and now - self._high_since >= min(HIGH_FOR, self.cool_down)
-            and wanted < self.most
-        ):
+        high_for, low_for = min(HIGH_FOR, self.cool_down), LOW_SHARE * self.cool_down
+        if self._high_since is not None and now - self._high_since >= high_for and wanted < self.most:
             to = min(self.most, max(wanted + 1, math.ceil(load / self.target)))
-            return self._step(
-                now,
-                to,
-                min(REST_UP, self.cool_down),
-                f"{each:.0f} {self.unit} a replica, above the target {self.target:g}",
-            )
-        if (
-            self._low_since is not None
-            and now - self._low_since >= LOW_SHARE * self.cool_down
-            and wanted > self.least
-        ):
+            why = f"{each:.0f} {self.unit} a replica, above the target {self.target:g}"
+            return self._step(now, to, min(REST_UP, self.cool_down), why)
+        if self._low_since is not None and now - self._low_since >= low_for and wanted > self.least:
             why = f"{load:.0f} {self.unit} in all: {serving - 1} carry it at {load / (serving - 1):.0f} each"
             return self._step(now, wanted - 1, self.cool_down, why)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dftui.control.receipts import Drained, Receipt
+from dftui.control.receipts import Drained, Receipt, Served
 from dftui.control.world import World
 
 
@@ -25,7 +25,7 @@ async def read_counters(world: World) -> Counters:
     return Counters(front.requests, front.failed, front.retries, front.redispatches)
 
 
-def receipt(before: Counters, after: Counters, drained: Iterable[Drained]) -> Receipt:
+def receipt(before: Counters, after: Counters, drained: Iterable[Drained], served: Iterable[Served] = ()) -> Receipt:
     """What happened in between; after a restart of the balancer counters begin anew, and count from 0."""
 
     def delta(now: int, then: int) -> int:
@@ -37,4 +37,5 @@ def receipt(before: Counters, after: Counters, drained: Iterable[Drained]) -> Re
         retries=delta(after.retries, before.retries),
         redispatches=delta(after.redispatches, before.redispatches),
         drained=tuple(drained),
+        served=tuple(served),
     )

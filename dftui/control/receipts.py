@@ -16,6 +16,15 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """One replica's way in: seconds from the key that asked for it to the first request it had answered, None when
+    none came to it before the action ended."""
+
+    name: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """From the balancer's own counters between the first and the last moment of the action."""
 
@@ -24,6 +33,7 @@ class Receipt:
     retries: int = 0
     redispatches: int = 0
     drained: tuple[Drained, ...] = ()
+    served: tuple[Served, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,8 @@ class ScaleResult:
             "removed": list(self.removed),
             "seconds": round(self.seconds, 3),
             "receipt": {
-                **{k: v for k, v in asdict(self.receipt).items() if k != "drained"},
+                **{k: v for k, v in asdict(self.receipt).items() if k not in ("drained", "served")},
                 "drained": [asdict(d) for d in self.receipt.drained],
+                "served": [asdict(s) for s in self.receipt.served],
             },
         }

@@ -28,6 +28,8 @@ OPEN_PATIENCE = 1.0
 """Seconds to wait for a replica's port before the balancer's checks do: what is added is checked at once and then ten
 times a second, so a replica that is added as it begins to listen is in sooner."""
 
+FIRST_PATIENCE = 1.0
+"""Seconds for the first request to come to a new replica, for the receipt."""
 FORGET_PATIENCE = 5.0
 """Seconds that a dead server's last sessions have to be tried elsewhere."""
 
@@ -195,6 +197,21 @@ async def _until(world: World, container: Container, plan: Plan, so: Callable[[]
     raise admission.HeldOut(
         container.name, f"did not become healthy within {world.spec.web.start_timeout:g} s{said}", words
     )
+
+
+async def first_request(world: World, server: str) -> float | None:
+    """When a replica that has just been let in had answered its first request (monotonic seconds). Not waited for for
+    long, nor while nobody sends any: None then."""
+    end = time.monotonic() + FIRST_PATIENCE
+    while True:
+        table = await world.link.table()
+        state = table.server(server)
+        now = time.monotonic()
+        if state is not None and state.requests:
+            return now
+        if state is None or not table.frontend.rate or now > end:
+            return None
+        await asyncio.sleep(POLL / 5)
 
 
 async def state_of(world: World, server: str) -> ServerState | None:

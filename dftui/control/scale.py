@@ -19,7 +19,7 @@ from dftui.control.admission import HeldOut
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.pool import HELD_KEPT, Pool, look
-from dftui.control.receipts import Drained, ScaleResult
+from dftui.control.receipts import Drained, ScaleResult, Served
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import PARALLEL, World, bounded, webs
@@ -61,6 +61,9 @@ class Scaler:
     _ahead: asyncio.Task[Ahead] | None = None
     _file: asyncio.Lock = field(default_factory=asyncio.Lock)
     _forced: bool = False
+    _asked: list[float] = field(default_factory=list)
+    """When each replica that is to be added was asked for (monotonic seconds), the first one first."""
+    _served: list[Served] = field(default_factory=list)
 
     async def change(
         self, *, to: int | None, by: int | None, victim: str | None, below_min: bool = False, why: str = ""
@@ -76,6 +79,7 @@ class Scaler:
     ) -> asyncio.Task[ScaleResult]:
         self.prepare()
         assert self._ahead is not None
+        now = time.monotonic()
         making = set(self._making)  # one that is let in while this looks is not outside
         ahead, pool = await asyncio.gather(self._ahead, look(self.world))
         marked = self.target if self.target is not None else ahead.wanted
@@ -89,6 +93,7 @@ class Scaler:
             target = marked + (by or 0)
         self._check(target, pool, below_min)
         begins = self.target is None
+        self._asked += [now] * (target - marked)
         self.target = target
         if victim is not None and victim not in self._discard:
             self._victims.append(victim)
@@ -167,8 +172,6 @@ class Scaler:
                     if after == self.target:
                         break  # else a key was pressed meanwhile
                     pool = await look(self.world)
-                self._forget_target()  # from here on a key begins a plan of its own
-                finished = True
                 assert after is not None
                 result = ScaleResult(
                     before=before,
@@ -176,8 +179,10 @@ class Scaler:
                     added=tuple(added),
                     removed=tuple(d.name for d in removed),
                     seconds=time.monotonic() - begin,
-                    receipt=receipt(start, counters, removed),
+                    receipt=receipt(start, counters, removed, self._served),
                 )
+                self._forget_target()  # from here on a key begins a plan of its own
+                finished = True
                 progress.tell(summary(result))
             return result
         except EngineError as error:
@@ -191,6 +196,8 @@ class Scaler:
         self._ahead = None  # what was seen while this plan was worked on is not so any more
         self._victims.clear()
         self.undo.clear()
+        self._asked.clear()
+        self._served.clear()
 
     async def _clear_created(self) -> Pool:
         """What there is, without the replicas that an interrupted dftui created and never started: each holds a
@@ -258,7 +265,12 @@ class Scaler:
             await replicas.forget(self.world, dead)
         numbers = names.lowest_free((number_of(c) for c in pool.containers), count)
 
+        async def first(server: str, name: str, asked: float) -> None:
+            when = await replicas.first_request(self.world, server)
+            self._served.append(Served(name, None if when is None else round(when - asked, 3)))
+
         async def add(number: int) -> None:
+            asked = self._asked.pop(0) if self._asked else time.monotonic()
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
             self._making.add(spec.name)
@@ -289,7 +301,7 @@ class Scaler:
             finally:
                 self.admitting.discard(short.short)
             added.append(spec.name)
-            await self.keep(plan, target)
+            await asyncio.gather(first(short.short, spec.name, asked), self.keep(plan, target))
 
         failures: list[ActionError | EngineError] = []
 
@@ -449,7 +461,8 @@ def summary(result: ScaleResult) -> str:
     got = result.receipt
     parts = [f"{result.before} → {result.after} replicas in {result.seconds:.1f} s"]
     if result.added:
-        parts.append("added " + ", ".join(result.added))
+        after = {s.name: f" (first request after {s.seconds:.2f} s)" for s in got.served if s.seconds is not None}
+        parts.append("added " + ", ".join(name + after.get(name, "") for name in result.added))
     if result.removed:
         parts.append("removed " + ", ".join(result.removed))
     parts.append(f"{got.requests} requests, {got.failed} failed, {got.retries} retries")

@@ -43,6 +43,8 @@ async def test_scaling_up_and_down_under_load_loses_nothing_and_the_receipt_says
         tally = load.stop()
     assert up.added
     assert len(up.added) == 2
+    assert {served.name for served in up.receipt.served} == set(up.added)
+    assert all(served.seconds and served.seconds < up.seconds + 1 for served in up.receipt.served)
     assert len(down.removed) == 3
     assert up.receipt.failed == down.receipt.failed == 0
     assert down.receipt.requests > 0

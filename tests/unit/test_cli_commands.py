@@ -151,6 +151,7 @@ def test_scale_json_is_the_contract(world: World, capsys: Output) -> None:
             "retries": 0,
             "redispatches": 0,
             "drained": [{"name": "df-web3", "sessions_left": 0, "seconds": 0.4}],
+            "served": [],
         },
     }
 

@@ -288,6 +288,7 @@ def test_a_scales_json_is_the_documented_one() -> None:
             "retries": 0,
             "redispatches": 0,
             "drained": [{"name": "df-web3", "sessions_left": 0, "seconds": 0.4}],
+            "served": [],
         },
     }
 

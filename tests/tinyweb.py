@@ -57,6 +57,9 @@ frontend last
     http-request return status 200 content-type application/json lf-string "{{\"host\":\"%[hostname]\"}}"
 """  # noqa: E501
 
+MIGRATIONS = "/opt/dreamfactory/storage/app/migrations"
+"""A line for each call of artisan: the Host that called it, and with what. All replicas share it."""
+
 # What dftui does to a web: a command that edits .env, an entrypoint, migrations by artisan.
 _DOCKERFILE = """ARG BASE
 FROM ${BASE}
@@ -65,13 +68,13 @@ COPY tiny.cfg /tiny.cfg
 COPY php /usr/local/bin/php
 COPY docker-entrypoint.sh /docker-entrypoint.sh
 WORKDIR /opt/tiny
-RUN touch .env
+RUN touch .env && mkdir -p /opt/dreamfactory/storage/app && chmod 777 /opt/dreamfactory/storage/app
 STOPSIGNAL SIGTERM
 CMD ["/docker-entrypoint.sh"]
 """
 _FILES = {
     "Dockerfile": _DOCKERFILE,
-    "php": "#!/bin/sh\nexit 0\n",
+    "php": f"#!/bin/sh\necho $(cat /etc/hostname) $* >> {MIGRATIONS}\n",
     "docker-entrypoint.sh": "#!/bin/sh\nexec haproxy -W -db -f /tiny.cfg\n",
 }
 

@@ -151,8 +151,10 @@ def local_routes() -> list[str]:
     return found
 
 
-async def known_secrets(world: World, containers: Iterable[Container], *, odd_keys: bool = False) -> Recovered:
-    """The secrets of a stack with these containers; none are made. `odd_keys` as in `gather_secrets`. Raises
+async def known_secrets(
+    world: World, containers: Iterable[Container], *, odd_keys: bool = False, file_holds: bool = False
+) -> Recovered:
+    """The secrets of a stack with these containers; none are made. Options as of `gather_secrets`. Raises
     ActionError when there are none."""
     try:
         saved = load_secrets(await world.engine_id(), world.stack)
@@ -160,7 +162,7 @@ async def known_secrets(world: World, containers: Iterable[Container], *, odd_ke
         raise ActionError(str(error), error.hint) from None
     if saved is not None and _labels_agree(containers, saved.fingerprint):
         return Recovered(saved)
-    return await gather_secrets(world, make=False, odd_keys=odd_keys)
+    return await gather_secrets(world, make=False, odd_keys=odd_keys, file_holds=file_holds)
 
 
 async def gather_secrets(
@@ -170,13 +172,17 @@ async def gather_secrets(
     make: bool = True,
     new_admin: bool = False,
     odd_keys: bool = False,
+    file_holds: bool = False,
 ) -> Recovered:
     """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed.
     `new_admin`: the data is new, so an admin's password that nobody knows is made anew. `odd_keys`: the caller names
-    replicas that hold another key or password, so the file holds as long as any replica runs with its key."""
+    replicas that hold another key or password, so the file holds as long as any replica runs with its key.
+    `file_holds`: the caller replaces all that run with another."""
     engine_id = await world.engine_id()
     try:
         saved = load_secrets(engine_id, world.stack)
+        if saved is not None and file_holds:
+            return Recovered(saved)
         # What is held out, mostly for its key, tells nothing about what is right.
         found = await told(world.engine, world.stack, [one.name for one in await world.held()])
         if odd_keys and saved is not None and saved.app_key in found.keys().values():
@@ -242,16 +248,23 @@ def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subn
     return Plan(world.spec, recovered.secrets, resolved.refs, resolved.ids, resolved.source, subnet)
 
 
-async def current_plan(world: World, *, odd_keys: bool = False) -> Plan:
-    """The plan of a stack that is up already: nothing is made, pulled or built. `odd_keys` as in `gather_secrets`.
+async def current_plan(world: World, *, odd_keys: bool = False, file_holds: bool = False) -> Plan:
+    """The plan of a stack that is up already: nothing is made, pulled or built. `odd_keys` and `file_holds` as in
+    `gather_secrets`.
 
     Raises ActionError when the stack is not there.
     """
-    return await plan_of(world, *await asyncio.gather(world.containers(), world.networks()), odd_keys=odd_keys)
+    containers, networks = await asyncio.gather(world.containers(), world.networks())
+    return await plan_of(world, containers, networks, odd_keys=odd_keys, file_holds=file_holds)
 
 
 async def plan_of(
-    world: World, containers: Sequence[Container], networks: Iterable[Network], *, odd_keys: bool = False
+    world: World,
+    containers: Sequence[Container],
+    networks: Iterable[Network],
+    *,
+    odd_keys: bool = False,
+    file_holds: bool = False,
 ) -> Plan:
     """As `current_plan`, for a caller who has just asked for the stack's containers and networks."""
     front = next((n for n in networks if n.name == names.network_name(world.stack, "front")), None)
@@ -263,7 +276,8 @@ async def plan_of(
 
     try:
         recovered, resolved = await asyncio.gather(
-            known_secrets(world, containers, odd_keys=odd_keys), gather_images(world, containers, on_image)
+            known_secrets(world, containers, odd_keys=odd_keys, file_holds=file_holds),
+            gather_images(world, containers, on_image),
         )
     except EngineError as error:
         raise ActionError(str(error), error.hint) from None

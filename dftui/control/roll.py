@@ -20,6 +20,7 @@ from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import World, webs
+from dftui.dreamfactory.variables import OWN_VARIABLES
 from dftui.engine.api import Container, EngineError, ImageProgress
 from dftui.stack import names
 
@@ -89,14 +90,14 @@ class Roller:
         world = self._world
         if image is not None:
             world = replace(world, spec=replace(world.spec, images=replace(world.spec.images, web=image)))
-        current = await ground.current_plan(self._world)
+        current = await ground.current_plan(self._world, file_holds=True)
 
         def on_image(seen: ImageProgress) -> None:
             progress.tell(f"{seen.image}: {seen.text or seen.stage}", state="running")
 
         containers = await world.containers()
         resolved = await ground.gather_images(world, containers, on_image)
-        recovered = await ground.known_secrets(world, containers)
+        recovered = await ground.known_secrets(world, containers, file_holds=True)
         return ground.make_plan(world, resolved, recovered, current.subnet)
 
     async def _back_up(self) -> str:
@@ -143,10 +144,14 @@ class Roller:
             await self._go.wait()
             try:
                 name = await self._one(progress, new, container, wanted, removed, migrate=index == 0)
-            except ActionError as error:
+            except (ActionError, EngineError) as error:
                 back, why = True, str(error)
                 progress.tell(f"roll stopped: {error}", state="failed")
-                await self._go_back(progress, old_plan, replaced, wanted, removed)
+                try:
+                    await self._go_back(progress, old_plan, replaced, wanted, removed)
+                except (ActionError, EngineError) as another:
+                    why += f"; going back failed, too: {another}"
+                    progress.tell(f"going back failed: {another}", state="failed")
                 break
             replaced.append((container.name, name))
         result = RollResult(
@@ -168,11 +173,16 @@ class Roller:
         return result
 
     async def _old_plan(self, new: Plan, old: list[Container]) -> Plan:
-        """What the replicas were made from, as far as going back needs it: their image."""
+        """What the replicas were made from: image, variables, limits and key as one of them says."""
         running = next((c for c in old if c.state == "running"), None)
         if running is None:
             return new
-        return ground.pinned_to_pool(new, [running])
+        detail = await self._world.engine.inspect(running.id)
+        env = {name: value for name, value in detail.env.items() if name not in OWN_VARIABLES}
+        web = replace(new.spec.web, env=env, cpus=detail.cpus, memory=detail.memory)
+        secrets = replace(new.secrets, app_key=detail.env.get("APP_KEY", new.secrets.app_key))
+        plan = replace(new, spec=replace(new.spec, web=web), secrets=secrets)
+        return ground.pinned_to_pool(plan, [running])
 
     async def _one(
         self, progress: Progress, plan: Plan, old: Container, wanted: int, removed: list[Drained], *, migrate: bool

@@ -123,6 +123,9 @@ class ContainerDetail:
     log_path: str = ""
     command: tuple[str, ...] = ()
     """What it runs, its image's entrypoint aside."""
+    cpus: float | None = None
+    memory: int | None = None
+    """Its limits, in cores and bytes; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,8 @@ def detail_of(raw: Mapping[str, Any]) -> ContainerDetail:
         tty=bool(config.get("Tty")),
         log_path=str(raw.get("LogPath") or ""),
         command=tuple(str(word) for word in config.get("Cmd") or ()),
+        cpus=host.get("NanoCpus", 0) / 1e9 or None,
+        memory=host.get("Memory") or None,
     )
 
 

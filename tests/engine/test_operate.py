@@ -188,21 +188,6 @@ async def test_two_operators_one_acts_and_the_other_is_told_who(stack: Stack) ->
         assert (await two.repair()).findings == ()
 
 
-async def test_what_drifted_is_named_and_put_right(stack: Stack) -> None:
-    async with operating(stack) as (operator, engine):
-        pool = webs(await engine.containers({LABEL_STACK: stack.name}))
-        await operator.link.command(f"set server web/{pool[0].short} weight 0")
-        docker("rm", "-f", pool[1].name)
-        docker("pause", f"{stack.name}-redis")
-        said = {f.what for f in await operator.findings()}
-        assert f"{pool[0].name} has weight 0 in the balancer: it serves nothing" in said
-        assert f"server {pool[1].short} in the balancer has no container" in said
-        assert "2 replicas are wanted, 1 exist" in said
-        assert f"the cache ({stack.name}-redis) is paused" in said
-        await operator.repair()
-    await assert_sound(stack, 2)
-
-
 async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
     docker("restart", f"{stack.name}-lb")
     async with operating(stack) as (operator, _):
@@ -215,25 +200,6 @@ async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stac
         assert sorted(found.hosts.values()) == [3, 3]
         assert all(row.replica for row in found.rows)
     await assert_sound(stack, 2)
-
-
-async def test_a_roll_replaces_all_and_loses_nothing(stack: Stack) -> None:
-    text = stack.file.read_text()
-    stack.file.write_text(text.replace("env: {", "env: {ROLLED: 'yes', "))
-    try:
-        with Load(Plan(port=stack.port, rate=100, connections=16, posts=0.0)) as load:
-            async with operating(stack) as (operator, engine):
-                result = await operator.roll()
-                for web in webs(await engine.containers({LABEL_STACK: stack.name})):
-                    assert (await engine.inspect(web.id)).env["ROLLED"] == "yes"
-            tally = load.stop()
-        assert len(result.replaced) == 2
-        assert not result.rolled_back
-        assert result.receipt.failed == 0
-        assert tally.failures == 0, tally.failed
-        await assert_sound(stack, 2)
-    finally:
-        stack.file.write_text(text)
 
 
 async def test_a_roll_whose_new_replica_fails_goes_back_by_itself(stack: Stack) -> None:

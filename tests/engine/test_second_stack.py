@@ -84,7 +84,7 @@ async def test_what_a_crash_of_the_engine_left_stopped_is_started(second: Second
     await assert_sound(stack, REPLICAS)
 
 
-@pytest.mark.parametrize(("action", "steps"), [("scale 5", (3, 7)), ("roll", (4, 9)), ("scale 4", (4,))])
+@pytest.mark.parametrize(("action", "steps"), [("scale 5", (5,)), ("roll", (7,)), ("scale 4", (4,))])
 async def test_an_engine_that_dies_in_the_middle_of_an_action(
     second: SecondEngine, stack: Stack, jobs: Jobs, action: str, steps: tuple[int, ...]
 ) -> None:
@@ -107,13 +107,14 @@ async def test_an_engine_that_dies_in_the_middle_of_an_action(
 async def test_an_engine_that_dies_in_the_middle_of_down_and_up(
     second: SecondEngine, stack: Stack, jobs: Jobs
 ) -> None:
-    for action, step in (("down", 5), ("up", 6), ("up", 12)):
-        assert second.process is not None
-        answer = jobs.run(action, step, signal.SIGKILL, victim=second.process.pid)
-        assert "at" in answer, answer
-        second.process.wait(60)
-        second.again()
-    stack.ok("up")
+    for action, steps in (("down", (5,)), ("up", (6, 4))):
+        for step in steps:
+            assert second.process is not None
+            answer = jobs.run(action, step, signal.SIGKILL, victim=second.process.pid)
+            assert "at" in answer, answer
+            second.process.wait(60)
+            second.again()
+        stack.ok(action)
     await assert_sound(stack)
     stack.ok("down", "--volumes", "--yes")
     assert stack.left() == []

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import getpass
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -68,7 +69,8 @@ def me() -> str:
 
 
 def _label(what: str) -> str:
-    return f"{int(time.time())}.{os.getpid()} {me()} {what}".replace("\n", " ")
+    # Like no other: by it the holder is known again, and two may be of one name, process id and second.
+    return f"{int(time.time())}.{os.getpid()}.{secrets.token_hex(4)} {me()} {what}".replace("\n", " ")
 
 
 async def holder(engine: Engine, stack: str) -> Holder | None:

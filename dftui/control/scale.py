@@ -64,6 +64,8 @@ class Scaler:
     _asked: list[float] = field(default_factory=list)
     """When each replica that is to be added was asked for (monotonic seconds), the first one first."""
     _served: list[Served] = field(default_factory=list)
+    _relative: bool = False
+    """The target was counted from the number that was wanted before."""
 
     async def change(
         self, *, to: int | None, by: int | None, victim: str | None, below_min: bool = False, why: str = ""
@@ -94,6 +96,7 @@ class Scaler:
         self._check(target, pool, below_min)
         begins = self.target is None
         self._asked += [now] * (target - marked)
+        self._relative = to is None and (begins or self._relative)
         self.target = target
         if victim is not None and victim not in self._discard:
             self._victims.append(victim)
@@ -163,7 +166,10 @@ class Scaler:
             async with self.locked(f"scale to {self.target}"):
                 if why:
                     Progress("autoscale", self.world.report).tell(why)
-                pool, start = await asyncio.gather(self._clear_created(), read_counters(self.world))
+                pool, start, wanted = await asyncio.gather(
+                    self._clear_created(), read_counters(self.world), self.world.wanted()
+                )
+                before = self._count_anew(before, wanted, pool)
                 while True:
                     while await self._one_round(progress, plan, pool, added, removed):
                         pool = await look(self.world)
@@ -190,6 +196,16 @@ class Scaler:
         finally:
             if not finished:
                 self._forget_target()
+
+    def _count_anew(self, before: int, wanted: int, pool: Pool) -> int:
+        """One more than another operator has just made of it, if that one had the lock first; the number to count
+        from."""
+        if not self._relative or self.target is None or wanted == before:
+            return before
+        target = self.target + wanted - before
+        self._check(target, pool, self._forced)
+        self.target = target
+        return wanted
 
     def _forget_target(self) -> None:
         self.target = None

@@ -188,6 +188,15 @@ async def test_two_operators_one_acts_and_the_other_is_told_who(stack: Stack) ->
         assert (await two.repair()).findings == ()
 
 
+async def test_two_operators_add_at_once_and_both_count(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dftui.control.lock.PATIENCE", 120.0)  # however slow the machine: one waits for the other
+    async with operating(stack) as (one, _), operating(stack) as (two, _):
+        results = await asyncio.gather(one.scale(by=1), two.scale(by=1))
+        assert sorted((r.before, r.after) for r in results) == [(2, 3), (3, 4)]
+        await one.scale(to=2)
+    await assert_sound(stack, 2)
+
+
 async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
     docker("restart", f"{stack.name}-lb")
     async with operating(stack) as (operator, _):

@@ -255,18 +255,6 @@ async def current_plan(world: World, *, odd_keys: bool = False, file_holds: bool
     Raises ActionError when the stack is not there.
     """
     containers, networks = await asyncio.gather(world.containers(), world.networks())
-    return await plan_of(world, containers, networks, odd_keys=odd_keys, file_holds=file_holds)
-
-
-async def plan_of(
-    world: World,
-    containers: Sequence[Container],
-    networks: Iterable[Network],
-    *,
-    odd_keys: bool = False,
-    file_holds: bool = False,
-) -> Plan:
-    """As `current_plan`, for a caller who has just asked for the stack's containers and networks."""
     front = next((n for n in networks if n.name == names.network_name(world.stack, "front")), None)
     if front is None or by_role(containers, "balancer") is None or not front.subnets:
         raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")

@@ -214,7 +214,7 @@ class Repairer:
                 done += asked
             # Again: a missing service hides what stands behind it, and a start can reveal a failure.
             for _ in range(3):
-                findings = await self.look()
+                findings = [f for f in await self.look() if f.kind != "count" or not self._scaler.asked]
                 if not findings:
                     break
                 progress.total += len(findings)
@@ -222,7 +222,7 @@ class Repairer:
                     progress.tell(f"{finding.what}: {finding.repair}", state="running")
                 await self._put_right(progress, findings)
                 done += findings
-            left = await self.look()
+            left = [f for f in await self.look() if f.kind != "count" or not self._scaler.asked]
             if left:
                 raise ActionError(
                     "repair could not put everything right: " + "; ".join(f.what for f in left),
@@ -252,7 +252,7 @@ class Repairer:
             if finding.kind == "replace":
                 await one(finding)
         if any(f.kind == "count" for f in findings):
-            await self._scaler.change(to=wanted, by=None, victim=None, below_min=True)
+            await self._scaler.settle(wanted)
 
     async def _one(
         self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int

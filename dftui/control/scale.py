@@ -76,6 +76,20 @@ class Scaler:
             task = await self._decide(to, by, victim, below_min, why)
         return await asyncio.shield(task)
 
+    @property
+    def asked(self) -> bool:
+        """Keys have asked for a number that is not reached yet."""
+        return self.target is not None
+
+    async def settle(self, to: int) -> None:
+        """Bring the number to `to`, for a repair, which holds the lock. Keys that have asked for another meanwhile
+        wait for that lock: theirs will be done then, and to wait for them here would be for ever."""
+        async with self._deciding:
+            if self.asked:
+                return
+            task = await self._decide(to, None, None, below_min=True, why="")
+        await asyncio.shield(task)
+
     async def _decide(
         self, to: int | None, by: int | None, victim: str | None, below_min: bool, why: str
     ) -> asyncio.Task[ScaleResult]:

@@ -25,7 +25,7 @@ from dftui.stack import names
 from dftui.watch.derive import number_of
 from tests.bench.rows import Row, Sample, at_most
 from tests.engine.operate import operating, until
-from tests.load import Load, Plan, Tally, added
+from tests.load import Load, Plan, Tally, added, quantile
 from tests.stacks import Stack, docker
 from tests.tinyweb import text, tiny_image
 
@@ -76,9 +76,15 @@ class Part:
         """How many requests of these methods failed in all runs."""
         return sum(self.total.failed_methods[method] for method in methods)
 
-    def sample(self, share: float) -> Sample:
-        """Milliseconds, one for each run, of the requests that are not slow on purpose."""
-        return Sample(tuple(1000 * tally.percentile(share) for tally in self.tallies), "ms")
+    def unanswered(self, *methods: str) -> int:
+        """How many of them failed although nothing of an answer had come yet."""
+        lost = [line.split() for tally in self.tallies for line in tally.lost]
+        return sum(words[2] in methods and words[-1] != "cut" for words in lost)
+
+    def sample(self, share: float, *, slow: bool = True) -> Sample:
+        """Milliseconds, one for each run, with or without the requests that are slow on purpose."""
+        found = (tally.latencies + (tally.slow if slow else []) for tally in self.tallies)
+        return Sample(tuple(1000 * quantile(values, share) for values in found), "ms")
 
     def lost(self, *methods: str) -> Sample:
         """Failed requests, one figure for each run."""
@@ -282,57 +288,55 @@ def rows(measured: Measured, runs: int, what: str) -> list[Row]:
     """As the table has them: failures against both baselines, latencies against quiet."""
     parts = measured.parts
     quiet = parts["quiet"]
+    found: list[Row] = []
 
-    def row(words: str, sample: Sample, baseline: Sample | None, is_: str, goal: str, met: bool | None) -> Row:
-        return Row(words + what, COMMAND, runs, sample, baseline, is_, goal, met)
+    def row(words: str, sample: Sample, baseline: Sample | None = None, is_: str = "", goal: str = "-") -> Row:
+        made = Row(words + what, COMMAND, runs, sample, baseline, is_, goal, None)
+        found.append(made)
+        return made
 
-    load = f"{measured.rate:,.0f} requests/s, {SHARE:.0%} of the capacity {measured.capacity:,.0f}"
-    found = [
-        row(f"quiet at {load}: p99", quiet.sample(0.99), None, "", "-", None),
-        row("quiet: p50", quiet.sample(0.5), None, "", "-", None),
-        row("quiet: how late the generator sent, p99", _lag(quiet), None, "", "-", None),
-    ]
-    for name, part in parts.items():
-        if name in ("quiet", "reload", "stop"):
+    def judged(met: bool) -> None:
+        found[-1] = replace(found[-1], met=met)
+
+    def latencies(words: str, part: Part, goal: bool) -> None:
+        for share, name in ((0.99, "p99"), (0.5, "p50")):
+            for slow, which in ((True, ""), (False, " of the quick requests")):
+                against = None if part is quiet else quiet.sample(share, slow=slow)
+                text = f"≤ {P99_RATIO} x" if goal and share == 0.99 else "-"
+                made = row(f"{words}: {name}{which}", part.sample(share, slow=slow), against, "quiet", text)
+                if goal and share == 0.99:
+                    judged(at_most(made.ratio, P99_RATIO))
+
+    load = f"{measured.rate:,.0f} requests/s, {SHARE:.0%} of {measured.capacity:,.0f}"
+    latencies(f"quiet ({load})", quiet, goal=False)
+    lags = tuple(1000 * quantile(tally.lags, 0.99) for tally in quiet.tallies)
+    row("quiet: how late the generator itself sent, p99", Sample(lags, "ms"))
+    for name in ("scale", "roll", "kill", "restart"):
+        if (part := parts.get(name)) is None:
             continue
         words, unit = WORDS[name]
         said = f"{words}, {part.times} {unit}, {part.total.sent:,} requests"
-        lossless = name in ("scale", "roll")
-        methods = GETS if name == "kill" else (*GETS, "POST")
-        if lossless:
-            goal, met = "0", part.failed(*methods) == 0
-        elif name == "kill":
-            goal, met = "0", _begun_not(part) == 0
-        else:
-            goal, met = "-", None
-        which = "GETs and HEADs that failed" if name == "kill" else "failed"
-        for other in ("reload", "stop"):
-            if other in parts and name == "scale":
-                base = parts[other]
-                is_ = f"{WORDS[other][0]}, {base.times} cycles, {base.total.sent:,} requests"
-                found.append(row(f"{said}: {which}", part.lost(*methods), base.lost(*methods), is_, goal, met))
-        if name != "scale" or "reload" not in parts:
-            found.append(row(f"{said}: {which}", part.lost(*methods), None, "", goal, met))
         if name == "kill":
-            found.append(row(f"{words}: POSTs that failed", part.lost("POST"), None, "", "-", None))
-        ratio = row(f"{words}: p99", part.sample(0.99), quiet.sample(0.99), "quiet", f"≤ {P99_RATIO} x", None)
-        limit = at_most(ratio.ratio, P99_RATIO) if lossless else None
-        found.append(replace(ratio, met=limit, goal=ratio.goal if lossless else "-"))
-        found.append(row(f"{words}: p50", part.sample(0.5), quiet.sample(0.5), "quiet", "-", None))
+            row(f"{said}: GETs and HEADs that failed unanswered", _once(part.unanswered(*GETS)), goal="0")
+            judged(part.unanswered(*GETS) == 0)
+            row(f"{words}: all that failed, POSTs too", part.lost(*GETS, "POST"))
+        else:
+            others: list[str] = [one for one in ("reload", "stop") if name == "scale" and one in parts]
+            for other in others or [""]:
+                base = parts[other] if other else None
+                is_ = f"{WORDS[other][0]}, {base.times} cycles, {base.total.sent:,} requests" if base else ""
+                against = base.lost(*GETS, "POST") if base else None
+                goal = "-" if name == "restart" else "0"
+                row(f"{said}: failed", part.lost(*GETS, "POST"), against, is_, goal)
+                if goal == "0":
+                    judged(part.failed(*GETS, "POST") == part.receipts == 0)
+        latencies(words, part, goal=name in ("scale", "roll"))
     if "roll" in parts:
         both = parts["scale"].total.sent + parts["roll"].total.sent
-        enough = both >= AT_LEAST
-        sample = Sample((float(both),), "requests")
-        found.append(row("scale and roll together", sample, None, "", f"≥ {AT_LEAST:,}", enough))
+        row("scale and roll together", Sample((float(both),), "requests"), goal=f"≥ {AT_LEAST:,}")
+        judged(both >= AT_LEAST)
     return found
 
 
-def _lag(part: Part) -> Sample:
-    return Sample(tuple(1000 * sorted(t.lags)[int(0.99 * len(t.lags))] for t in part.tallies), "ms")
-
-
-def _begun_not(part: Part) -> int:
-    """GETs and HEADs lost although nothing of their answer had come yet."""
-    return sum(
-        not line.endswith(" cut") and line.split()[2] != "POST" for tally in part.tallies for line in tally.lost
-    )
+def _once(count: int) -> Sample:
+    return Sample((float(count),), "failed")

@@ -197,6 +197,25 @@ async def test_two_operators_add_at_once_and_both_count(stack: Stack, monkeypatc
     await assert_sound(stack, 2)
 
 
+async def test_a_key_pressed_while_a_repair_runs_is_done_after_it(stack: Stack) -> None:
+    repairing = asyncio.Event()
+
+    class Heard(list[Step]):
+        def append(self, step: Step) -> None:
+            if step.action == "repair":
+                repairing.set()
+
+    async with operating(stack, Heard()) as (operator, engine):
+        pool = webs(await engine.containers({LABEL_STACK: stack.name}))
+        docker("rm", "-f", pool[1].name)
+        repair = asyncio.create_task(operator.repair())
+        await repairing.wait()
+        result, _ = await asyncio.gather(operator.scale(by=1), repair)
+        assert result.after == 3
+        await operator.scale(to=2)
+    await assert_sound(stack, 2)
+
+
 async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
     docker("restart", f"{stack.name}-lb")
     async with operating(stack) as (operator, _):

@@ -37,6 +37,10 @@ _BEATS = "while read -r beat; do touch /tmp/beat; done; rm -f /tmp/beat"
 _WHO = "dftui.who"
 
 
+class Busy(ActionError):
+    """Another one holds the lock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who holds the lock, since when (unix time), doing what."""
@@ -128,8 +132,8 @@ async def _beat_inside(shell: Shell, who: str) -> None:
                 await shell.take(who)
 
 
-def _busy(other: Holder) -> ActionError:
-    return ActionError(
+def _busy(other: Holder) -> Busy:
+    return Busy(
         f"{other.words()} is acting on this stack; nothing was done",
         f"wait until that is done; if that session is gone, its lock can be taken after {STALE} s",
     )

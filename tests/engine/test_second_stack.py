@@ -14,6 +14,7 @@ from dftui.engine.bundled import BUNDLED_ROLES, bundled_tag
 from tests.engine.jobs import Jobs
 from tests.engine.operate import assert_sound, operating, start_again, until
 from tests.engine.second import SecondEngine
+from tests.pty_run import PtyRun
 from tests.stacks import Stack
 from tests.tinyweb import text, tiny_image
 
@@ -77,9 +78,17 @@ async def test_after_a_restart_of_the_engine_every_name_is_on_its_own_container(
 
 
 async def test_what_a_crash_of_the_engine_left_stopped_is_started(second: SecondEngine, stack: Stack) -> None:
-    second.ended(signal.SIGKILL)
-    second.again()
-    stack.ok("repair")
+    """By the screen itself, which was there when it happened; by `dftui up` or `dftui repair` else."""
+    with PtyRun(stack.argv(), columns=120, rows=40, env=stack.env, cwd=str(stack.folder)) as run:
+        run.wait_text(f"{REPLICAS} of {REPLICAS} serving")
+        second.ended(signal.SIGKILL)
+        second.again()
+        run.wait_text(f"0 of {REPLICAS} serving", 60)
+        run.wait_text(f"{REPLICAS} of {REPLICAS} serving", 120)
+        run.send("a")
+        run.wait_text("the engine is back and has left stopped: ")
+        run.send("q")
+        assert run.wait_exit() == 0
     await assert_each_name_on_its_own_container(stack, REPLICAS)
     await assert_sound(stack, REPLICAS)
 

@@ -345,7 +345,8 @@ class Scaler:
 
         # What is wanted is written while the first one is made.  A dftui that is killed between the two has a replica
         # too many or too few, which the next one puts right.
-        await asyncio.gather(self.keep(plan, target), bounded(PARALLEL, guarded, numbers))
+        side_by_side = await self.world.at_once() if count > 1 else 1
+        await asyncio.gather(self.keep(plan, target), bounded(side_by_side, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

@@ -67,7 +67,7 @@ while read -r word rest; do
     take) take "$rest" ;;
     beat) beat "$rest" ;;
     drop) me=$rest; drop; echo dropped ;;
-    who) holder; say "$w" ;;
+    who) if silent; then say; else holder; say "$w"; fi ;;
     read) grep "^$mark" "$f" 2>/dev/null ;;
     write) keep "$rest" ;;
     reach) socat -u OPEN:/dev/null "TCP:$rest,retry=2,interval=0.01,connect-timeout=0.1" 2>/dev/null && echo open ;;
@@ -132,7 +132,7 @@ class Shell:
         await self._ask(f"drop {who}")
 
     async def who(self) -> str:
-        """Who holds the lock, "" when nobody does."""
+        """The label of who holds the lock and gives signs of life, "" when nobody does."""
         return await self._ask("who")
 
     async def close(self) -> None:

@@ -17,8 +17,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from dftui.balancer.holder import Holder
 from dftui.balancer.shell import LOCK_PATH, STALE, Shell
 from dftui.control.errors import ActionError
 from dftui.engine.api import ByteStream, Conflict, ContainerSpec, Engine, EngineError, NotFound
@@ -39,27 +39,6 @@ _WHO = "dftui.who"
 
 class Busy(ActionError):
     """Another one holds the lock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds the lock, since when (unix time), doing what."""
-
-    who: str
-    since: float
-    what: str
-
-    @classmethod
-    def parse(cls, text: str) -> Holder:
-        """From what the holder wrote: `SINCE WHO WHAT…`."""
-        since, _, rest = text.strip().partition(" ")
-        who, _, what = rest.partition(" ")
-        return cls(who or "somebody", float(since.split(".")[0]) if since[:1].isdigit() else 0.0, what or "acting")
-
-    def words(self) -> str:
-        """For a sentence: who, doing what, since when."""
-        since = time.strftime("%H:%M:%S", time.localtime(self.since)) if self.since else "an unknown time"
-        return f"{self.who} ({self.what}, since {since})"
 
 
 def me() -> str:

@@ -226,7 +226,7 @@ class _Driver:
         connection = None
         while not fresh and self._idle and len(self._by_fd) >= plan.connections:
             connection = self._idle.popleft()
-            if connection.fd in self._by_fd:
+            if self._by_fd.get(connection.fd) is connection:  # not closed meanwhile, its number given to another
                 break
             connection = None
         if connection is None:
@@ -383,7 +383,8 @@ class _Driver:
             self._next(now)
 
     def _drop(self, connection: _Connection) -> None:
-        if self._by_fd.pop(connection.fd, None) is not None:
+        if self._by_fd.get(connection.fd) is connection:
+            del self._by_fd[connection.fd]
             self._poll.unregister(connection.fd)
             connection.sock.close()
 

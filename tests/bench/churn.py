@@ -25,8 +25,9 @@ from dftui.stack import names
 from dftui.watch.derive import number_of
 from tests.bench.rows import Row, Sample, at_most
 from tests.engine.operate import operating, until
-from tests.load import Load, Plan, Tally, added, quantile
+from tests.load import Load, Plan
 from tests.stacks import Stack, docker
+from tests.tally import Tally, added, quantile
 from tests.tinyweb import text, tiny_image
 
 SHARE = 0.2

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.load import Plan, Tally, added, run
+from tests.load import Plan, run
+from tests.tally import Tally, added
 
 Answer = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 

@@ -227,7 +227,7 @@ async def test_two_operators_add_at_once_and_both_count(stack: Stack, monkeypatc
 async def test_the_lock_of_one_who_froze_is_taken_and_when_it_wakes_it_stops(stack: Stack) -> None:
     lock = f"{stack.name}-lb"
     frozen = subprocess.Popen(  # noqa: ASYNC220
-        stack.argv("scale", "4"),
+        stack.argv("scale", "5"),
         env=stack.env,
         cwd=stack.folder,
         stdout=subprocess.PIPE,
@@ -242,7 +242,7 @@ async def test_the_lock_of_one_who_froze_is_taken_and_when_it_wakes_it_stops(sta
         # As if it had been so for longer than a holder may be silent.
         docker("exec", "-u", "0", lock, "touch", "-d", f"{STALE + 1} seconds ago", f"{LOCK_PATH}/beat")
         async with operating(stack, heard) as (operator, _), operator._locked("looking after it"):
-            assert any("took over from " in step.text and "scale to 4" in step.text for step in heard)
+            assert any("took over from " in step.text and "scale to 5" in step.text for step in heard)
             await asyncio.sleep(BEAT)  # it sleeps through a sign of life, so that is the first thing it does
             frozen.send_signal(signal.SIGCONT)
             _, said = await asyncio.to_thread(frozen.communicate)

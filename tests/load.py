@@ -19,12 +19,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+from tests.tally import Tally
 
 _HOST = re.compile(rb'"host"\s*:\s*"([0-9A-Za-z._-]+)"')
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -61,60 +62,6 @@ class Plan:
     """Response header that names who answered; "" reads `"host"` from a JSON body."""
     expect: tuple[int, ...] = (200,)
     timeout: float = 30.0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came back. `failed` by kind: a status, "connect", "closed" (nothing of an answer had come), "cut" (it had
-    begun), "timeout"; latencies in seconds, those of the slow requests apart."""
-
-    sent: int = 0
-    ok: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    failed_methods: Counter[str] = field(default_factory=Counter)
-    hosts: Counter[str] = field(default_factory=Counter)
-    latencies: list[float] = field(default_factory=list)
-    slow: list[float] = field(default_factory=list)
-    lags: list[float] = field(default_factory=list)
-    """How late each request left: the part of its latency that is this program's own."""
-    lost: list[str] = field(default_factory=list)
-    """The first failures: seconds since the start, method, path and what became of it."""
-    seconds: float = 0.0
-
-    @property
-    def failures(self) -> int:
-        """How many failed, of any kind."""
-        return sum(self.failed.values())
-
-    def percentile(self, share: float) -> float:
-        """Latency that `share` (0 to 1) of the answered requests, without the slow ones, kept under, in seconds; 0
-        without any."""
-        return quantile(self.latencies, share)
-
-    def to_json(self) -> dict[str, Any]:
-        """For the next process."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Tally:
-        """The way back."""
-        counters = {name: Counter(data[name]) for name in ("failed", "failed_methods", "hosts")}
-        return cls(**{**data, **counters})
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` (0 to 1) of all keep under; 0 without any."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def added(tallies: Sequence[Tally]) -> Tally:
-    """Several as one; `seconds` is their sum."""
-    total = Tally()
-    for one in tallies:
-        for name in (f.name for f in fields(Tally)):
-            setattr(total, name, getattr(total, name) + getattr(one, name))
-    return total
 
 
 _STEPS = {"fresh": 0.6180339887, "posts": 0.7548776662, "heads": 0.5698402910, "slow": 0.8191725134}
@@ -226,7 +173,7 @@ class _Driver:
         connection = None
         while not fresh and self._idle and len(self._by_fd) >= plan.connections:
             connection = self._idle.popleft()
-            if connection.fd in self._by_fd:
+            if self._by_fd.get(connection.fd) is connection:  # not closed meanwhile, its number given to another
                 break
             connection = None
         if connection is None:
@@ -383,7 +330,8 @@ class _Driver:
             self._next(now)
 
     def _drop(self, connection: _Connection) -> None:
-        if self._by_fd.pop(connection.fd, None) is not None:
+        if self._by_fd.get(connection.fd) is connection:
+            del self._by_fd[connection.fd]
             self._poll.unregister(connection.fd)
             connection.sock.close()
 

@@ -28,6 +28,7 @@ from dftui.balancer.config import (
     render,
 )
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
+from dftui.balancer.holder import Holder
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
@@ -299,6 +300,11 @@ class BalancerLink:
         for proxy in wanted or (NOBODY,):
             await self.command(f"add acl @{version} #{TRUSTED_ACL} {proxy}")
         await self.command(f"commit acl @{version} #{TRUSTED_ACL}")
+
+    async def holder(self) -> Holder | None:
+        """Who holds the stack's lock and gives signs of life."""
+        label = await self.shell.who()
+        return Holder.parse(label) if label else None
 
     # -- the configuration file
 

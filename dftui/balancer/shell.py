@@ -24,13 +24,16 @@ TIMEOUT = 30.0
 
 # One line is one question: a word and what it is about.  Each answer ends as HAProxy's do, for the same reader.
 # $d/who says who holds the lock; only who stands there beats it or lets it go.  $d.over lets one at a time take over
-# a lock that has not beaten: two who had both seen the old one would else take it from each other.
+# a lock that has not beaten: two who had both seen the old one would else take it from each other.  $d/boot says in
+# which run of the container it was taken: a folder outlasts a restart, its holder's stream does not.
 SCRIPT = r"""
 umask 022
 d=$1 f=$2 stale=$3 mark=$4 me= w=
 say() { printf '%s\n' "$1"; }
+boot=$(cut -d ' ' -f 22 /proc/1/stat)
+gone() { [ -e "$d/boot" ] && [ "$(cat "$d/boot" 2>/dev/null)" != "$boot" ]; }
 old() { [ $(( $(date +%s) - $(stat -c %Y "$1" 2>/dev/null || date +%s) )) -ge "$stale" ]; }
-silent() { if [ -e "$d/beat" ]; then old "$d/beat"; else old "$d"; fi; }
+silent() { gone && return; if [ -e "$d/beat" ]; then old "$d/beat"; else old "$d"; fi; }
 holder() { w=; { read -r w < "$d/who"; } 2>/dev/null; }
 mine() { holder; [ -n "$me" ] && [ "$w" = "$me" ]; }
 take() {
@@ -50,17 +53,21 @@ take() {
     fi
   fi
   if [ -z "$me" ]; then holder; say "busy $w"; return; fi
-  say "$me" > "$d/who"; echo > "$d/beat"; say "held $from"
+  say "$me" > "$d/who"; say "$boot" > "$d/boot"; echo > "$d/beat"; say "held $from"
 }
 beat() { me=$1; if mine; then echo > "$d/beat"; echo kept; else me=; echo lost; fi; }
 drop() { if mine; then rm -rf "$d"; fi; me=; }
 keep() { printf %s "$1" | base64 -d > "$f.new" && mv -f "$f.new" "$f" && echo kept; }
+if gone && mkdir "$d.over" 2>/dev/null; then
+  if gone; then rm -rf "$d"; fi
+  rmdir "$d.over"
+fi
 while read -r word rest; do
   case $word in
     take) take "$rest" ;;
     beat) beat "$rest" ;;
     drop) me=$rest; drop; echo dropped ;;
-    who) holder; say "$w" ;;
+    who) if silent; then say; else holder; say "$w"; fi ;;
     read) grep "^$mark" "$f" 2>/dev/null ;;
     write) keep "$rest" ;;
     reach) socat -u OPEN:/dev/null "TCP:$rest,retry=2,interval=0.01,connect-timeout=0.1" 2>/dev/null && echo open ;;
@@ -125,7 +132,7 @@ class Shell:
         await self._ask(f"drop {who}")
 
     async def who(self) -> str:
-        """Who holds the lock, "" when nobody does."""
+        """The label of who holds the lock and gives signs of life, "" when nobody does."""
         return await self._ask("who")
 
     async def close(self) -> None:

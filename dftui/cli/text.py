@@ -66,6 +66,8 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
     state_code = {r.name: _CODES[ROLES[r.state]] for r in snapshot.web}
     for row, line in zip([*services, *webs], columns([*services, *webs]), strict=True):
         lines.append(paint(line, state_code.get(row[1], ""), colour))
+    if snapshot.acting:
+        lines.append(f"  {snapshot.acting} is acting on this stack.")
     for drift in snapshot.drift:
         lines.append(f"  drift: {drift.what} Repair: {drift.repair}")
     return "\n".join(lines)

@@ -1,5 +1,5 @@
-"""What dftui does by itself while the screen or `dftui watch` runs: repair and autoscale, if the stack file asks;
-and the setup form closed behind the first admin."""
+"""What dftui does by itself while the screen or `dftui watch` runs: repair and autoscale, if the stack file asks; the
+setup form closed behind the first admin; and what a crash of the engine left stopped started again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from contextlib import AbstractContextManager, nullcontext
 
 from dftui.control.autoscale import Autoscaler
 from dftui.control.errors import ActionError
+from dftui.control.lock import Busy
 from dftui.control.operator import Operator
 from dftui.control.steps import Progress, Report
 from dftui.stack.spec import StackSpec
-from dftui.watch.snapshot import Snapshot
+from dftui.watch.snapshot import ReplicaState, Snapshot
 
 PERIOD = 0.5
 REST_AFTER_FAILURE = 15.0
 """Seconds before a repair that failed is tried again."""
+RETURN = 30.0
+"""Seconds after the engine's return in which what does not run is laid to its crash."""
 
 
 class Autopilot:
-    """Looks at snapshots and acts; off unless the stack file says `repair: auto`, `admin: none` or a target."""
+    """Looks at snapshots and acts; unless the stack file says `repair: auto`, `admin: none` or a target, only after
+    the engine was lost."""
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class Autopilot:
         self._repairs = spec.repair == "auto"
         # The form is open on purpose until there is an admin, and then closed without being asked for.
         self._closes = spec.admin.mode == "none"
+        self._ran: frozenset[str] = frozenset()
+        self._back_at: float | None = None
         web = spec.web
         self._scaler: Autoscaler | None = None
         self._by_cpu = web.target_cpu is not None
@@ -50,18 +56,27 @@ class Autopilot:
 
     @property
     def on(self) -> bool:
-        """Whether it has anything to do."""
+        """Whether the stack file gives it anything to do."""
         return self._repairs or self._closes or self._scaler is not None
 
     async def run(self) -> None:
         """Until cancelled; a failed action is told and tried again later."""
-        while self.on:
+        while True:
             await asyncio.sleep(PERIOD)
             snapshot = self._snapshot()
-            if not snapshot.at or not snapshot.exists or snapshot.engine.lost_since is not None:
+            if snapshot.engine.lost_since is not None:
+                self._back_at = time.monotonic()
+                continue
+            if not snapshot.at or not snapshot.exists:
                 continue
             try:
-                if self._closes and snapshot.setup_open:
+                if stopped := self._left_stopped(snapshot):
+                    Progress("up", self._report).tell(
+                        f"the engine is back and has left stopped: {', '.join(stopped)}"
+                    )
+                    with self._acting():
+                        await self._operator.up()
+                elif self._closes and snapshot.setup_open:
                     with self._acting():
                         await self._operator.close_setup()
                 elif self._repairs and snapshot.drift:
@@ -71,9 +86,25 @@ class Autopilot:
                         await asyncio.sleep(REST_AFTER_FAILURE)
                 elif self._scaler is not None:
                     await self._autoscale(self._scaler, snapshot)
+            except Busy:
+                continue  # somebody acts, perhaps on the same: the next look tells
             except ActionError as error:
                 Progress("repair", self._report).tell(f"{error} ({error.hint})", state="failed")
                 await asyncio.sleep(REST_AFTER_FAILURE)
+
+    def _left_stopped(self, snapshot: Snapshot) -> list[str]:
+        """After the engine's return: names of what ran before and does not now. An engine that crashed (20.10) does
+        not start again what it finds dead, whatever its restart policy says."""
+        services = (snapshot.db, snapshot.cache, snapshot.balancer)
+        names = {s.id: s.name for s in services} | {r.id: r.name for r in snapshot.web}
+        running = {s.id for s in services if s.state == "running"}
+        running |= {r.id for r in snapshot.web if r.state not in (ReplicaState.STOPPED, ReplicaState.FAILED)}
+        if self._back_at is None or time.monotonic() - self._back_at > RETURN:
+            self._ran = frozenset(running)
+            self._back_at = None
+            return []
+        stopped = sorted(names[ref] for ref in self._ran & names.keys() - running)
+        return stopped if snapshot.drift else []  # drift has lasted a while: the engine itself may be at it
 
     async def _autoscale(self, scaler: Autoscaler, snapshot: Snapshot) -> None:
         load = sum(r.load.cpu or 0.0 for r in snapshot.web) if self._by_cpu else snapshot.traffic.rate

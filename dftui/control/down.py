@@ -6,7 +6,6 @@ import asyncio
 
 from dftui.control.backup import kept_backups
 from dftui.control.errors import ActionError
-from dftui.control.specs import BALANCER_STOP
 from dftui.control.steps import Progress
 from dftui.control.world import World
 from dftui.engine.api import Container, EngineError
@@ -35,8 +34,7 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
         with progress.step(f"stop and remove {container.name}", command=command):
             if container.state == "paused":
                 await world.engine.unpause(container.id)
-            role = container.labels.get(names.LABEL_ROLE)
-            await world.engine.stop(container.id, BALANCER_STOP if role == "balancer" else 10)
+            await world.engine.stop(container.id)
             await world.engine.remove(container.id, force=True)
 
     groups = [[c for c in everyone if c.labels.get(names.LABEL_ROLE) == role] for role in _ORDER]

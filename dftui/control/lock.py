@@ -17,8 +17,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from dftui.balancer.holder import Holder
 from dftui.balancer.shell import LOCK_PATH, STALE, Shell
 from dftui.control.errors import ActionError
 from dftui.engine.api import ByteStream, Conflict, ContainerSpec, Engine, EngineError, NotFound
@@ -37,25 +37,8 @@ _BEATS = "while read -r beat; do touch /tmp/beat; done; rm -f /tmp/beat"
 _WHO = "dftui.who"
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds the lock, since when (unix time), doing what."""
-
-    who: str
-    since: float
-    what: str
-
-    @classmethod
-    def parse(cls, text: str) -> Holder:
-        """From what the holder wrote: `SINCE WHO WHAT…`."""
-        since, _, rest = text.strip().partition(" ")
-        who, _, what = rest.partition(" ")
-        return cls(who or "somebody", float(since.split(".")[0]) if since[:1].isdigit() else 0.0, what or "acting")
-
-    def words(self) -> str:
-        """For a sentence: who, doing what, since when."""
-        since = time.strftime("%H:%M:%S", time.localtime(self.since)) if self.since else "an unknown time"
-        return f"{self.who} ({self.what}, since {since})"
+class Busy(ActionError):
+    """Another one holds the lock."""
 
 
 def me() -> str:
@@ -87,15 +70,27 @@ async def holder(engine: Engine, stack: str) -> Holder | None:
 @asynccontextmanager
 async def held(shell: Shell, stack: str, what: str, *, taken: list[Holder] | None = None) -> AsyncIterator[None]:
     """Hold the lock in the running balancer while acting. Raises ActionError, naming the holder, when another one
-    does; a holder whose beats had stopped, and from whom it was taken, is put into `taken`."""
+    does; a holder whose beats had stopped, and from whom it was taken, is put into `taken`.  One from whom it is
+    taken that way is cancelled where it stands as soon as it wakes, and raises ActionError, too."""
     who = _label(what)
+    task = asyncio.current_task()
+    assert task is not None
+    lost: list[Holder] = []
     beating: asyncio.Task[None] | None = None
     try:
         last = await _take_inside(shell, stack, who)
         if last and taken is not None:
             taken.append(Holder.parse(last))
-        beating = asyncio.create_task(_beat_inside(shell, who))
+        beating = asyncio.create_task(_beat_inside(shell, who, task, lost))
         yield
+    except asyncio.CancelledError:
+        if not lost:
+            raise
+        task.uncancel()
+        raise ActionError(
+            f"{lost[0].words()} took over: this dftui gave no sign of life for {STALE} s; it stopped where it was",
+            "look at what there is now: dftui status",
+        ) from None
     finally:
         if beating is not None:
             beating.cancel()
@@ -119,17 +114,23 @@ async def _take_inside(shell: Shell, stack: str, who: str) -> str:
         await asyncio.sleep(_PAUSE)
 
 
-async def _beat_inside(shell: Shell, who: str) -> None:
-    """Signs of life; a lock that went with its stream (the balancer was restarted) is taken again if it is free."""
+async def _beat_inside(shell: Shell, who: str, task: asyncio.Task[object], lost: list[Holder]) -> None:
+    """Signs of life; a lock that went with its stream (the balancer was restarted) is taken again if it is free, and
+    `task` ends if another one has it."""
     while True:
         await asyncio.sleep(BEAT)
         with contextlib.suppress(EngineError):
-            if not await shell.beat(who):
-                await shell.take(who)
+            if await shell.beat(who):
+                continue
+            taken, other = await shell.take(who)
+            if not taken:
+                lost.append(Holder.parse(other))
+                task.cancel()
+                return
 
 
-def _busy(other: Holder) -> ActionError:
-    return ActionError(
+def _busy(other: Holder) -> Busy:
+    return Busy(
         f"{other.words()} is acting on this stack; nothing was done",
         f"wait until that is done; if that session is gone, its lock can be taken after {STALE} s",
     )

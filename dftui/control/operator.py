@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from dftui.balancer.holder import Holder
 from dftui.balancer.link import BalancerLink
 from dftui.control import ground, replicas
 from dftui.control.admin import AdminResult, create_admin
@@ -16,7 +17,7 @@ from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, append
-from dftui.control.lock import Holder, held, held_outside, holder
+from dftui.control.lock import held, held_outside, holder
 from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult

@@ -61,3 +61,16 @@ class ScaleResult:
                 "served": [asdict(s) for s in self.receipt.served],
             },
         }
+
+
+def summary(result: ScaleResult) -> str:
+    """The receipt in one line."""
+    got = result.receipt
+    parts = [f"{result.before} → {result.after} replicas in {result.seconds:.1f} s"]
+    if result.added:
+        after = {s.name: f" (first request after {s.seconds:.2f} s)" for s in got.served if s.seconds is not None}
+        parts.append("added " + ", ".join(name + after.get(name, "") for name in result.added))
+    if result.removed:
+        parts.append("removed " + ", ".join(result.removed))
+    parts.append(f"{got.requests} requests, {got.failed} failed, {got.retries} retries")
+    return "; ".join(parts)

@@ -21,9 +21,9 @@ BALANCER_HOST = 2
 FIRST_WEB_HOST = 10
 """Fixed addresses in the front network: .2 for the balancer, .10+N for replica N."""
 
-BALANCER_STOP = 1
-"""Seconds.  Told to stop, HAProxy takes no new connections and waits for those it has, idle ones too: the engine's
-usual ten would be ten without an answer at each restart of the balancer or the engine."""
+BALANCER_STOP = "SIGTERM"
+"""The image's own SIGUSR1 lets HAProxy take no new connections and wait for those it has, idle ones too: seconds
+without an answer at each restart of the balancer or the engine, to spare the few requests that are under way."""
 
 _DB_CHECK = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" '
@@ -206,5 +206,5 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
         ports=(publish(plan.spec, plan.source),),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
-        stop_timeout=BALANCER_STOP,
+        stop_signal=BALANCER_STOP,
     )

@@ -11,7 +11,7 @@ from dftui.balancer.config import BalancerConfig, Held, Marked, Server
 from dftui.balancer.link import BalancerLink
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
-from dftui.engine.api import Container, Engine, EngineError, Network
+from dftui.engine.api import Container, Engine, EngineError, EngineInfo, Network
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.derive import number_of
@@ -37,13 +37,24 @@ class World:
     """Held while a container of the stack is ended: Docker 20.10 can lock up for good (libnetwork, releaseNetwork
     against processEndpointDelete) when containers of one network end at the same moment.  Seen to happen."""
 
-    _engine_id: str = ""
+    _info: EngineInfo | None = None
+
+    async def _engine_info(self) -> EngineInfo:
+        """What stays the same of the engine; asked once, for it takes longer than any other look."""
+        if self._info is None:
+            self._info = await self.engine.info()
+        return self._info
 
     async def engine_id(self) -> str:
-        """The engine's id; asked once, for it takes longer than any other look."""
-        if not self._engine_id:
-            self._engine_id = (await self.engine.info()).id
-        return self._engine_id
+        """The engine's id."""
+        return (await self._engine_info()).id
+
+    async def at_once(self) -> int:
+        """Containers to start side by side: one for each two cores while requests come in, for each start keeps a
+        core busy and the requests need one, too."""
+        if not (await self.link.frontend()).rate:
+            return PARALLEL
+        return max(1, min(PARALLEL, (await self._engine_info()).cpus // 2))
 
     @property
     def stack(self) -> str:

@@ -184,8 +184,8 @@ class ContainerSpec:
     """Removed by the engine when it exits; needs `restart="no"`."""
     isolated: bool = False
     """No network at all."""
-    stop_timeout: int | None = None
-    """Seconds from the stop signal to SIGKILL when the engine stops it and nobody says otherwise; None: 10."""
+    stop_signal: str = ""
+    """What the engine stops it with; "": what the image says, else SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,8 +255,8 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
             "Retries": spec.health.retries,
             "StartPeriod": round(spec.health.start_period * 1e9),
         }
-    if spec.stop_timeout is not None:
-        body["StopTimeout"] = spec.stop_timeout
+    if spec.stop_signal:
+        body["StopSignal"] = spec.stop_signal
     if spec.auto_remove:
         host["AutoRemove"] = True
     if spec.isolated:

@@ -112,8 +112,7 @@ class LiveBackend:
         """Begin to watch."""
         self._task = asyncio.create_task(self._watcher.run(), name="watcher")
         self._recovering = asyncio.create_task(self._recover(), name="recover")
-        if self._autopilot.on:
-            self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")
+        self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")
 
     async def _recover(self) -> None:
         """What a dftui that was killed left half done is finished or taken back, and said in the actions."""

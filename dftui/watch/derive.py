@@ -58,6 +58,8 @@ class Facts:
     """Whether the balancer refuses the setup form; None while that is not known."""
     busy: bool = False
     """An action of this dftui runs: what it is about to put right is no drift."""
+    acting: str = ""
+    """Who else acts on the stack, doing what, since when: what that one is about to put right is no drift either."""
 
 
 def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda text: text) -> Snapshot:
@@ -99,11 +101,12 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         source=safe(next((c.labels[names.LABEL_SOURCE] for c in webs if names.LABEL_SOURCE in c.labels), "")),
         exposed=exposed,
         drift=()
-        if facts.busy
+        if facts.busy or facts.acting
         else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe, setup_open=setup_open),
         traffic=facts.total,
         admin=admin,
         setup_open=setup_open,
+        acting="" if facts.busy else safe(facts.acting),
     )
 
 

@@ -42,6 +42,7 @@ class Balancer:
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     setup_closed: bool | None = None
     error: str = ""
+    acting: str = ""
 
 
 async def observe(
@@ -85,6 +86,7 @@ async def observe(
         total=traffics.total,
         readings=readings,
         setup_closed=balancer.setup_closed,
+        acting=balancer.acting,
     )
     return derive(spec, facts, mask)
 
@@ -94,7 +96,9 @@ async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer
         return Balancer()
     try:
         async with asyncio.timeout(PATIENCE):
-            return Balancer(await link.table(), await link.latencies(), await link.setup_closed())
+            who = await link.holder()
+            words = who.words() if who else ""
+            return Balancer(await link.table(), await link.latencies(), await link.setup_closed(), acting=words)
     except EngineError as failed:
         return Balancer(error=str(failed))
     except TimeoutError:

@@ -133,6 +133,8 @@ class Snapshot:
     """State of the first admin: "", "not migrated", "no admin", "ready"."""
     setup_open: bool = False
     """The setup form can be reached although there is an admin."""
+    acting: str = ""
+    """Another operator who holds the stack's lock, doing what, since when; "" when none does."""
 
     @property
     def exists(self) -> bool:
@@ -191,5 +193,6 @@ class Snapshot:
                 }
                 for r in self.web
             ],
+            "acting": self.acting,
             "drift": [{"what": d.what, "repair": d.repair, "kind": d.kind.value} for d in self.drift],
         }

@@ -37,7 +37,7 @@ RESYNC = 30.0
 TABLE_PERIOD = 1.0
 ACTING_PERIOD = 0.1
 """While an action of this dftui runs: a replica is shown as serving when it is."""
-GRACE = 1.2
+GRACE = 0.8
 """Seconds that a difference must last to be called drift, and a silent balancer to be called unknown."""
 _COALESCE = 0.05
 _PATIENCE = 10.0
@@ -143,6 +143,7 @@ class Watcher:
             yield
         finally:
             self._acting -= 1
+            self._know(acting="")
             self._drift_since.clear()
             self.refresh()
             self._stale.set()
@@ -234,7 +235,10 @@ class Watcher:
                 async with asyncio.timeout(_PATIENCE):
                     containers = await self._engine.containers(labels)
                 self._back()
+                before = {(c.id, c.state) for c in self._facts.containers}
                 self._seen(containers)
+                if before != {(c.id, c.state) for c in containers}:
+                    await self._who_acts()
                 if self._ask_wanted:
                     self._ask_wanted = False
                     noted = await marked(self._engine, self._link, containers)
@@ -328,6 +332,8 @@ class Watcher:
                                 latencies = dict(await self._link.latencies())
                                 requests = table.frontend.requests
                         self._take_table(table, latencies, loop.time())
+                        if self._facts.acting:
+                            await self._who_acts()
                     except (EngineError, TimeoutError) as failed:
                         if isinstance(failed, TimeoutError):
                             self._dirty.set()  # is it the balancer, or does the whole engine not answer?
@@ -395,6 +401,8 @@ class Watcher:
             facts = replace(self._facts, at=now, busy=self._acting > 0)
             found = derive(self._spec, facts, self.masker.mask)
             found = replace(found, drift=self._lasting(found.drift, now))
+            if set(found.drift) - set(self._snapshot.drift) and await self._who_acts():
+                continue  # what another operator is at is no drift
             if replace(found, at=self._snapshot.at) == self._snapshot:
                 continue
             if facts.servers is not None:
@@ -405,6 +413,16 @@ class Watcher:
             self._snapshot = found
             for callback in tuple(self._callbacks):
                 callback(found)
+
+    async def _who_acts(self) -> bool:
+        """Learn whether another operator acts, from the lock; whether one does."""
+        who = None
+        if not self._acting and running(self._facts.containers, "balancer") is not None:
+            with suppress(EngineError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    who = await self._link.holder()
+        self._know(acting=who.words() if who else "")
+        return who is not None
 
     def _lasting(self, drift: tuple[Drift, ...], now: float) -> tuple[Drift, ...]:
         """Only what has been so for a while: between two steps of an action everything differs for a moment."""

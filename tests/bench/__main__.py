@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import churn, fifty, images, ledger, rows, scaling, screen, verifying
+from tests.bench import churn, drift, fifty, images, ledger, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "ledger")
-ROWS = ("images", *ON_ONE_STACK, "churn", "fifty")
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty")
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="runs of start, plus, line and verify (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
-    parser.add_argument("--many-runs", type=int, default=3, help="runs of fifty (default 3)")
+    parser.add_argument("--many-runs", type=int, default=3, help="runs of drift and fifty (default 3)")
     parser.add_argument("--short", action="store_true", help="each kind of churn once: does it work at all?")
     args = parser.parse_args()
     if args.what == ["table"]:
@@ -45,6 +45,9 @@ def main() -> int:
     if "churn" in chosen:
         _say("churn: ten minutes and more of scaling, rolling, killing, restarting under load")
         found += churn.churn(churn.SHORT if args.short else churn.Lengths())
+    if "drift" in chosen:
+        _say("drift of each kind")
+        found += drift.drift(args.many_runs)
     if "fifty" in chosen:
         _say("fifty replicas")
         found += fifty.fifty(args.many_runs)

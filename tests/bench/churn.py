@@ -25,8 +25,9 @@ from dftui.stack import names
 from dftui.watch.derive import number_of
 from tests.bench.rows import Row, Sample, at_most
 from tests.engine.operate import operating, until
-from tests.load import Load, Plan, Tally, added, quantile
+from tests.load import Load, Plan
 from tests.stacks import Stack, docker
+from tests.tally import Tally, added, quantile
 from tests.tinyweb import text, tiny_image
 
 SHARE = 0.2
@@ -34,6 +35,8 @@ P99_RATIO = 1.5
 AT_LEAST = 200_000
 LEAST, MOST, MANY = 1, 8, 4
 """Replicas: scaled between the first two; the last while it is quiet, one is killed or all are rolled."""
+AT_MOST = 180.0
+"""Seconds for one cycle, roll, kill or restart."""
 RELOAD = 0.3
 """Seconds that a reload has before what it took out is stopped: three times what its new worker needs."""
 GETS = ("GET", "HEAD")
@@ -116,7 +119,8 @@ class Churn:
         with Load(self.plan) as load:
             end = time.monotonic() + seconds
             while True:
-                await once(part)
+                async with asyncio.timeout(AT_MOST):
+                    await once(part)
                 part.times += 1
                 if time.monotonic() >= end:
                     break

@@ -16,9 +16,10 @@ from collections import Counter
 from pathlib import Path
 
 from tests.engine.operate import assert_sound
-from tests.load import Load, Plan, Tally
+from tests.load import Load, Plan
 from tests.pty_run import PtyRun
 from tests.stacks import Stack, docker
+from tests.tally import Tally
 
 LEAST, MOST = 2, 8
 TEXT = f"repair: auto\nweb:\n  replicas: 3\n  min: {LEAST}\n  max: {MOST}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.stacks import Stack
+
+EVERY_CALL = os.environ.get("DFTUI_EVERY_CALL") == "1"
+"""The long form (`make soak`): killed before each call of any kind, and the engine before each change."""
 
 
 class Jobs:
@@ -32,7 +36,7 @@ class Jobs:
         step: int = 0,
         number: int = signal.SIGKILL,
         *,
-        changes_only: bool = True,
+        changes_only: bool = not EVERY_CALL,
         victim: int = 0,
     ) -> Any:
         """What became of the action: {"calls"} when it ended, {"at"} when it (or `victim`) was killed before its

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import stat
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -12,18 +14,20 @@ from pathlib import Path
 
 import pytest
 
+from dftui.balancer.shell import LOCK_PATH, STALE
 from dftui.control.errors import ActionError
 from dftui.control.history import history_path, read
+from dftui.control.lock import BEAT
 from dftui.control.world import webs
 from dftui.stack.file import load
 from dftui.stack.names import LABEL_STACK
 from dftui.watch.records import Step
 from dftui.watch.watcher import Watcher
-from tests.engine.operate import assert_sound, get, operating, until
+from tests.engine.operate import assert_sound, get, operating, start_again, until
 from tests.load import Load, Plan
 from tests.stacks import Stack, docker
 
-TEXT = "web:\n  replicas: 2\n  start_timeout: 8\n  env: {STANDIN_ALLOW_DELAY: '1'}\n"
+TEXT = "web:\n  replicas: 2\n  start_timeout: 8\n  drain_timeout: 30\n  env: {STANDIN_ALLOW_DELAY: '1'}\n"
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +184,29 @@ async def ready(watcher: Watcher) -> None:
             end()
 
 
+async def test_what_outlasts_the_drain_is_cut_and_the_receipt_counts_it(stack: Stack) -> None:
+    text = stack.file.read_text()
+    stack.file.write_text(text.replace("drain_timeout: 30", "drain_timeout: 1"))
+    plan = Plan(stack.port, rate=40, seconds=0.1, fresh=1, posts=1, post_path="/up?delay_ms=8000")
+    try:
+        with Load(plan) as load:  # four POSTs, two on each: a GET would be tried again on the other
+            async with operating(stack) as (operator, _):
+
+                async def all_begun() -> bool:
+                    return sum(s.sessions for s in await operator.link.servers()) >= 4
+
+                await until(all_begun, "four requests under way")
+                down = await operator.scale(by=-1)
+            tally = load.wait()
+        (drained,) = down.receipt.drained
+        assert drained.sessions_left == down.receipt.failed == tally.failures == 2
+        assert tally.ok == 2
+        stack.ok("scale", "2")
+    finally:
+        stack.file.write_text(text)
+    await assert_sound(stack, 2)
+
+
 async def test_two_operators_one_acts_and_the_other_is_told_who(stack: Stack) -> None:
     async with operating(stack) as (one, _), operating(stack) as (two, _):
         async with one._locked("trying things"):
@@ -194,6 +221,39 @@ async def test_two_operators_add_at_once_and_both_count(stack: Stack, monkeypatc
         results = await asyncio.gather(one.scale(by=1), two.scale(by=1))
         assert sorted((r.before, r.after) for r in results) == [(2, 3), (3, 4)]
         await one.scale(to=2)
+    await assert_sound(stack, 2)
+
+
+async def test_the_lock_of_one_who_froze_is_taken_and_when_it_wakes_it_stops(stack: Stack) -> None:
+    lock = f"{stack.name}-lb"
+    frozen = subprocess.Popen(  # noqa: ASYNC220
+        stack.argv("scale", "5"),
+        env=stack.env,
+        cwd=stack.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    heard: list[Step] = []
+    try:
+        while not docker("exec", lock, "sh", "-c", f"cat {LOCK_PATH}/who 2>/dev/null || true"):
+            assert frozen.poll() is None, frozen.communicate()
+        frozen.send_signal(signal.SIGSTOP)
+        # As if it had been so for longer than a holder may be silent.
+        docker("exec", "-u", "0", lock, "touch", "-d", f"{STALE + 1} seconds ago", f"{LOCK_PATH}/beat")
+        async with operating(stack, heard) as (operator, _), operator._locked("looking after it"):
+            assert any("took over from " in step.text and "scale to 5" in step.text for step in heard)
+            await asyncio.sleep(BEAT)  # it sleeps through a sign of life, so that is the first thing it does
+            frozen.send_signal(signal.SIGCONT)
+            _, said = await asyncio.to_thread(frozen.communicate)
+        assert frozen.returncode == 1
+        assert "looking after it" in said
+        assert "took over: this dftui gave no sign of life" in said
+    finally:
+        frozen.kill()
+        frozen.communicate()
+    await start_again(stack)
+    stack.ok("scale", "2")
     await assert_sound(stack, 2)
 
 

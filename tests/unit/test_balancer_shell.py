@@ -129,6 +129,18 @@ async def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(h
     assert here.file.read_text() == config(2)
 
 
+async def test_a_lock_that_outlasted_a_restart_of_the_container_is_nobodys(here: Here) -> None:
+    async with here.shell() as one, here.shell() as two:
+        assert await two.who() == ""
+        assert await one.take("1.1 ann scale to 4") == (True, "")
+        (here.lock / "boot").write_text("another start of process 1")
+        assert await two.take("2.2 bob repair") == (True, "1.1 ann scale to 4")
+        (here.lock / "boot").write_text("another start of process 1")
+        async with here.shell() as three:
+            assert await three.who() == ""
+        assert not here.lock.exists()
+
+
 async def test_one_has_the_lock_and_the_other_hears_who(here: Here) -> None:
     async with here.shell() as one, here.shell() as two:
         assert await one.take("1.1 ann scale to 4") == (True, "")

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.load import Plan, Tally, added, run
+from tests.load import Plan, run
+from tests.tally import Tally, added
 
 Answer = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 
@@ -82,6 +83,19 @@ async def test_each_kind_of_failure_is_told_apart() -> None:
     ]
     assert tally.failed_methods == Counter({"GET": 4})
     assert tally.ok == 4
+
+
+async def test_connections_that_the_server_closes_while_they_are_idle_cost_nothing() -> None:
+    async def answer(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(200, b""))
+        if number % 3 == 0:
+            asyncio.get_running_loop().call_later(0.002, writer.close)
+
+    async with serving(answer) as (port, _):
+        tally = await run(Plan(port, rate=300, seconds=0.5, connections=6, fresh=0.3, posts=0))
+    assert tally.ok + tally.failures == tally.sent == 150
+    # One may be closed in the moment in which it is used.
+    assert tally.failures <= 3
 
 
 async def test_nobody_there_is_a_failed_connection() -> None:

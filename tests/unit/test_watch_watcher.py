@@ -10,6 +10,7 @@ import pytest
 
 from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Marked, render
 from dftui.balancer.errors import BalancerGone
+from dftui.balancer.holder import Holder
 from dftui.balancer.link import read_config
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.stat import BackendState, FrontendState, Latency, ServerState, Table
@@ -72,6 +73,7 @@ class Link:
         self.away = False
         self.gone: dict[str, ServerState] = {}
         self.closed = True
+        self.held_by: Holder | None = None
         self.asked = 0
         self.fresh: asyncio.Queue[list[RawRequest]] = asyncio.Queue()
 
@@ -80,6 +82,9 @@ class Link:
         if self.away:
             raise BalancerGone("the balancer's runtime connection ended")
         return self.found
+
+    async def holder(self) -> Holder | None:
+        return self.held_by
 
     async def setup_closed(self) -> bool:
         return self.closed
@@ -223,6 +228,20 @@ async def test_what_a_step_has_changed_is_told_without_waiting_for_more(monkeypa
         stack.entry(4, status="UP")
         stack.watcher.hurry()
         await stack.until(lambda s: s.serving == 4)
+
+
+async def test_what_another_operator_is_at_is_no_drift_and_who_it_is_is_told() -> None:
+    async with watching() as stack:
+        stack.link.held_by = Holder("ann@10.0.0.7", 0.0, "scale to 2")
+        await stack.engine.remove(stack.ids["df-web3"], force=True)
+        found = await stack.until(lambda s: len(s.web) == 2 and s.acting != "")
+        assert "ann@10.0.0.7 (scale to 2" in found.acting
+        asked = stack.link.asked
+        await soon(lambda: stack.link.asked >= asked + 2)
+        assert stack.watcher.snapshot.drift == ()
+        stack.link.held_by = None
+        found = await stack.until(lambda s: bool(s.drift))
+        assert found.acting == ""
 
 
 async def test_a_server_that_was_up_and_fails_is_unreachable() -> None:

@@ -47,8 +47,8 @@ def header_row(
 def banner_row(
     snapshot: Snapshot | None, shown_keys: Mapping[str, str], now: float, width: int, glyphs: Glyphs
 ) -> Row | None:
-    """One line when the engine is lost or the stack drifted, with the keys that repair and explain it; None when all
-    is well."""
+    """One line when the engine is lost, another operator acts, or the stack drifted (with the keys that repair and
+    explain it); None when all is well."""
     if snapshot is None:
         return None
     if snapshot.engine.lost_since is not None:
@@ -57,6 +57,9 @@ def banner_row(
         if snapshot.engine.error:
             text += f" {snapshot.engine.error}"
         return clip_row((Span(f" {glyphs.bad} ", "bad-strong"), Span(text, "bad")), width, glyphs.ellipsis)
+    if snapshot.acting:
+        text = f"{snapshot.acting} is acting on this stack."
+        return clip_row((Span(f" {glyphs.wait} ", "info"), Span(text, "info")), width, glyphs.ellipsis)
     if not snapshot.drift:
         return None
     first = snapshot.drift[0]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dftui.cli import exits, parser
+from dftui.cli import exits, gate, parser
 
 if TYPE_CHECKING:
     from dftui.ui.backend import Backend
@@ -36,8 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    config, bad = None, None
     try:
-        return parser.parse(argv)
+        config = gate.load_config()
+    except Exception as error:  # told once it is known that more is asked for than help
+        bad = error
+    try:
+        args = parser.parse(argv, gate.imposed(config))
+        if bad is not None:
+            raise bad
+        args.config = config
+        return args
     except SystemExit:
         # --help and --version end here; what they printed must be on its way while a lost reader can be met.
         sys.stdout.flush()
@@ -68,9 +77,11 @@ def _screen(args: argparse.Namespace) -> int:
     async def connect() -> Backend:
         from dftui.ui.live import connect
 
-        return await connect(args.docker, spec)
+        return await connect(args.docker, spec, read_only=args.read_only)
 
-    options = Options.from_environment(ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme)
+    options = Options.from_environment(
+        ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme, read_only=args.read_only, config=args.config
+    )
     app = DftuiApp(connect, spec, options)
     driver.survive_hangup(app)
     app.run(mouse=options.mouse)

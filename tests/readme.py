@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dftui.ui.actions import ACTIONS, MOVES
+from dftui.control.actions import ACTIONS, MOVES
 from tests.bench.rows import saved
 from tests.sources import ROOT
 

@@ -46,7 +46,7 @@ async def run(args: argparse.Namespace) -> int:
     async with opened(args) as world:
         from dftui.watch.logs import LogHub
 
-        chosen = choose(await _containers(world), args.who, world.spec.name)
+        chosen = choose(await containers(world), args.who, world.spec.name)
         printer = _Printer(chosen, args.json, args.timestamps, grep)
         hub = LogHub(
             world.engine,
@@ -101,7 +101,8 @@ def choose(containers: Sequence[Container], who: Sequence[str], stack: str) -> l
     return list(chosen.values())
 
 
-async def _containers(world: Opened) -> list[Container]:
+async def containers(world: Opened) -> list[Container]:
+    """Every container of the stack, by name."""
     from dftui.stack.names import LABEL_STACK
 
     found = await world.engine.containers({LABEL_STACK: world.spec.name})
@@ -189,7 +190,7 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: Calla
 
     async def sync() -> None:
         nonlocal names
-        everyone = await _containers(world)
+        everyone = await containers(world)
         chosen = everyone
         if who:
             try:

@@ -17,6 +17,7 @@ from dftui.balancer.stat import ServerState
 from dftui.control import ground, replicas, specs
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
+from dftui.control.history import note_receipt
 from dftui.control.receipts import Drained, ScaleResult
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
@@ -180,6 +181,7 @@ class Scaler:
                     receipt=receipt(start, counters, removed),
                 )
                 progress.tell(summary(result))
+                note_receipt(result.to_json())
             return result
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None

@@ -166,6 +166,13 @@ def subnet(value: Scalar) -> str:
     return str(network)
 
 
+def truth(value: Scalar) -> bool:
+    """true or false."""
+    if value.tag != BOOL or value.text.lower() not in ("true", "false"):
+        raise Bad("true or false")
+    return value.text.lower() == "true"
+
+
 def variable(value: Scalar) -> str:
     """A variable's value: one line of text; numbers and truth values as they are written."""
     if value.tag == NULL or not value.text.isprintable():

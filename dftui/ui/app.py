@@ -13,12 +13,13 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.messages import TerminalSupportsSynchronizedOutput
 
+from dftui.control.actions import ACTIONS, BY_ID, Context, offered
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
-from dftui.ui.actions import ACTIONS, BY_ID, Context, remap
 from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.fence import QUERY, Fence
+from dftui.ui.keymap import remap, shown
 from dftui.ui.options import Options
 from dftui.ui.palette import Everything, Find
 from dftui.ui.screens.main import MainScreen
@@ -70,10 +71,10 @@ class DftuiApp(App[None]):
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
         self._watched: frozenset[str] | None = None
-        keys, problems = remap(spec.keys)
+        keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
         self.problems += problems
         self.set_keymap({id: key for id, key in keys.items() if key != BY_ID[id].key})
-        self.shown_keys = {a.id: a.show if keys[a.id] == a.key else keys[a.id] for a in ACTIONS}
+        self.shown_keys = {a.id: a.show if keys[a.id] == a.key else shown(keys[a.id]) for a in ACTIONS}
         self._choose_first_theme()
 
     # -- themes -------------------------------------------------------------------------------------------------
@@ -122,7 +123,8 @@ class DftuiApp(App[None]):
             # textual handles neither: the process would die and leave the terminal in the alternate screen.
             loop.add_signal_handler(number, self._leave, 128 + number)
         if self.problems:
-            self.main.conductor.say(self.problems[0], "warning")
+            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+            self.main.conductor.say(self.problems[0] + more, "warning")
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -262,7 +264,7 @@ class DftuiApp(App[None]):
             case "help":
                 from dftui.ui.screens.help import HelpScreen
 
-                self.push_screen(HelpScreen(self.shown_keys))
+                self.push_screen(HelpScreen(offered(context), self.shown_keys))
             case "palette":
                 if not isinstance(self.screen, CommandPalette):
                     self.push_screen(Find(id="--command-palette"))

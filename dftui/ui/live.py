@@ -44,15 +44,16 @@ def _import() -> None:
         importlib.import_module(module)
 
 
-async def connect(host: str | None, spec: StackSpec) -> Backend:
-    """A backend on the engine at `host` (None: where the environment says). Raises EngineError."""
+async def connect(host: str | None, spec: StackSpec, *, read_only: str = "") -> Backend:
+    """A backend on the engine at `host` (None: where the environment says); `read_only` names what imposes that.
+    Raises EngineError."""
     await asyncio.to_thread(_import)
     from dftui.engine.connect import connect as connect_engine
 
     engine = await connect_engine(host)
     try:
         info = await engine.info()
-        backend = LiveBackend(engine, spec, info.id)
+        backend = LiveBackend(engine, spec, info.id, read_only)
         backend.start()
     except BaseException:
         await engine.close()
@@ -71,9 +72,10 @@ class LearningMasker(Masker):
 
 
 class LiveBackend:
-    """Facts from a Watcher, actions by an Operator, one balancer link for both."""
+    """Facts from a Watcher, actions by an Operator, one balancer link for both. Where something imposes `read_only`,
+    nothing is done by itself either."""
 
-    def __init__(self, engine: Engine, spec: StackSpec, engine_id: str) -> None:
+    def __init__(self, engine: Engine, spec: StackSpec, engine_id: str, read_only: str = "") -> None:
         from dftui.balancer.link import BalancerLink
         from dftui.control.autopilot import Autopilot
         from dftui.control.operator import Operator
@@ -88,7 +90,8 @@ class LiveBackend:
         self._learn()
         self._link = BalancerLink(engine, container_name(spec.name, "balancer"))
         self._watcher: Watcher = Watcher(engine, spec, self._link, masker=self._masker)
-        self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report)
+        self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report, read_only=read_only)
+        self._read_only = read_only
         self._listeners: list[Callable[[Step], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._autopilot = Autopilot(
@@ -100,6 +103,8 @@ class LiveBackend:
     def start(self) -> None:
         """Begin to watch."""
         self._task = asyncio.create_task(self._watcher.run(), name="watcher")
+        if self._read_only:
+            return
         self._recovering = asyncio.create_task(self._recover(), name="recover")
         if self._autopilot.on:
             self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")

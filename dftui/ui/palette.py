@@ -10,7 +10,7 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.widgets import Input
 
-from dftui.ui.actions import ACTIONS
+from dftui.control.actions import ACTIONS
 
 if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import pytest
 from textual.pilot import Pilot
 
+from dftui.control.actions import ACTIONS
 from dftui.stack.spec import StackSpec
-from dftui.ui.actions import ACTIONS
 from dftui.ui.app import DftuiApp
 from dftui.ui.options import Options
 from dftui.watch.snapshot import Drift, ReplicaState

@@ -20,6 +20,7 @@ def empty_rows(
     height: int,
     glyphs: Glyphs,
     rising: bool = False,
+    read_only: bool = False,
 ) -> list[Row]:
     """A few plain sentences, and the steps of a first `up` while it runs."""
     left = "   "
@@ -36,13 +37,20 @@ def empty_rows(
     else:
         count = spec.web.replicas
         rows.append((Span(left), Span(f"There is no stack named {snapshot.stack} on this engine.", "strong")))
-        rows += [
-            (),
-            (Span(left), Span("u", "key"), Span(" brings it up:")),
-            (Span(left), Span(f"  {glyphs.dot} a database and a cache, with volumes that last", "muted")),
-            (Span(left), Span(f"  {glyphs.dot} {count} DreamFactory replicas that share one APP_KEY", "muted")),
-            (Span(left), Span(f"  {glyphs.dot} a balancer in front, the only one with a port", "muted")),
-        ]
+        rows += (
+            [
+                (),
+                (Span(left), Span("This dftui is read-only: it cannot bring one up.", "muted")),
+            ]
+            if read_only
+            else [
+                (),
+                (Span(left), Span("u", "key"), Span(" brings it up:")),
+                (Span(left), Span(f"  {glyphs.dot} a database and a cache, with volumes that last", "muted")),
+                (Span(left), Span(f"  {glyphs.dot} {count} DreamFactory replicas that share one APP_KEY", "muted")),
+                (Span(left), Span(f"  {glyphs.dot} a balancer in front, the only one with a port", "muted")),
+            ]
+        )
     rows.append(())
     room = max(0, height - len(rows))
     if room and steps:

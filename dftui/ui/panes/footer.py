@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dftui.ui.actions import Context, footer_actions
+from dftui.control.actions import Context, footer_actions
 from dftui.ui.draw import Row, Span, row_width
 
 

@@ -7,9 +7,13 @@ from dftui.ui.format import age, clock
 from dftui.watch.snapshot import Snapshot
 
 
-def header_row(snapshot: Snapshot | None, stack: str, width: int, glyphs: Glyphs, pending: int = 0) -> Row:
+def header_row(
+    snapshot: Snapshot | None, stack: str, width: int, glyphs: Glyphs, pending: int = 0, read_only: bool = False
+) -> Row:
     """Name, URL, serving of wanted; then, as far as there is room, warnings, image source and engine."""
     left = [Span(" dftui ", "brand"), Span(stack, "strong")]
+    if read_only:
+        left.append(Span("  read-only", "info-strong"))
     if snapshot is None:
         return (*left, Span("   looking for the engine", "muted"))
     parts: list[tuple[Span, ...]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from dftui.ui.actions import ACTIONS, MOVES
+from dftui.control.actions import MOVES, Action
 from dftui.ui.canvas import Canvas
 from dftui.ui.draw import Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
@@ -19,12 +20,12 @@ TWINS_AT = 92
 """Column of the commands, behind the longest help."""
 
 
-def help_rows(shown_keys: dict[str, str], width: int) -> list[Row]:
+def help_rows(actions: Sequence[Action], shown_keys: dict[str, str], width: int) -> list[Row]:
     """Grouped as in the registry: key, what it does, the command that does the same."""
     wide = width >= 118
     rows: list[Row] = []
     group = ""
-    for action in ACTIONS:
+    for action in actions:
         if action.group != group:
             group = action.group
             rows += [(), (Span(f"  {group}", "title"),)]
@@ -50,8 +51,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,f1", "dismiss", "Close"),
     ]
 
-    def __init__(self, shown_keys: dict[str, str]) -> None:
+    def __init__(self, actions: Sequence[Action], shown_keys: dict[str, str]) -> None:
         super().__init__()
+        self.actions = actions
         self.shown_keys = shown_keys
         self.lines = HistoryLines(500)
         self.heading = Canvas(classes="title")
@@ -71,7 +73,7 @@ class HelpScreen(ModalScreen[None]):
 
         ui = self.lines.ui
         self.heading.set_rows([(Span(" "), Span("Keys", "title"), Span("   Esc closes", "muted"))])
-        rows = help_rows(self.shown_keys, self.lines.size.width)
+        rows = help_rows(self.actions, self.shown_keys, self.lines.size.width)
         states = [(Span("  "), Span(f"{ui.glyphs.states[s]} {s.value}", role)) for s, role in STATE_ROLES.items()]
         self.lines.replace([*rows, *states])
         self.lines.set_follow(False)

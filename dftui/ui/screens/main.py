@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
-from dftui.ui.actions import ACTIONS, BY_ID, Context
+from dftui.control.actions import ACTIONS, BY_ID, Context
+from dftui.control.effects import refusal
 from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
@@ -177,7 +178,9 @@ class MainScreen(Screen[None]):
             return
         glyphs = self.ui.glyphs
         now = time.time()
-        self.header.set_rows([header_row(self.snapshot, self.ui.spec.name, width, glyphs, self.conductor.pending)])
+        read_only = bool(self.ui.options.read_only)
+        name, pending = self.ui.spec.name, self.conductor.pending
+        self.header.set_rows([header_row(self.snapshot, name, width, glyphs, pending, read_only)])
         banner = banner_row(self.snapshot, self.error, now, width, glyphs)
         self.set_class(banner is not None, "alarm")
         if banner is not None:
@@ -190,7 +193,9 @@ class MainScreen(Screen[None]):
         self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
-            rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 4, glyphs, rising)
+            rows = empty_rows(
+                self.snapshot, self.ui.spec, self.error, steps, width, height - 4, glyphs, rising, read_only
+            )
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))
@@ -336,6 +341,7 @@ class MainScreen(Screen[None]):
             pane=self.pane.pane if self.pane else "",
             connected=self.conductor.backend is not None and not lost,
             busy=frozenset(self.conductor.running),
+            read_only=self.ui.options.read_only,
         )
 
     def action_do(self, name: str) -> None:
@@ -348,8 +354,12 @@ class MainScreen(Screen[None]):
             return
         action = BY_ID[name]
         context = self.context
+        if refused := refusal(action.effect, context.read_only):
+            self.conductor.say(refused, "warning")
+            return
         if not action.applies(context):
-            reason = action.why_not
+            # What a key would do about it does not stand to a reader alone.
+            reason = action.why_not.partition(";")[0].rstrip(".") + "." if context.read_only else action.why_not
             if not context.connected:
                 reason = "The engine does not answer; nothing can be changed until it does."
             self.conductor.say(reason, "warning")

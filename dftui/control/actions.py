@@ -1,13 +1,14 @@
-"""Everything a key can do, as data: the footer, the help screen and the palette are drawn from this list.
+"""Everything a key can do, as data: footer, help, palette, read-only gate, man page and README come from this list.
 
-An action whose work is not there is not in the list.  `twin` is the headless command that does the same.
+An action whose work is not there is not in the list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dftui.control.effects import Effect, refusal
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 
@@ -21,6 +22,8 @@ class Context:
     connected: bool = False
     busy: frozenset[str] = frozenset()
     """Actions that run now ("up", "scale", …)."""
+    read_only: str = ""
+    """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
 
     @property
     def stack(self) -> bool:
@@ -78,6 +81,22 @@ def _replica(context: Context) -> bool:
     return context.connected and context.replica is not None
 
 
+def _inside(context: Context) -> bool:
+    """A container is selected, and may run."""
+    chosen = context.selected
+    if isinstance(chosen, Service):
+        return context.connected and chosen.state == "running"
+    return context.connected and chosen is not None and chosen.state is not ReplicaState.STOPPED
+
+
+def _database(context: Context) -> bool:
+    return context.connected and context.snapshot is not None and context.snapshot.db.state == "running"
+
+
+def _cache(context: Context) -> bool:
+    return context.connected and context.snapshot is not None and context.snapshot.cache.state == "running"
+
+
 def _in_logs(context: Context) -> bool:
     return context.pane == "logs"
 
@@ -89,7 +108,9 @@ def _following(context: Context) -> bool:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what is read for
-    it; `why_not` is said when the key is pressed where it does not apply; `rank` orders the footer (0: absent)."""
+    it; `why_not` is said when the key is pressed where it does not apply; `twin` holds the headless commands that do
+    the same, parted by ", " (only what concerns nothing but the screen has none); one that is `dangerous` cannot be
+    undone by a key and asks first; `rank` orders the footer (0: absent)."""
 
     id: str
     key: str
@@ -102,6 +123,7 @@ class Action:
     twin: str = ""
     dangerous: bool = False
     rank: int = 0
+    effect: Effect = field(kw_only=True)
 
 
 _NO_STACK = "There is no running stack to act on yet; u brings it up."
@@ -120,6 +142,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale +1",
         rank=10,
+        effect=Effect.CHANGE,
     ),
     Action(
         "scale-down",
@@ -132,6 +155,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale -1",
         rank=11,
+        effect=Effect.CHANGE,
     ),
     Action(
         "scale-to",
@@ -144,6 +168,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale N",
         rank=12,
+        effect=Effect.CHANGE,
     ),
     Action(
         "drain",
@@ -154,8 +179,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _drainable,
         "Select a replica that serves or drains first.",
-        "dftui drain|undrain WHO",
+        "dftui drain WHO, dftui undrain WHO",
         rank=13,
+        effect=Effect.CHANGE,
     ),
     Action(
         "remove",
@@ -166,8 +192,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _replica,
         "Select a replica first.",
-        "",
+        "dftui remove WHO",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
     Action(
         "roll",
@@ -180,6 +207,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui roll",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
     Action(
         "pause-roll",
@@ -190,7 +218,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _rolling,
         "No roll is running here.",
+        "dftui roll --hold, dftui roll --go-on",
         rank=8,
+        effect=Effect.CHANGE,
     ),
     Action(
         "repair",
@@ -203,6 +233,7 @@ ACTIONS: tuple[Action, ...] = (
         "Nothing has drifted: there is nothing to repair.",
         "dftui repair",
         rank=9,
+        effect=Effect.CHANGE,
     ),
     Action(
         "probe",
@@ -215,6 +246,7 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to probe.",
         "dftui probe",
         rank=14,
+        effect=Effect.LOOK,
     ),
     Action(
         "logs",
@@ -227,6 +259,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=_NOTHING,
         twin="dftui logs -f",
         rank=20,
+        effect=Effect.LOOK,
     ),
     Action(
         "requests",
@@ -239,6 +272,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=_NOTHING,
         twin="dftui requests -f",
         rank=21,
+        effect=Effect.LOOK,
     ),
     Action(
         "actions",
@@ -251,6 +285,44 @@ ACTIONS: tuple[Action, ...] = (
         why_not=_NOTHING,
         twin="dftui history",
         rank=22,
+        effect=Effect.LOOK,
+    ),
+    Action(
+        "shell",
+        "s",
+        "s",
+        "shell",
+        "Open a shell in the selected container; leaving it comes back to this screen",
+        "Containers",
+        _inside,
+        "Select a container that runs first.",
+        "dftui shell WHO",
+        rank=15,
+        effect=Effect.REVEAL,
+    ),
+    Action(
+        "database",
+        "m",
+        "m",
+        "database client",
+        "Open the database's own client on DreamFactory's database",
+        "Containers",
+        _database,
+        "The database does not run.",
+        "dftui shell db --client",
+        effect=Effect.REVEAL,
+    ),
+    Action(
+        "cache",
+        "c",
+        "c",
+        "cache client",
+        "Open the cache's own client",
+        "Containers",
+        _cache,
+        "The cache does not run.",
+        "dftui shell cache --client",
+        effect=Effect.REVEAL,
     ),
     Action(
         "zoom",
@@ -262,6 +334,7 @@ ACTIONS: tuple[Action, ...] = (
         _present,
         _NOTHING,
         rank=23,
+        effect=Effect.LOOK,
     ),
     Action(
         "filter",
@@ -272,10 +345,20 @@ ACTIONS: tuple[Action, ...] = (
         "Logs",
         _present,
         _NOTHING,
+        "dftui logs --grep RE",
         rank=24,
+        effect=Effect.LOOK,
     ),
     Action(
-        "next-match", "n", "n", "next match", "Go to the next older line that matches", "Logs", _in_logs, _LOGS_ONLY
+        "next-match",
+        "n",
+        "n",
+        "next match",
+        "Go to the next older line that matches",
+        "Logs",
+        _in_logs,
+        _LOGS_ONLY,
+        effect=Effect.LOOK,
     ),
     Action(
         "previous-match",
@@ -286,6 +369,7 @@ ACTIONS: tuple[Action, ...] = (
         "Logs",
         _in_logs,
         _LOGS_ONLY,
+        effect=Effect.LOOK,
     ),
     Action(
         "follow",
@@ -296,8 +380,21 @@ ACTIONS: tuple[Action, ...] = (
         "Logs",
         _following,
         "That works in logs, requests and actions.",
+        "dftui logs -f",
+        effect=Effect.LOOK,
     ),
-    Action("times", "T", "T", "times", "Show or hide the time of each log line", "Logs", _in_logs, _LOGS_ONLY),
+    Action(
+        "times",
+        "T",
+        "T",
+        "times",
+        "Show or hide the time of each log line",
+        "Logs",
+        _in_logs,
+        _LOGS_ONLY,
+        "dftui logs --timestamps",
+        effect=Effect.LOOK,
+    ),
     Action(
         "up",
         "u",
@@ -309,6 +406,7 @@ ACTIONS: tuple[Action, ...] = (
         "Nothing to bring up: the stack is complete, or on its way.",
         "dftui up",
         rank=1,
+        effect=Effect.CHANGE,
     ),
     Action(
         "down",
@@ -321,13 +419,31 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui down",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
-    Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen"),
-    Action("help", "question_mark,f1", "?", "help", "Show every key", "Screen", twin="dftui --help", rank=30),
+    Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen", effect=Effect.LOOK),
     Action(
-        "palette", "ctrl+p", "^p", "palette", "Find an action, a container or a theme by typing", "Screen", rank=40
+        "help",
+        "question_mark,f1",
+        "?",
+        "help",
+        "Show every key",
+        "Screen",
+        twin="dftui --help",
+        rank=30,
+        effect=Effect.LOOK,
     ),
-    Action("quit", "q", "q", "quit", "Leave; the stack keeps running", "Screen", rank=31),
+    Action(
+        "palette",
+        "ctrl+p",
+        "^p",
+        "palette",
+        "Find an action, a container or a theme by typing",
+        "Screen",
+        rank=40,
+        effect=Effect.LOOK,
+    ),
+    Action("quit", "q", "q", "quit", "Leave; the stack keeps running", "Screen", rank=31, effect=Effect.LOOK),
 )
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 
@@ -343,35 +459,12 @@ MOVES: tuple[tuple[str, str], ...] = (
 )
 """Keys that move; they belong to the panes and are not remapped."""
 
-RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 ctrl+c ctrl+q".split()
-)
+
+def offered(context: Context) -> list[Action]:
+    """Every action that is not hidden by read-only, whether it applies now or not."""
+    return [a for a in ACTIONS if not refusal(a.effect, context.read_only)]
 
 
 def footer_actions(context: Context) -> list[Action]:
     """What the footer offers now, the most useful first."""
-    return sorted((a for a in ACTIONS if a.rank and a.applies(context)), key=lambda a: a.rank)
-
-
-def remap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Keys by action id after a user's changes (`{"scale-up": "y"}`), and a sentence for each that cannot be."""
-    keys = {action.id: action.key for action in ACTIONS}
-    problems: list[str] = []
-    for name, key in wanted.items():
-        if name not in keys:
-            problems.append(f"keys: there is no action {name!r}; the actions are {', '.join(keys)}.")
-            continue
-        if any(part.strip() in RESERVED for part in key.split(",")):
-            problems.append(f"keys: {name} cannot have {key!r}, which moves in the panes.")
-            continue
-        holder = next((i for i, k in keys.items() if i != name and i not in wanted and _overlap(k, key)), None)
-        double = next((i for i, k in wanted.items() if i != name and i in keys and _overlap(k, key)), None)
-        if clash := holder or double:
-            problems.append(f"keys: {name} cannot have {key!r}, which is the key of {clash}.")
-            continue
-        keys[name] = key
-    return keys, problems
-
-
-def _overlap(one: str, other: str) -> bool:
-    return bool({part.strip() for part in one.split(",")} & {part.strip() for part in other.split(",")})
+    return sorted((a for a in offered(context) if a.rank and a.applies(context)), key=lambda a: a.rank)

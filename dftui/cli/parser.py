@@ -68,10 +68,12 @@ def _sealing(seal: Seal) -> tuple[type[argparse.Action], type[argparse.Action]]:
     return Close, Sealed
 
 
-class _CommandParser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """A command's parser that imports the command's module on first use."""
 
     module: str = ""
+    rest: str = ""
+    """Where the words behind `--` go, for a command that passes them on; argparse loses them behind an option."""
     _filled = False
 
     def fill(self) -> None:
@@ -83,9 +85,13 @@ class _CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, once the command's arguments are there."""
         self.fill()
-        found = super().parse_known_args(args, namespace)
+        words = list(args or ())
+        at = words.index("--") if self.rest and "--" in words else len(words)
+        found = super().parse_known_args(words[:at] if self.module else args, namespace)
+        if self.rest:
+            setattr(found[0], self.rest, words[at + 1 :])
         if self.module:
-            found[0].said = said(self.prog.split()[-1], args or ())
+            found[0].said = said(self.prog.split()[-1], words)
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -142,7 +148,7 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
 def build(seal: Seal | None = None) -> argparse.ArgumentParser:
     """The whole parser; commands are still empty. Under a closed seal those that are refused are not listed."""
     seal = seal or Seal()
-    parser = _CommandParser(
+    parser = CommandParser(
         prog="dftui",
         description="Runs a scaled DreamFactory on Docker. Without a command: the screen.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong use or a bad file, 3 no engine, 4 checked and found untrue.",
@@ -153,7 +159,7 @@ def build(seal: Seal | None = None) -> argparse.ArgumentParser:
     screen.add_argument("--theme", metavar="NAME", help="colours, e.g. dark or light")
     screen.add_argument("--ascii", action="store_true", help="no line drawing or symbols beyond ASCII")
     screen.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser, title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser, title="commands")
     for name, (module, text, effect) in COMMANDS.items():
         about = text[0].upper() + text[1:] + "."
         # argparse lists a command that was given a help, and only that.

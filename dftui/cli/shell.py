@@ -7,17 +7,17 @@ import sys
 
 from dftui.cli.common import emit, opened
 from dftui.cli.exits import UsageError
+from dftui.cli.parser import CommandParser
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: CommandParser) -> None:
     """WHO, `--client`, and what to run."""
     parser.add_argument("who", metavar="WHO", help="a replica's number, name or Host; db, cache or balancer")
     parser.add_argument(
         "--client", action="store_true", help="the database's or the cache's own client; COMMAND is its arguments"
     )
-    parser.add_argument(
-        "words", nargs="*", metavar="COMMAND", help="what to run instead of a shell; put -- before it"
-    )
+    parser.rest = "words"
+    parser.usage = "%(prog)s [options] WHO [-- COMMAND ...]"
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -14,10 +14,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dftui.control.entry import Entry
 from dftui.control.lock import me
 from dftui.engine.api import Engine, EngineError
 from dftui.stack import paths
@@ -31,22 +32,6 @@ SESSION = secrets.token_hex(4)
 _KEPT_STEPS = 200
 _TAIL = 512 * 1024
 """Bytes of the file that a screen reads at its start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One action: `who` is the user, and with it the address that their SSH session came from; `outcome` is "done",
-    "interrupted" or "failed: " and the error's sentence; `receipt` is what the action gave back."""
-
-    time: float
-    who: str
-    action: str
-    outcome: str
-    seconds: float
-    steps: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    receipt: dict[str, Any] = field(default_factory=dict)
-    session: str = ""
 
 
 def history_path(engine_id: str, stack: str) -> Path:
@@ -130,10 +115,12 @@ class Recording:
         self.dropped = False
         """Nothing was done after all (somebody said no): there will be no entry."""
         self._begin = time.time()
+        self._last: Step | None = None
 
     def told(self, step: Step) -> None:
-        """A step of the action; what still runs will be told again."""
-        if step.state != "running":
+        """A step of the action; what still runs will be told again, and what two tell of is kept once."""
+        if step.state != "running" and step is not self._last:
+            self._last = step
             self.steps.append(step.text)
             if step.command:
                 self.commands.append(step.command)

@@ -30,7 +30,7 @@ async def _create(
     env: Mapping[str, str] | None,
     user: str,
     stdin: bool,
-    tty: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> str:
     made = await wire.json(
         "POST",
@@ -43,8 +43,10 @@ async def _create(
             "AttachStdin": stdin,
             "AttachStdout": True,
             "AttachStderr": True,
-            "Tty": tty,
+            "Tty": size is not None,
             "DetachKeys": DETACH_KEYS,
+            # Only newer engines (API 1.42) take it here; the others are told after the start.
+            **({"ConsoleSize": [size[1], size[0]]} if size else {}),
         },
     )
     return str(made["Id"])
@@ -278,7 +280,7 @@ async def open_session(
 ) -> ExecSession:
     """Run for a terminal of that size, or for a pipe; see `Engine.exec_session`."""
     tty = size is not None
-    exec_id = await _create(wire, ref, argv, env, user, True, tty)
+    exec_id = await _create(wire, ref, argv, env, user, True, size)
     reply = await _start(wire, exec_id, ref, argv, tty)
     session = ExecSession(wire, reply, exec_id, f"{argv[0]} in {one_line(ref)}", tty)
     if size is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -71,6 +72,8 @@ class DftuiApp(App[None]):
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
         self._watched: frozenset[str] | None = None
+        self.away = False
+        """The terminal belongs to a shell: nothing may be written to it."""
         keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
         self.problems += problems
         self.set_keymap({id: key for id, key in keys.items() if key != BY_ID[id].key})
@@ -122,6 +125,8 @@ class DftuiApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # textual handles neither: the process would die and leave the terminal in the alternate screen.
             loop.add_signal_handler(number, self._leave, 128 + number)
+        # After a stop (Ctrl-Z, SIGCONT) textual 8.2.8 draws only what changes next, on a screen that is blank.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.main.conductor.say(self.problems[0] + more, "warning")
@@ -157,6 +162,7 @@ class DftuiApp(App[None]):
         self.backend = backend
         backend.subscribe(self._arrived)
         backend.on_step(self._stepped)
+        backend.on_entry(self.main.heard)
         self.main.connect(backend)
         if backend.snapshot is not None:
             self._newest = backend.snapshot
@@ -181,6 +187,8 @@ class DftuiApp(App[None]):
                     await self._states_changed.wait()
             await asyncio.sleep(max(0.0, self._drawn_at + 1 / self.options.hz - loop.time()))
             self._states_changed.clear()
+            if self.away:
+                continue
             newest = self._newest
             if newest is not None and newest is not self.main.snapshot:
                 now = loop.time()
@@ -224,7 +232,7 @@ class DftuiApp(App[None]):
             case "remove":
                 self._ask_remove(main, context)
             case "roll":
-                conductor.roll()
+                self._ask_roll(main)
             case "pause-roll":
                 conductor.pause_roll()
             case "repair":
@@ -239,6 +247,8 @@ class DftuiApp(App[None]):
                     main.action_pane("logs")
             case "requests" | "actions":
                 main.action_pane(name)
+            case "shell" | "database" | "cache":
+                self._visit(context, name)
             case "zoom":
                 main.toggle_zoom()
             case "filter":
@@ -268,8 +278,34 @@ class DftuiApp(App[None]):
             case "palette":
                 if not isinstance(self.screen, CommandPalette):
                     self.push_screen(Find(id="--command-palette"))
+            case "background":
+                self._step_aside()
             case "quit":
                 self.exit(return_code=0)
+
+    def _step_aside(self) -> None:
+        from dftui.ui.terminal import job_control
+
+        if self.is_headless or not job_control():
+            self.main.conductor.say("There is no shell below that could bring dftui back; q leaves.", "warning")
+            return
+        # To the whole group: what started dftui (make, sh -c) must stop with it. The driver gives the terminal back.
+        os.kill(0, signal.SIGTSTP)
+
+    def _visit(self, context: Context, name: str) -> None:
+        from dftui.control.attach import terminal_size
+        from dftui.ui.visit import visit
+
+        snapshot, chosen = context.snapshot, context.selected
+        if snapshot is not None and name != "shell":
+            chosen = snapshot.db if name == "database" else snapshot.cache
+        if chosen is None or self.backend is None:
+            return
+        client = name != "shell"
+        role = chosen.role if isinstance(chosen, Service) else "web"
+        opened = self.backend.inside(chosen.name, role, client=client, size=terminal_size())
+        what = f"{'client' if client else 'shell'} in {chosen.name}"
+        self.run_worker(visit(self, opened, what), name="visit", group="visit", exclusive=True)
 
     def _ask_number(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import NumberScreen
@@ -295,16 +331,35 @@ class DftuiApp(App[None]):
         what = "It is drained first, so that no request is lost; then its container is removed."
         self.push_screen(ConfirmScreen(f"Remove {replica.name}?", what), chosen)
 
+    def _ask_roll(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import ConfirmScreen
+
+        def chosen(yes: bool | None) -> None:
+            if yes:
+                main.conductor.roll()
+
+        count = len(main.snapshot.web) if main.snapshot else 0
+        what = "A new one serves before an old one is drained; if a new one fails, the roll goes back by itself."
+        self.push_screen(
+            ConfirmScreen(f"Replace what is not up to date among {count} replicas, one by one?", what), chosen
+        )
+
     def _ask_down(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import DownScreen
+        from dftui.ui.screens.dialogues import DownScreen, NameScreen
 
         snapshot = main.snapshot
         if snapshot is None:
             return
 
+        def named(yes: bool | None) -> None:
+            if yes:
+                main.conductor.down(True)
+
         def chosen(answer: str | None) -> None:
-            if answer:
-                main.conductor.down(answer == "volumes")
+            if answer == "keep":
+                main.conductor.down(False)
+            elif answer == "volumes":
+                self.push_screen(NameScreen(snapshot.stack), named)
 
         services = (snapshot.db, snapshot.cache, snapshot.balancer)
         self.push_screen(DownScreen(snapshot.stack, len(snapshot.web) + sum(bool(s.id) for s in services)), chosen)

@@ -7,8 +7,10 @@ called in it at any time and must return at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from dftui.control.entry import Entry
 from dftui.control.receipts import ScaleResult
 from dftui.watch.lines import Line, LogBatch, LogCounts, Record
 from dftui.watch.records import Request, Step
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.engine.api import Session
 
 Unsubscribe = Callable[[], None]
 
@@ -83,6 +86,10 @@ class Backend(Protocol):
         """Be told of each step of any action."""
         ...
 
+    def on_entry(self, callback: Callable[[Entry], None]) -> Unsubscribe:
+        """Be told of each action that was done earlier, then of each that another dftui has done."""
+        ...
+
     def watch_stats(self, ids: frozenset[str]) -> None:
         """CPU and memory are wanted for these containers only."""
         ...
@@ -125,6 +132,12 @@ class Backend(Protocol):
 
     async def probe(self, count: int) -> ProbeResult:
         """Send requests through the balancer and note each Host."""
+        ...
+
+    def inside(
+        self, name: str, role: str, *, client: bool, size: tuple[int, int]
+    ) -> AbstractAsyncContextManager[Session]:
+        """A shell in the container `name`, or its role's own client, at a terminal of `size` (columns, rows)."""
         ...
 
     async def close(self) -> None:

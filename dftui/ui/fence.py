@@ -47,6 +47,11 @@ class Fence:
                 return True
         return now >= self._rest_until
 
+    @property
+    def waiting(self) -> bool:
+        """An answer is under way."""
+        return self._sent > 0 and self._clock() - self._sent < PATIENCE
+
     def passed(self) -> None:
         """A frame goes out: ask behind it."""
         if self.enabled and not self._sent:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING
 
+from dftui.control.entry import Entry
 from dftui.control.errors import ActionError
 from dftui.control.receipts import ScaleResult
 from dftui.stack.spec import StackSpec
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
-    from dftui.engine.api import Engine
+    from dftui.engine.api import Engine, Session
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
     from dftui.watch.watcher import Watcher
 
+HISTORY_PERIOD = 1.0
+"""Seconds between two looks at whether the history has grown."""
 NEEDED = (
     "dftui.engine.connect",
     "dftui.engine.docker",
@@ -99,6 +102,7 @@ class LiveBackend:
         )
         self._own_doing: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -159,6 +163,28 @@ class LiveBackend:
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
+    def on_entry(self, callback: Callable[[Entry], None]) -> Unsubscribe:
+        """Be told of what was done earlier, then of what others do."""
+        from dftui.control.history import SESSION, Reader
+
+        async def read() -> None:
+            reader = Reader(self._engine_id, self._spec.name)
+            while True:
+                # A history that cannot be read is missed, not fatal.
+                with suppress(OSError):
+                    for entry in await asyncio.to_thread(reader.new):
+                        if entry.session != SESSION:
+                            callback(entry)
+                await asyncio.sleep(HISTORY_PERIOD)
+
+        task = asyncio.create_task(read(), name="history")
+        self._readers.add(task)
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
+
     def watch_stats(self, ids: frozenset[str]) -> None:
         """CPU and memory for these only."""
         self._watcher.watch_stats(ids)
@@ -213,9 +239,15 @@ class LiveBackend:
         """Send requests, note each Host."""
         return await self._operator.probe(count)
 
+    def inside(
+        self, name: str, role: str, *, client: bool, size: tuple[int, int]
+    ) -> AbstractAsyncContextManager[Session]:
+        """A shell or a client in a container."""
+        return self._operator.inside(name, role, client=client, size=size)
+
     async def close(self) -> None:
         """Let go of the engine; the stack stays as it is."""
-        for task in (self._own_doing, self._recovering, self._task):
+        for task in (*self._readers, self._own_doing, self._recovering, self._task):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):

@@ -14,7 +14,7 @@ from dftui.ui.fence import PATIENCE, Fence
 from dftui.ui.format import age, millis, percent, rate, size
 from dftui.ui.keymap import RESERVED, normal, remap, shown
 from dftui.ui.options import Options
-from dftui.ui.panes.history import fold
+from dftui.ui.panes.history import Item, fold
 from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.replicas import choose_columns
 from dftui.watch.records import Step
@@ -139,11 +139,11 @@ def test_a_local_terminal_needs_no_rest() -> None:
 
 
 def test_a_step_that_goes_on_stays_in_its_place() -> None:
-    steps: list[Step] = []
+    steps: list[Item] = []
     fold(steps, Step(1, "up", "build web", "running", "docker build .", 1, 9))
     fold(steps, Step(2, "scale", "other", "running"))
     fold(steps, Step(3, "up", "build web", "ok", "", 9, 9))
-    assert [(s.text, s.state, s.command) for s in steps] == [
+    assert [(s.text, s.state, s.command) for s in steps if isinstance(s, Step)] == [
         ("build web", "ok", "docker build ."),
         ("other", "running", ""),
     ]

@@ -10,9 +10,10 @@ import pytest
 from dftui.balancer.config import Marked, Server
 from dftui.balancer.stat import ServerState
 from dftui.control.autoscale import HIGH_FOR, LOW_FOR, REST_UP, Autoscaler
+from dftui.control.entry import Entry
 from dftui.control.errors import ActionError
 from dftui.control.ground import free_subnet, port_holder
-from dftui.control.history import Entry, append, history_path, read
+from dftui.control.history import append, history_path, read
 from dftui.control.lock import Holder
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.repair import find

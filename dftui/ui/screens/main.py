@@ -13,6 +13,7 @@ from textual.screen import Screen
 
 from dftui.control.actions import ACTIONS, BY_ID, Context
 from dftui.control.effects import refusal
+from dftui.control.entry import Entry
 from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
@@ -365,6 +366,12 @@ class MainScreen(Screen[None]):
             self.conductor.say(reason, "warning")
             return
         self.ui.perform(self, name, context)
+
+    def heard(self, entry: Entry) -> None:
+        """An action that was done before this screen was there, or by somebody else."""
+        self.history.add(entry)
+        if self.history.display and self.is_mounted:
+            self.history.redraw()
 
     def _said(self) -> None:
         """The conductor has news."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dftui.cli import exits, gate, parser
 
 if TYPE_CHECKING:
+    from dftui.stack.spec import StackSpec
     from dftui.ui.backend import Backend
+    from dftui.ui.options import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,20 +77,29 @@ def _screen(args: argparse.Namespace) -> int:
     from dftui.ui.app import DftuiApp
     from dftui.ui.options import Options
 
-    async def connect() -> Backend:
-        from dftui.ui.live import connect
-
-        return await connect(args.docker, spec, read_only=args.read_only)
-
     options = Options.from_environment(
         ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme, read_only=args.read_only, config=args.config
     )
-    app = DftuiApp(connect, spec, options)
-    driver.survive_hangup(app)
-    app.run(mouse=options.mouse)
-    if app.return_code == driver.HANGUP:
-        driver.let_go_of_terminal()
-    return app.return_code or 0
+    while True:
+        app = DftuiApp(_connector(args.docker, spec, options), spec, options)
+        driver.survive_hangup(app)
+        app.run(mouse=options.mouse)
+        if app.return_code == driver.HANGUP:
+            driver.let_go_of_terminal()
+        if app.next_stack is None:
+            return app.return_code or 0
+        # Another stack is another program's worth of facts: nothing of this one stays.
+        spec, why = app.next_stack
+        options = replace(options, read_only=why)
+
+
+def _connector(docker: str | None, spec: StackSpec, options: Options) -> Callable[[], Awaitable[Backend]]:
+    async def connect() -> Backend:
+        from dftui.ui.live import connect
+
+        return await connect(docker, spec, read_only=options.read_only)
+
+    return connect
 
 
 if __name__ == "__main__":

@@ -118,12 +118,12 @@ class Recording:
         self._last: Step | None = None
 
     def told(self, step: Step) -> None:
-        """A step of the action; what still runs will be told again, and what two tell of is kept once."""
+        """A step of the action, told by one or by two; its command counts from its start on."""
+        if step.command and step.command not in self.commands:
+            self.commands.append(step.command)
         if step.state != "running" and step is not self._last:
-            self._last = step
             self.steps.append(step.text)
-            if step.command:
-                self.commands.append(step.command)
+        self._last = step
 
     def entry(self, outcome: str, masker: Masker) -> Entry:
         """The action as it ended."""

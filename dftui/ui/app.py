@@ -7,7 +7,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -15,6 +16,7 @@ from textual.command import CommandPalette
 from textual.messages import TerminalSupportsSynchronizedOutput
 
 from dftui.control.actions import ACTIONS, BY_ID, Context, offered
+from dftui.control.effects import Effect, refusal
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
 from dftui.ui.backend import Backend
@@ -28,6 +30,9 @@ from dftui.ui.wire import send_only_changed_cells
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
+
+if TYPE_CHECKING:
+    from dftui.control.known import OtherStack
 
 RETRY = 3.0
 SLOW_TICKS = 1.0
@@ -72,6 +77,9 @@ class DftuiApp(App[None]):
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
         self._watched: frozenset[str] | None = None
+        self.others: list[OtherStack] = []
+        self.next_stack: tuple[StackSpec, str] | None = None
+        """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
         self.away = False
         """The terminal belongs to a shell: nothing may be written to it."""
         keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
@@ -164,6 +172,7 @@ class DftuiApp(App[None]):
         backend.on_step(self._stepped)
         backend.on_entry(self.main.heard)
         self.main.connect(backend)
+        self.run_worker(self._find_stacks(), name="stacks", group="stacks")
         if backend.snapshot is not None:
             self._newest = backend.snapshot
         self.main.draw_chrome()
@@ -247,8 +256,10 @@ class DftuiApp(App[None]):
                     main.action_pane("logs")
             case "requests" | "actions":
                 main.action_pane(name)
-            case "shell" | "database" | "cache":
-                self._visit(context, name)
+            case "shell" if context.selected is not None:
+                self.visit(context.selected.name)
+            case "database" | "cache" if context.snapshot is not None:
+                self.visit((context.snapshot.db if name == "database" else context.snapshot.cache).name, client=True)
             case "zoom":
                 main.toggle_zoom()
             case "filter":
@@ -278,6 +289,7 @@ class DftuiApp(App[None]):
             case "palette":
                 if not isinstance(self.screen, CommandPalette):
                     self.push_screen(Find(id="--command-palette"))
+                    self.run_worker(self._find_stacks(), name="stacks", group="stacks")
             case "background":
                 self._step_aside()
             case "quit":
@@ -292,20 +304,41 @@ class DftuiApp(App[None]):
         # To the whole group: what started dftui (make, sh -c) must stop with it. The driver gives the terminal back.
         os.kill(0, signal.SIGTSTP)
 
-    def _visit(self, context: Context, name: str) -> None:
+    def visit(self, name: str, *, client: bool = False) -> None:
+        """A shell in a container, or its role's own client."""
         from dftui.control.attach import terminal_size
         from dftui.ui.visit import visit
 
-        snapshot, chosen = context.snapshot, context.selected
-        if snapshot is not None and name != "shell":
-            chosen = snapshot.db if name == "database" else snapshot.cache
-        if chosen is None or self.backend is None:
+        if refused := refusal(Effect.REVEAL, self.options.read_only):
+            self.main.conductor.say(refused, "warning")
             return
-        client = name != "shell"
-        role = chosen.role if isinstance(chosen, Service) else "web"
-        opened = self.backend.inside(chosen.name, role, client=client, size=terminal_size())
-        what = f"{'client' if client else 'shell'} in {chosen.name}"
+        snapshot = self.main.snapshot
+        if snapshot is None or self.backend is None:
+            return
+        role = next((s.role for s in (snapshot.db, snapshot.cache, snapshot.balancer) if s.name == name), "web")
+        opened = self.backend.inside(name, role, client=client, size=terminal_size())
+        what = f"{'client' if client else 'shell'} in {name}"
         self.run_worker(visit(self, opened, what), name="visit", group="visit", exclusive=True)
+
+    def switch(self, other: OtherStack) -> None:
+        """Leave this stack as it is and open the screen on another one of the same engine."""
+        from dftui.stack.file import StackFileError, load
+
+        try:
+            spec = load(Path(other.file)) if other.file else StackSpec(name=other.name)
+        except StackFileError as error:
+            self.main.conductor.say(str(error.errors[0]), "bad")
+            return
+        if spec.name != other.name:
+            self.main.conductor.say(f"{other.file} is the file of {spec.name} now.", "bad")
+            return
+        self.next_stack = (spec, "" if other.known else "its stack file is not known here")
+        self.exit(return_code=0)
+
+    async def _find_stacks(self) -> None:
+        with suppress(Exception):  # the palette has none, then; whatever is wrong is told by the rest of the screen
+            if self.backend is not None:
+                self.others = await self.backend.stacks()
 
     def _ask_number(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import NumberScreen

@@ -17,6 +17,7 @@ from dftui.watch.records import Request, Step
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
@@ -132,6 +133,10 @@ class Backend(Protocol):
 
     async def probe(self, count: int) -> ProbeResult:
         """Send requests through the balancer and note each Host."""
+        ...
+
+    async def stacks(self) -> list[OtherStack]:
+        """The other stacks on this engine."""
         ...
 
     def inside(

@@ -22,6 +22,7 @@ from dftui.watch.records import Step
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from dftui.control.known import OtherStack
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
@@ -109,6 +110,9 @@ class LiveBackend:
         self._task = asyncio.create_task(self._watcher.run(), name="watcher")
         if self._read_only:
             return
+        from dftui.control.known import note
+
+        note(self._engine_id, self._spec)
         self._recovering = asyncio.create_task(self._recover(), name="recover")
         if self._autopilot.on:
             self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")
@@ -238,6 +242,12 @@ class LiveBackend:
     async def probe(self, count: int) -> ProbeResult:
         """Send requests, note each Host."""
         return await self._operator.probe(count)
+
+    async def stacks(self) -> list[OtherStack]:
+        """The other stacks on this engine."""
+        from dftui.control.known import others
+
+        return await others(self._engine, self._engine_id, self._spec.name)
 
     def inside(
         self, name: str, role: str, *, client: bool, size: tuple[int, int]

@@ -24,7 +24,9 @@ class Options:
     plain: bool = False
     few_colours: bool = False
     read_only: str = ""
-    """What imposes read-only, "" when nothing does."""
+    """Why this screen is read-only, "" when it is not."""
+    sealed: bool = False
+    """Somebody imposed it: other stacks are not for this screen either."""
     keys: tuple[tuple[str, Mapping[str, str]], ...] = ()
     """Keys by action from the config files, each with its file; they go before those of the stack file."""
 
@@ -49,6 +51,7 @@ class Options:
             mouse=mouse and (config is None or config.mouse is not False),
             theme=theme or (config.theme if config else None),
             read_only=read_only,
+            sealed=bool(read_only),
             keys=config.keys if config else (),
             hz=4.0 if muxed and far else 5.0 if far else 10.0,
             fence=not muxed,

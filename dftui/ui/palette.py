@@ -1,4 +1,4 @@
-"""`Ctrl+P`: any action, container or theme by typing."""
+"""`Ctrl+P`: any action, replica, container, theme or stack by typing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.widgets import Input
 
-from dftui.control.actions import ACTIONS
+from dftui.control.actions import offered
+from dftui.ui import finds
 
 if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
@@ -30,13 +31,14 @@ class Everything(Provider):
     def _all(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         ui = cast("DftuiApp", self.app)
         context = ui.main.context
-        for action in ACTIONS:
-            if action.id != "palette" and action.applies(context):
+        for action in offered(context):
+            if action.id != "palette":
                 key = ui.shown_keys[action.id]
                 twin = f"   {action.twin}" if action.twin else ""
-                yield f"{action.name}  ({key})", action.help + twin, partial(ui.main.do, action.id)
-        for name in ui.main.container_names():
-            yield f"logs of {name}", "Only this container's lines", partial(ui.main.show_logs_of, name)
+                about = action.help if action.applies(context) else f"Not now: {ui.main.why_not(action, context)}"
+                yield f"{action.name}  ({key})", about + twin, partial(ui.main.do, action.id)
+        for name, about, twin, call in (*finds.containers(ui), *finds.stacks(ui)):
+            yield name, f"{about}   {twin}", call
         for theme in ui.all_themes().values():
             yield f"theme {theme.name}", theme.about, partial(ui.use_theme, theme.name)
 

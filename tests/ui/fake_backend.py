@@ -20,6 +20,7 @@ from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
 
 if TYPE_CHECKING:
+    from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
@@ -215,6 +216,7 @@ class FakeBackend:
         self._steps: list[Callable[[Step], None]] = []
         self._entries: list[Callable[[Entry], None]] = []
         self.past: list[Entry] = []
+        self.others: list[OtherStack] = []
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
         self._heard.append(callback)
@@ -322,6 +324,9 @@ class FakeBackend:
         web = self.snapshot.web
         rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+
+    async def stacks(self) -> list[OtherStack]:
+        return self.others
 
     @asynccontextmanager
     async def inside(self, name: str, role: str, *, client: bool, size: tuple[int, int]) -> AsyncIterator[Session]:

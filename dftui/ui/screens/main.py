@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
-from dftui.control.actions import ACTIONS, BY_ID, Context
+from dftui.control.actions import ACTIONS, BY_ID, Action, Context
 from dftui.control.effects import refusal
 from dftui.control.entry import Entry
 from dftui.ui.backend import Backend
@@ -359,13 +359,24 @@ class MainScreen(Screen[None]):
             self.conductor.say(refused, "warning")
             return
         if not action.applies(context):
-            # What a key would do about it does not stand to a reader alone.
-            reason = action.why_not.partition(";")[0].rstrip(".") + "." if context.read_only else action.why_not
-            if not context.connected:
-                reason = "The engine does not answer; nothing can be changed until it does."
-            self.conductor.say(reason, "warning")
+            self.conductor.say(self.why_not(action, context), "warning")
             return
         self.ui.perform(self, name, context)
+
+    def why_not(self, action: Action, context: Context) -> str:
+        """Why an action does not apply now."""
+        if not context.connected:
+            return "The engine does not answer; nothing can be changed until it does."
+        # What a key would do about it is nothing to someone who may only look.
+        return action.why_not.partition(";")[0].rstrip(".") + "." if context.read_only else action.why_not
+
+    def go_to(self, name: str) -> None:
+        """The cursor on a replica."""
+        table = self.replicas.table
+        at = next((n for n, r in enumerate(table.replicas) if r.name == name), None)
+        if at is not None:
+            self.action_pane("replicas")
+            table.set_cursor(at)
 
     def heard(self, entry: Entry) -> None:
         """An action that was done before this screen was there, or by somebody else."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dftui; the exit code. Never a traceback (unless DFTUI_DEBUG is set)."""
     try:
+        if "_ARGCOMPLETE" in os.environ:
+            from dftui.cli import completion
+
+            completion.answer(parser.build())
         args = _arguments(argv)
         if args.no_color:
             os.environ["NO_COLOR"] = "1"

@@ -68,8 +68,12 @@ async def opened(args: argparse.Namespace, *, one_action: bool = True) -> AsyncI
             return
         from dftui.control.history import recorded
 
-        async with recorded(engine, spec.name, args.said):
-            yield Opened(spec, engine)
+        async with recorded(engine, spec.name, args.said) as now:
+            try:
+                yield Opened(spec, engine)
+            except UsageError:  # nothing was done
+                now.dropped = True
+                raise
     finally:
         await engine.close()
 

@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "down": ("down", "remove the stack; volumes stay unless told", CHANGE),
     "key": ("key", "the APP_KEY that all replicas share", None),
     "images": ("images", "list, pull or build the images", None),
+    "man": ("man", "the manual page", LOOK),
+    "completion": ("completion", "what bash, zsh or fish read to complete dftui's words", LOOK),
     "doctor": ("doctor", "look the machine over: engine, disk, port, clock", LOOK),
 }
 """Command → its module, one line of help, and what it does to the world, in the order of `dftui --help`. `None`: it
@@ -172,6 +174,12 @@ def build(seal: Seal | None = None) -> argparse.ArgumentParser:
         _common(sub, False, seal)
         sub.module = module
     return parser
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
+    """Each command's parser, not yet filled."""
+    held = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(held.choices)
 
 
 def parse(argv: Sequence[str] | None = None, imposed: str = "") -> argparse.Namespace:

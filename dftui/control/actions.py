@@ -438,7 +438,7 @@ ACTIONS: tuple[Action, ...] = (
         "ctrl+p",
         "^p",
         "palette",
-        "Find an action, a container or a theme by typing",
+        "Find an action, a replica, a container, a theme or a stack by typing",
         "Screen",
         rank=40,
         effect=Effect.LOOK,

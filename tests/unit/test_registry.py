@@ -79,12 +79,10 @@ def test_what_is_dangerous_does_more_than_look() -> None:
 
 
 def _commands() -> dict[str, CommandParser]:
-    for action in parser.build()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for sub in action.choices.values():
-                sub.fill()
-            return dict(action.choices)
-    raise AssertionError("no commands")
+    found = parser.subparsers(parser.build())
+    for sub in found.values():
+        sub.fill()
+    return found
 
 
 def test_each_option_of_a_command_that_looks_was_looked_over() -> None:

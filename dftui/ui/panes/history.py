@@ -114,8 +114,8 @@ class ActionsPane(TabPane):
         return self.lines
 
     def figures(self) -> Sequence[Span]:
-        """How many failed, if any did."""
-        failed = sum(i.failed if isinstance(i, Entry) else i.state == "failed" for i in self.items)
+        """How many failed here, if any did."""
+        failed = sum(step.state == "failed" for step in self.steps)
         return [Span(f"{failed} failed", "bad")] if failed else [Span(f"{len(self.items)} steps", "muted")]
 
     @property

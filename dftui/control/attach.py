@@ -18,8 +18,8 @@ from dftui.engine.api import EngineError, Session
 INPUT, OUTPUT, ERRORS = 0, 1, 2
 _READ = 64 * 1024
 _LAST_WORDS = 2000
-_GOODBYE = b"\x03\x04"
-"""Ctrl-C and Ctrl-D: what a shell or client that waits for input ends by when its terminal has gone."""
+HANGUP = 128 + 1
+"""The exit code of what ends because its terminal went away."""
 
 
 def terminal_size() -> tuple[int, int]:
@@ -32,7 +32,7 @@ def terminal_size() -> tuple[int, int]:
 def _raw() -> Iterator[None]:
     """Every key goes to the other side; this terminal is as it was afterwards."""
     before = termios.tcgetattr(INPUT)
-    tty.setraw(INPUT)
+    tty.setraw(INPUT, termios.TCSADRAIN)  # what was typed ahead is for the other side, too
     try:
         yield
     finally:
@@ -43,22 +43,24 @@ def _raw() -> Iterator[None]:
 async def at_terminal(session: Session) -> tuple[int, bytes]:
     """Until the command ends: its exit code, and the last bytes it wrote. Follows this terminal's size.
 
-    When this terminal goes away, or the work is cancelled, a shell that waits for input is told to end.
+    When this terminal goes away, or the work is cancelled, a shell or client that waits for input is made to end.
     """
     loop = asyncio.get_running_loop()
     typed: asyncio.Queue[bytes] = asyncio.Queue()
     sized = asyncio.Event()
     gone = asyncio.Event()
+    words = bytearray()
 
     def read() -> None:
         try:
             data = os.read(INPUT, _READ)
         except OSError:  # Linux says EIO once the other side of a terminal has gone
             data = b""
-        if not data:
+        if data:
+            typed.put_nowait(data)
+        else:
             loop.remove_reader(INPUT)
             gone.set()
-        typed.put_nowait(data or _GOODBYE)
 
     async def send() -> None:
         with contextlib.suppress(EngineError):
@@ -71,17 +73,30 @@ async def at_terminal(session: Session) -> tuple[int, bytes]:
             sized.clear()
             await session.resize(*terminal_size())
 
+    async def show() -> None:
+        while (found := await session.read())[1]:
+            words.extend(found[1])
+            del words[:-_LAST_WORDS]
+            try:
+                await _write(OUTPUT, found[1])
+            except OSError:
+                gone.set()
+                return
+
     with _raw():
         loop.add_signal_handler(signal.SIGWINCH, sized.set)
         loop.add_reader(INPUT, read)
-        helpers = [asyncio.create_task(send()), asyncio.create_task(follow_size())]
+        shown = asyncio.create_task(show())
+        left = asyncio.create_task(gone.wait())
+        helpers = [shown, left, asyncio.create_task(send()), asyncio.create_task(follow_size())]
         try:
-            words = await _copy(session, gone)
-            return await _ended(session), words
+            await asyncio.wait((shown, left), return_when=asyncio.FIRST_COMPLETED)
+            if gone.is_set():
+                await _make_end(session)
+                return HANGUP, bytes(words)
+            return await _ended(session), bytes(words)
         except asyncio.CancelledError:
-            with contextlib.suppress(EngineError, TimeoutError):
-                async with asyncio.timeout(1):
-                    await session.write(_GOODBYE)
+            await _make_end(session)
             raise
         finally:
             loop.remove_reader(INPUT)
@@ -91,26 +106,23 @@ async def at_terminal(session: Session) -> tuple[int, bytes]:
             await asyncio.gather(*helpers, return_exceptions=True)
 
 
+async def _make_end(session: Session) -> None:
+    """Type Ctrl-C and Ctrl-D until it has ended or will not: the engine ends no command whose terminal has gone."""
+    for _ in range(3):
+        with contextlib.suppress(EngineError, TimeoutError):
+            await session.write(b"\x03")
+            # What comes in the same moment as the interrupt is thrown away with the line.
+            await asyncio.sleep(0.1)
+            await session.write(b"\x04")
+            async with asyncio.timeout(0.4):
+                await session.exit_code()
+                return
+
+
 async def _ended(session: Session) -> int:
     code = await session.exit_code()
     note_receipt({"exit_code": code})
     return code
-
-
-async def _copy(session: Session, gone: asyncio.Event) -> bytes:
-    words = b""
-    while True:
-        _, data = await session.read()
-        if not data:
-            return words
-        words = (words + data)[-_LAST_WORDS:]
-        if not gone.is_set():
-            try:
-                await _write(OUTPUT, data)
-            except OSError:
-                gone.set()
-                with contextlib.suppress(EngineError):
-                    await session.write(_GOODBYE)
 
 
 async def at_pipes(session: Session) -> int:

@@ -18,6 +18,15 @@ _CLIENTS = {
 """By role; what is given besides stands in "$@"."""
 
 
+_SIZED = 'n=0; while [ "$(stty size 2>/dev/null)" = "0 0" ] && [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.01; done; '
+"""Engines before API 1.42 make a terminal without a size and are told it a moment later; line editors ask at once."""
+
+
+def sized(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same at a terminal whose size is still to come; a person's own words are left alone."""
+    return ("sh", "-c", _SIZED + argv[2], *argv[3:]) if argv[:2] == ("sh", "-c") else argv
+
+
 def command(role: str, words: tuple[str, ...], *, client: bool) -> tuple[str, ...]:
     """The argv for a container of `role`: a shell, its client, or what the `words` say. Raises ActionError."""
     if client:

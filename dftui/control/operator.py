@@ -233,7 +233,9 @@ class Operator:
             now.commands.append(inside.docker_exec(name, argv, tty=tty))
             env = {"TERM": os.environ.get("TERM", "xterm")} if tty else None
             try:
-                session = await self._world.engine.exec_session(name, argv, env=env, size=size)
+                session = await self._world.engine.exec_session(
+                    name, inside.sized(argv) if tty and not words else argv, env=env, size=size
+                )
                 try:
                     yield session
                 finally:

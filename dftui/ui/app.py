@@ -80,6 +80,7 @@ class DftuiApp(App[None]):
         self.others: list[OtherStack] = []
         self.next_stack: tuple[StackSpec, str] | None = None
         """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
+        self._visit: asyncio.Task[None] | None = None
         self.away = False
         """The terminal belongs to a shell: nothing may be written to it."""
         keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
@@ -153,6 +154,9 @@ class DftuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
+        if self._visit is not None:
+            self._visit.cancel()
+            await asyncio.gather(self._visit, return_exceptions=True)
         await self.main.conductor.close()
         if self.backend is not None:
             await self.backend.close()
@@ -313,12 +317,13 @@ class DftuiApp(App[None]):
             self.main.conductor.say(refused, "warning")
             return
         snapshot = self.main.snapshot
-        if snapshot is None or self.backend is None:
+        if snapshot is None or self.backend is None or (self._visit is not None and not self._visit.done()):
             return
         role = next((s.role for s in (snapshot.db, snapshot.cache, snapshot.balancer) if s.name == name), "web")
         opened = self.backend.inside(name, role, client=client, size=terminal_size())
         what = f"{'client' if client else 'shell'} in {name}"
-        self.run_worker(visit(self, opened, what), name="visit", group="visit", exclusive=True)
+        # A task, not a worker: the app waits for its end when it ends itself.
+        self._visit = asyncio.create_task(visit(self, opened, what), name="visit")
 
     def switch(self, other: OtherStack) -> None:
         """Leave this stack as it is and open the screen on another one of the same engine."""

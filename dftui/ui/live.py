@@ -177,7 +177,8 @@ class LiveBackend:
                 # A history that cannot be read is missed, not fatal.
                 with suppress(OSError):
                     for entry in await asyncio.to_thread(reader.new):
-                        if entry.session != SESSION:
+                        # What this screen did is told step by step, but for a visit inside, which has none.
+                        if entry.session != SESSION or (entry.commands and not entry.steps):
                             callback(entry)
                 await asyncio.sleep(HISTORY_PERIOD)
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from dftui.engine.api import Session
     from dftui.ui.app import DftuiApp
 
-_TIDY = b"\x1b[!p\x1b[?1049l\x1b[?1000;1002;1003;1006;2004l\x1b[?25h\x1b[0m\r\n"
-"""What a program that was killed inside may have left on: modes (DECSTR), its own screen, mouse, paste, no cursor."""
+_TIDY = b"\x1b7\x1b[r\x1b8\x1b[?1l\x1b>\x1b[4l\x1b(B\x1b[?1049l\x1b[?1000;1002;1003;1006;2004l\x1b[?7;25h\x1b[0m\r\n"
+"""What a program that was killed inside may have left on: margins, key modes, insertion, a character set, its own
+screen, mouse, paste, no wrapping, no cursor, colours."""
 _NOT_RUN = (126, 127)
 """Exit codes of a command that cannot be run or is not there."""
 

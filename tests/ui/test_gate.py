@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets import OptionList
 
 from dftui.control.actions import ACTIONS, BY_ID
 from dftui.control.effects import Effect
@@ -16,7 +17,7 @@ from dftui.watch.snapshot import Drift
 
 from .conftest import words
 from .fake_backend import NOW, FakeBackend, Sorry, busy, nothing
-from .test_keys import seat
+from .test_keys import Seat, seat
 
 READ_ONLY = Options(fence=False, hz=50, read_only="--read-only", sealed=True)
 MORE_THAN_LOOKS = [a for a in ACTIONS if a.effect is not Effect.LOOK]
@@ -125,10 +126,13 @@ async def test_a_shell_that_cannot_be_had_is_a_sentence() -> None:
         assert not s.app.away
 
 
-async def find(s: object, text: str) -> None:
-    await s.press("ctrl+p", *text)  # type: ignore[attr-defined]
-    await s.pilot.pause(0.5)  # type: ignore[attr-defined]
-    await s.press("down", "enter")  # type: ignore[attr-defined]
+async def find(s: Seat, text: str) -> None:
+    """Type a name into the palette, and choose it once it is the first."""
+    await s.press("ctrl+p", *text)
+    found = s.app.screen.query_one(OptionList)
+    while not found.options or getattr(found.options[0], "hit", None) is None or getattr(found.options[0], "hit").text != text:
+        await s.pilot.pause(0.05)
+    await s.press("down", "enter")
 
 
 async def test_the_palette_goes_to_a_replica() -> None:

@@ -27,6 +27,7 @@ class Sshd:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self.folder = folder
+        self._ssh = shutil.which("ssh")
         self._held = contextlib.ExitStack()
         self.port = self._held.enter_context(a_port())
         for name in ("host", "client"):
@@ -59,6 +60,31 @@ class Sshd:
             assert self._process.poll() is None, self.log.read_text()
             time.sleep(0.02)
         raise AssertionError(f"sshd does not answer\n{self.log.read_text()}")
+
+    def client(self) -> Path:
+        """A folder whose `ssh` is a user's own, with this server's key known and the client's key at hand."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        kind, key = (self.folder / "host.pub").read_text().split()[:2]
+        (self.folder / "known").write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
+        config = self.folder / "ssh_config"
+        config.write_text(
+            f"UserKnownHostsFile {self.folder}/known\nStrictHostKeyChecking yes\nIdentitiesOnly yes\n"
+            f"IdentityFile {self.folder}/client\n"
+        )
+        program = folder / "ssh"
+        program.write_text(f'#!/bin/sh\nexec {self._ssh} -F {config} "$@"\n')
+        program.chmod(0o755)
+        return folder
+
+    def cut(self) -> int:
+        """End every connection that stands, as a link that is cut; how many there were."""
+        mine = f"{self._process.pid}\n"
+        found = subprocess.run(["pgrep", "-P", mine.strip()], capture_output=True, text=True, check=False)
+        for pid in found.stdout.split():
+            subprocess.run(["pkill", "-KILL", "-P", pid], check=False)
+            os.kill(int(pid), 9)
+        return len(found.stdout.split())
 
     def argv(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> list[str]:
         """`ssh -tt` that runs `command` with `env` in `cwd`."""

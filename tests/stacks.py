@@ -185,6 +185,10 @@ class Follower:
                 return line
         raise AssertionError(f"no such line within {timeout:g} s; exit code {self._process.poll()}")
 
+    def kill(self) -> None:
+        """End it as the kernel would: nothing is put in order."""
+        self._process.kill()
+
     def __enter__(self) -> Follower:
         return self
 

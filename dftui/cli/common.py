@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -96,8 +95,10 @@ async def look(world: Opened) -> Snapshot:
 
 
 def emit(document: Any) -> None:
-    """One JSON document on one line, pure ASCII, so that no terminal can be told anything by it."""
-    print(json.dumps(document, ensure_ascii=True, separators=(", ", ": ")).replace("\x7f", "\\u007f"))
+    """One JSON document on one line."""
+    from dftui.watch.sanitise import json_line
+
+    print(json_line(document))
 
 
 def emit_line(document: Any) -> None:

@@ -89,11 +89,13 @@ async def _containers(args: argparse.Namespace) -> dict[str, str]:
 
     from dftui.cli.common import load_spec
     from dftui.engine.connect import address_of
-    from dftui.engine.wire import Wire
+    from dftui.engine.wire import Address, Wire
     from dftui.stack.names import LABEL_ROLE, LABEL_STACK
 
     spec = load_spec(args)
     query = {"all": "1", "filters": json.dumps({"label": [f"{LABEL_STACK}={spec.name}"]})}
-    wire = Wire(address_of(args.docker))
-    found = await wire.json("GET", "/containers/json", "list the containers", query=query, timeout=PATIENCE)
+    where = address_of(args.docker)
+    if not isinstance(where, Address):  # a Tab opens no ssh connection
+        return {}
+    found = await Wire(where).json("GET", "/containers/json", "list the containers", query=query, timeout=PATIENCE)
     return {one["Names"][0].lstrip("/"): one["Labels"].get(LABEL_ROLE, "") for one in found}

@@ -93,7 +93,8 @@ async def look(engine: Engine, spec: StackSpec) -> AsyncIterator[Finding]:
         yield Finding("engine", False, *sentences(error)[:2])
         return
     after = time.time()
-    yield Finding("engine", True, f"{info.kind} {info.version} (API {info.api_version}) at {info.host}")
+    asked = f"answers in {1000 * (after - before):.0f} ms"
+    yield Finding("engine", True, f"{info.kind} {info.version} (API {info.api_version}) at {info.host}, {asked}")
     local = _is_local(info)
     for finding in disk(info, local):
         yield finding

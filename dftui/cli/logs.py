@@ -4,79 +4,118 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dftui.cli.common import Opened, coloured, emit_line, masker, opened, say
-from dftui.cli.exits import UsageError
+from dftui.cli.common import Opened, coloured, masker, opened, say
+from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import paint
+from dftui.control.effects import Effect
+from dftui.watch.export import stamp
 
 if TYPE_CHECKING:
     from dftui.engine.api import Container, LogLine
-    from dftui.watch.lines import Line
+    from dftui.watch.lines import Record
     from dftui.watch.logs import LogHub
+    from dftui.watch.sieve import Choice
 
 _FOLLOW_TAIL = 1000
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
+_LEVEL_COLOURS = {"critical": "31", "error": "31", "warning": "33", "debug": "2"}
 _ROLE_WORDS = {"mysql": "db", "database": "db", "redis": "cache", "lb": "balancer", "haproxy": "balancer"}
+_LEVELS = ("debug", "info", "notice", "warning", "error", "critical")
+_LATEST_CROSSING = 1_000_000_000
+"""Nanoseconds by which a container's lines may be out of order."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Whose, from when, how many, which."""
-    parser.add_argument("who", nargs="*", metavar="WHO", help="a name, number, Host, or web, db, cache, balancer")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    parser.add_argument("--tail", type=int, metavar="N", help=f"last N of each (default all; with -f {_FOLLOW_TAIL})")
-    parser.add_argument("--since", metavar="T", help="30s, 10m, 2h, 1d, or a time as 2026-11-23T12:00:00")
-    parser.add_argument("--timestamps", action="store_true", help="the time of each line")
-    parser.add_argument("--grep", metavar="RE", help="only lines that this regular expression matches")
+    """Whose, from when to when, how many, which, how."""
+    add = parser.add_argument
+    add("who", nargs="*", metavar="WHO", help="a name, number, Host, or web, db, cache, balancer")
+    add("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    add("--tail", type=int, metavar="N", help=f"last N of each (default all; with -f {_FOLLOW_TAIL})")
+    add("--since", metavar="T", help="30s, 10m, 2h, 1d ago, 14:05, or a time as 2026-11-23T12:00:00")
+    add("--until", metavar="T", help="only what was written before this time")
+    add("--timestamps", action="store_true", help="the time of each line")
+    add("--grep", metavar="RE", help="only lines that this regular expression matches")
+    add("-F", "--fixed", action="store_true", help="--grep is plain text")
+    add("-v", "--invert", action="store_true", help="only lines that --grep does not match")
+    add("-i", "--ignore-case", action="store_true", help="capitals do not count in --grep")
+    add("--level", choices=_LEVELS, metavar="LEVEL", help=f"only lines at least as bad: {', '.join(_LEVELS)}")
+    add("--fold", action="store_true", help="stack traces as one line, with a count")
+    add("--output", metavar="FILE", help="into a new file that only you can read; never over one that is there")
+
+
+def effect(args: argparse.Namespace) -> Effect:
+    """A file that is written is more than a look."""
+    return Effect.CHANGE if args.output else Effect.LOOK
 
 
 async def run(args: argparse.Namespace) -> int:
     """Print what there is, or follow."""
-    grep = _pattern(args.grep)
-    since_ns = int(since(args.since, time.time()) * 1e9) if args.since else 0
+    choice = _choice(args)
+    since_ns = _moment("--since", args.since)
     if args.tail is not None and args.tail < 0:
         raise UsageError(f"--tail takes 0 or more, not {args.tail}.")
     async with opened(args) as world:
+        from dftui.watch.export import NewFile, SaveError
         from dftui.watch.logs import LogHub
 
         chosen = choose(await containers(world), args.who, world.spec.name)
-        printer = _Printer(chosen, args.json, args.timestamps, grep)
-        hub = LogHub(
-            world.engine,
-            masker=await masker(world),
-            tail=args.tail if args.tail is not None else _FOLLOW_TAIL,
-            since_ns=since_ns,
-            pace=None,
-        )
-        if args.follow:
-            await _follow(world, hub, args.who, printer)
-        else:
-            await _once(world, hub, chosen, args.tail, since_ns, printer)
-    return 0
+        with ExitStack() as files:
+            try:
+                file = files.enter_context(NewFile(Path(args.output))) if args.output else None
+            except SaveError as error:
+                say(str(error))
+                return Exit.FAILED
+            printer = _Printer(chosen, args, choice, file.write if file else _to_stdout, file is None and coloured())
+            hub = LogHub(
+                world.engine,
+                masker=await masker(world),
+                tail=args.tail if args.tail is not None else _FOLLOW_TAIL,
+                since_ns=since_ns,
+                pace=None,
+                on_release=printer.released,
+            )
+            printer.show_with(hub)
+            if args.follow:
+                await _follow(world, hub, args.who, printer, choice.until_ns)
+            else:
+                await _once(world, chosen, args.tail, since_ns, choice.until_ns, printer)
+            printer.end()
+        if file is not None:
+            say(f"{printer.lines} lines are in {file.path.absolute()}, with secrets masked.")
+    return Exit.DONE
 
 
-def _pattern(text: str | None) -> re.Pattern[str] | None:
+def _choice(args: argparse.Namespace) -> Choice:
+    from dftui.watch.match import BadPattern, Matcher
+    from dftui.watch.sieve import Choice
+
+    case = "ignore" if args.ignore_case else "exact"
     try:
-        return re.compile(text) if text else None
-    except re.error as error:
-        raise UsageError(f"--grep {text!r} is no regular expression: {error}.") from None
+        matcher = Matcher(args.grep or "", not args.fixed, args.invert, case=case, names=False)  # type: ignore[arg-type]
+    except BadPattern as error:
+        raise UsageError(f"--grep {args.grep!r}: {error}.") from None
+    return Choice(matcher, args.level or "", _moment("--until", args.until))
 
 
-def since(text: str, now: float) -> float:
-    """Unix time of `30s`, `10m`, `2h`, `1d` ago, or of an ISO 8601 time (local unless it says). Raises UsageError."""
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text):
-        return now - float(found[1]) * _UNITS[found[2]]
+def _moment(option: str, text: str | None) -> int:
+    """Nanoseconds of a time as it was typed; 0 without one."""
+    from dftui.watch.times import moment
+
+    if not text:
+        return 0
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise UsageError(f"--since {text!r} is neither 30s, 10m, 2h, 1d nor a time as 2026-11-23T12:00:00.") from None
+        return max(1, int(moment(text, time.time()) * 1e9))
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}.") from None
 
 
 def choose(containers: Sequence[Container], who: Sequence[str], stack: str) -> list[Container]:
@@ -109,87 +148,185 @@ async def containers(world: Opened) -> list[Container]:
     return sorted(found, key=lambda c: c.name)
 
 
+def _to_stdout(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 class _Printer:
-    """Lines as text or JSON, filtered."""
+    """Lines as text or JSON, filtered and folded; many at a time, at a fraction of the cost."""
 
     def __init__(
-        self, containers: Sequence[Container], as_json: bool, timestamps: bool, grep: re.Pattern[str] | None
+        self,
+        containers: Sequence[Container],
+        args: argparse.Namespace,
+        choice: Choice,
+        write: Callable[[str], None],
+        colour: bool,
     ) -> None:
-        self._json = as_json
-        self._timestamps = timestamps
-        self._grep = grep
-        self._colour = coloured()
+        self._json, self._timestamps, self._fold = args.json, args.timestamps, args.fold
+        self._choice = choice
+        self._write = write
+        self._colour = colour
         self._width = max((len(c.name) for c in containers), default=0)
-        self._colours: dict[str, str] = {}
+        self._heads: dict[str, str] = {}
+        self._folded: dict[str, tuple[int, int]] = {}
+        self.names: frozenset[str] | None = None
+        """Whose lines of a followed stack are printed; None is all."""
+        self.lines = 0
 
-    def __call__(self, line: Line) -> None:
-        if self._grep is not None and not self._grep.search(line.text):
+    def show_with(self, hub: LogHub) -> None:
+        """Where records become what may be shown."""
+        from dftui.watch.sieve import Sieve
+
+        self._hub = hub
+        self._sieve = Sieve(self._choice, hub)
+
+    def released(self, records: Sequence[Record]) -> None:
+        """Records that left the hub's merge."""
+        self.print(records if self.names is None else [record for record in records if record.who in self.names])
+        self.end()
+
+    def print(self, records: Sequence[Record]) -> None:
+        """Those of these that are wanted."""
+        if not self._choice and not self._fold:
+            self._out(self._texts(records))
             return
+        sifted = self._sieve.sift(records)
+        texts = self._texts(sifted.records)
+        if not self._fold:
+            self._out(texts)
+            return
+        out: list[str] = []
+        for record, text, head in zip(sifted.records, texts, sifted.heads, strict=True):
+            if head:
+                self._folded[record.who] = (head, self._folded.get(record.who, (head, 0))[1] + 1)
+                continue
+            self._unfolded(record.who, out)
+            out.append(text)
+        self._out(out)
+
+    def end(self) -> None:
+        """Say how many lines of the last stack traces were folded."""
+        out: list[str] = []
+        for who in list(self._folded):
+            self._unfolded(who, out)
+        self._out(out)
+
+    def _out(self, out: list[str]) -> None:
+        self.lines += len(out)
+        if out:
+            self._write("".join(out))
+
+    def _unfolded(self, who: str, out: list[str]) -> None:
+        head, count = self._folded.pop(who, (0, 0))
+        if count and self._json:
+            from dftui.watch.sanitise import json_line
+
+            out.append(json_line({"seq": head, "who": who, "kind": "trace", "folded": count}) + "\n")
+        elif count:
+            out.append(f"{self._who(who)} … {count} more lines of this stack trace\n")
+
+    def _who(self, who: str) -> str:
+        head = self._heads.get(who)
+        if head is None:
+            self._width = max(self._width, len(who))
+            code = _COLOURS[len(self._heads) % len(_COLOURS)]
+            head = self._heads[who] = paint(f"{who:<{self._width}} |", code, self._colour)
+        return head
+
+    def _texts(self, records: Sequence[Record]) -> list[str]:
+        from dftui.watch.lines import LATE, MARK
+        from dftui.watch.sanitise import json_line
+
         if self._json:
-            emit_line(line.to_json())
-            return
-        self._width = max(self._width, len(line.who))
-        code = self._colours.setdefault(line.who, _COLOURS[len(self._colours) % len(_COLOURS)])
-        head = paint(f"{line.who:<{self._width}} |", code, self._colour)
-        late = " (late)" if line.late else ""
-        when = (
-            f"{datetime.fromtimestamp(line.time).isoformat(timespec='milliseconds')}{late} "
-            if self._timestamps
-            else ""
-        )
-        print(f"{head} {when}{line.text}")
+            return [json_line(line.to_json()) + "\n" for line in self._hub.lines(records)]
+        if self._colour:
+            lines = self._hub.lines(records)
+            bodies = [paint(line.text, _LEVEL_COLOURS.get(line.level, ""), True) for line in lines]
+        else:
+            # Only what is printed is worked out: this is the way of a million lines through a pipe.
+            bodies = self._hub.texts(records)
+        heads = {who: self._who(who) for who in {record[2] for record in records}}
+        if self._timestamps:
+            bodies = [f"{stamp(record[1] / 1e9)} {body}" for record, body in zip(records, bodies, strict=True)]
+        out = [f"{heads[record[2]]} {body}\n" for record, body in zip(records, bodies, strict=True)]
+        for index, record in enumerate(records):
+            if record[3] & (LATE | MARK):
+                mark = "-- " if record[3] & MARK else "(late) "
+                out[index] = f"{heads[record[2]]} {mark}{bodies[index]}\n"
+        return out
 
 
 async def _once(
-    world: Opened,
-    hub: LogHub,
-    containers: Sequence[Container],
-    tail: int | None,
-    since_ns: int,
-    printer: Callable[[Line], None],
+    world: Opened, containers: Sequence[Container], tail: int | None, since_ns: int, until_ns: int, printer: _Printer
 ) -> None:
     from dftui.watch.lines import CUT, LENGTH_SHIFT, MAX_LINE, STDERR, Record
     from dftui.watch.sanitise import clean
 
+    new = tuple.__new__
     sources = [
         (clean(c.name, 128), world.engine.logs(c.id, tail=tail, since_ns=since_ns).__aiter__()) for c in containers
     ]
     seq = 0
-    async for name, line in _merged(sources):
-        seq += 1
-        flags = STDERR if line.stream == "stderr" else 0
-        if len(line.data) > MAX_LINE:
-            flags |= CUT | len(line.data) << LENGTH_SHIFT
-        printer(hub.line(Record(seq, line.time_ns, name, flags, line.data[:MAX_LINE])))
+    async for lines in merged(sources, until_ns):
+        records: list[Record] = []
+        for name, (stamp_ns, stream, data) in lines:
+            seq += 1
+            flags = STDERR if stream == "stderr" else 0
+            if len(data) > MAX_LINE:
+                flags |= CUT | len(data) << LENGTH_SHIFT
+                data = data[:MAX_LINE]
+            records.append(new(Record, (seq, stamp_ns, name, flags, data)))
+        printer.print(records)
 
 
-async def _merged(
-    sources: Sequence[tuple[str, AsyncIterator[list[LogLine]]]],
-) -> AsyncIterator[tuple[str, LogLine]]:
-    """Lines of all sources by their time stamps; holds no more than a batch of each."""
-    held: list[tuple[str, AsyncIterator[list[LogLine]], deque[LogLine]]] = []
-    for name, source in sources:
-        first = deque(await anext(source, []))
-        if first:
-            held.append((name, source, first))
-    while held:
-        index = min(range(len(held)), key=lambda i: held[i][2][0].time_ns)
-        name, source, lines = held[index]
-        yield name, lines.popleft()
-        while not lines:
-            batch = await anext(source, None)
+async def merged(
+    sources: Sequence[tuple[str, AsyncIterator[list[LogLine]]]], until_ns: int = 0
+) -> AsyncIterator[list[tuple[str, LogLine]]]:
+    """Lines of all sources by their time stamps, in pieces; holds little more than a batch of each. A source is left
+    once it is past `until_ns` (0: never)."""
+    held: list[_Source] = []
+    fresh = [_Source(name, source) for name, source in sources]
+    while fresh or held:
+        held += [one for one in fresh if await one.read(until_ns)]
+        # Whatever comes later is stamped after the newest line of the source that has told least.
+        upto = min((one.newest for one in held), default=0)
+        found: list[tuple[str, LogLine]] = []
+        for one in held:
+            while one.lines and one.lines[0].time_ns <= upto:
+                found.append((one.name, one.lines.popleft()))
+        found.sort(key=lambda each: each[1].time_ns)
+        if found:
+            yield found
+        fresh = [one for one in held if not one.lines]
+        held = [one for one in held if one.lines]
+
+
+@dataclass(slots=True)
+class _Source:
+    """One container's log, a batch at a time."""
+
+    name: str
+    batches: AsyncIterator[list[LogLine]]
+    lines: deque[LogLine] = field(default_factory=deque)
+    newest: int = 0
+
+    async def read(self, until_ns: int) -> bool:
+        """The next batch; False when there is none, or none that is wanted."""
+        while not self.lines:
+            batch = await anext(self.batches, None)
             if batch is None:
-                del held[index]
-                break
-            lines.extend(batch)
+                return False
+            self.lines.extend(batch)
+            self.newest = max([self.newest, *(line.time_ns for line in batch)])
+        return not until_ns or self.lines[0].time_ns < until_ns + _LATEST_CROSSING
 
 
-async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: Callable[[Line], None]) -> None:
-    """Also containers that come later; until cancelled, or until the engine is gone for good."""
-    names: frozenset[str] | None = None
+async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Printer, until_ns: int) -> None:
+    """Also containers that come later; until cancelled, until that time, or until the engine is gone for good."""
 
     async def sync() -> None:
-        nonlocal names
         everyone = await containers(world)
         chosen = everyone
         if who:
@@ -198,7 +335,7 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: Calla
             except UsageError:
                 # What was asked for went away meanwhile; its lines so far are still printed.
                 chosen = []
-            names = (names or frozenset()) | {c.name for c in chosen}
+            printer.names = (printer.names or frozenset()) | {c.name for c in chosen}
         hub.sync(chosen)
 
     async def listen() -> None:
@@ -224,25 +361,13 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: Calla
             await asyncio.sleep(1)
 
     tasks = [asyncio.ensure_future(listen()), asyncio.ensure_future(hub.run())]
-    printing = asyncio.ensure_future(_print(hub, lambda: names, printer))
+    # What was written before that time is here a moment after it.
+    left = max(0.0, until_ns / 1e9 - time.time()) + 1 if until_ns else None
     try:
-        done, _ = await asyncio.wait([*tasks, printing], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        for task in [*tasks, printing]:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, printing, return_exceptions=True)
-
-
-async def _print(hub: LogHub, names: Callable[[], frozenset[str] | None], printer: Callable[[Line], None]) -> None:
-    seq = 0
-    while True:
-        await hub.wait(seq)
-        batch = hub.lines_since(seq, names())
-        if batch.lost:
-            say(f"{batch.lost} lines came faster than they could be printed and are missing here.")
-        for record in batch.records:
-            printer(hub.line(record))
-        sys.stdout.flush()
-        seq = batch.last
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "up": ("up", "create what is missing and start it", CHANGE),
     "scale": ("scale", "set the number of replicas: N, +K or -K", CHANGE),
     "status": ("status", "what there is and how it is", LOOK),
-    "logs": ("logs", "the containers' logs, merged in time order", LOOK),
+    "stats": ("stats", "requests/s, p95, CPU and memory, of the stack and of each replica", LOOK),
+    "logs": ("logs", "the containers' logs, merged in time order", None),
     "requests": ("requests", "which replica served each request", LOOK),
     "probe": ("probe", "send requests through the balancer and show the Host of each answer", LOOK),
     "remove": ("remove", "drain a replica, then remove that one", CHANGE),
@@ -36,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "down": ("down", "remove the stack; volumes stay unless told", CHANGE),
     "key": ("key", "the APP_KEY that all replicas share", None),
     "images": ("images", "list, pull or build the images", None),
+    "help": ("help", "what there is to know: a page a topic", LOOK),
     "man": ("man", "the manual page", LOOK),
     "completion": ("completion", "what bash, zsh or fish read to complete dftui's words", LOOK),
     "doctor": ("doctor", "look the machine over: engine, disk, port, clock", LOOK),
@@ -132,7 +134,7 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
         metavar="HOST",
         action=sealed,
         default=default,
-        help="engine, e.g. unix:///var/run/docker.sock",
+        help="engine: unix:///var/run/docker.sock, ssh://user@host, or a docker context",
     )
     parser.add_argument(
         "--read-only",

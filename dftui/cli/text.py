@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from dftui.control.receipts import ScaleResult
+from dftui.watch.format import millis, percent, rate, size, spark
 from dftui.watch.records import Request
-from dftui.watch.snapshot import ReplicaState, Service, Snapshot
+from dftui.watch.signs import ROLES, SIGNS
+from dftui.watch.snapshot import Service, Snapshot
+from dftui.watch.trends import Trends, total_load
 
-_GLYPHS = {
-    ReplicaState.STARTING: ("◔", "33"),
-    ReplicaState.HELD: ("◑", "33"),
-    ReplicaState.SERVING: ("●", "32"),
-    ReplicaState.DRAINING: ("◐", "36"),
-    ReplicaState.DRAINED: ("○", "36"),
-    ReplicaState.STOPPED: ("■", "37"),
-    ReplicaState.FAILED: ("✗", "31"),
-    ReplicaState.UNREACHABLE: ("?", "31"),
-}
+_CODES = {"good": "32", "info": "36", "warning": "33", "bad": "31", "muted": "37"}
 _ROLES = {"db": "database", "cache": "cache", "balancer": "balancer"}
 
 
@@ -27,13 +21,16 @@ def paint(text: str, code: str, colour: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
 
-def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows as aligned columns; the last column is left as it is."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
-    return [
-        (indent + "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])).rstrip()
-        for row in rows
-    ]
+def columns(rows: Sequence[Sequence[str]], indent: str = "  ", figures_from: int = 99) -> list[str]:
+    """Rows as aligned columns, to the right from that column on; the last column of words is left as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+
+    def cell(index: int, text: str) -> str:
+        if index >= figures_from:
+            return text.rjust(widths[index])
+        return text if index == len(widths) - 1 else text.ljust(widths[index])
+
+    return [(indent + "  ".join(cell(n, text) for n, text in enumerate(row))).rstrip() for row in rows]
 
 
 def status_text(snapshot: Snapshot, colour: bool = False) -> str:
@@ -58,13 +55,13 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
             "web",
             r.name,
             r.host or r.id[:12],
-            f"{_GLYPHS[r.state][0]} {r.state.value}{f': {r.why}' if r.why else ''}",
+            f"{SIGNS[r.state]} {r.state.value}{f': {r.why}' if r.why else ''}",
             f"key {r.key or '-'}",
             f"{r.traffic.requests} requests",
         )
         for r in snapshot.web
     ]
-    state_code = {r.name: _GLYPHS[r.state][1] for r in snapshot.web}
+    state_code = {r.name: _CODES[ROLES[r.state]] for r in snapshot.web}
     for row, line in zip([*services, *webs], columns([*services, *webs]), strict=True):
         lines.append(paint(line, state_code.get(row[1], ""), colour))
     for drift in snapshot.drift:
@@ -74,7 +71,7 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
 
 def _service(service: Service) -> tuple[str, str, str, str, str, str]:
     health = "" if service.health == "none" else f", {service.health}"
-    mark = "●" if service.well else "◔" if service.health == "starting" else "✗"
+    mark = "●" if service.well else "◌" if service.health == "starting" else "✗"
     why = f": {service.why}" if service.why else ""
     figures = "  ".join(f"{k} {v}" for k, v in list(service.figures.items())[:3])
     return (
@@ -85,6 +82,30 @@ def _service(service: Service) -> tuple[str, str, str, str, str, str]:
         "",
         figures,
     )
+
+
+def stats_text(snapshot: Snapshot, trends: Trends) -> str:
+    """Figures of the stack, its curves as far as they go, then a line a container."""
+    if not snapshot.exists:
+        return f"There is no stack named {snapshot.stack} here. `dftui up` makes it."
+    load = total_load(snapshot)
+    now = (rate(snapshot.traffic.rate), millis(snapshot.traffic.p95_ms), percent(load.cpu), size(load.memory))
+    lines = [f"{snapshot.stack}: {snapshot.serving} of {snapshot.wanted} replicas serving"]
+    stack = trends.stack
+    for word, figure, series in zip(
+        ("req/s", "p95", "cpu", "mem"), now, (stack.rate, stack.p95, stack.cpu, stack.memory), strict=True
+    ):
+        curve = series.until(trends.bucket, min(trends.known, 60))
+        most = max((value for value in curve if value is not None), default=0.0)
+        lines.append(f"  {word:<6}{figure:>6}  {spark(curve, most * 1.5) if len(curve) > 1 else ''}".rstrip())
+    rows = [("name", "state", "cpu", "mem", "req/s", "p95", "sess", "errors")]
+    for service in (snapshot.db, snapshot.cache, snapshot.balancer):
+        rows.append((service.name, service.state, percent(service.load.cpu), size(service.load.memory), *("",) * 4))
+    for one in snapshot.web:
+        t = one.traffic
+        figures = (percent(one.load.cpu), size(one.load.memory), rate(t.rate), millis(t.p95_ms))
+        rows.append((one.name, f"{SIGNS[one.state]} {one.state.value}", *figures, str(t.sessions), str(t.errors)))
+    return "\n".join([*lines, "", *columns(rows, figures_from=2)])
 
 
 def receipt_text(result: ScaleResult) -> str:

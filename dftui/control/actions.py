@@ -5,39 +5,12 @@ An action whose work is not there is not in the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
+from dftui.control.action import NOTHING, Action, Context, present
 from dftui.control.effects import Effect, refusal
-from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What decides whether an action applies: the facts, the selected container, the pane in focus."""
-
-    snapshot: Snapshot | None = None
-    selected: Replica | Service | None = None
-    pane: str = ""
-    connected: bool = False
-    busy: frozenset[str] = frozenset()
-    """Actions that run now ("up", "scale", …)."""
-    read_only: str = ""
-    """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
-
-    @property
-    def stack(self) -> bool:
-        """The engine answers and there is a stack to act on."""
-        return self.connected and self.snapshot is not None and self.snapshot.exists
-
-    @property
-    def replica(self) -> Replica | None:
-        """The selected replica, if a replica is selected."""
-        return self.selected if isinstance(self.selected, Replica) else None
-
-
-def _always(context: Context) -> bool:
-    return True
+from dftui.control.logactions import LOG_ACTIONS
+from dftui.watch.snapshot import ReplicaState, Service
 
 
 def _stack(context: Context) -> bool:
@@ -46,11 +19,6 @@ def _stack(context: Context) -> bool:
 
 def _rolling(context: Context) -> bool:
     return context.connected and "roll" in context.busy
-
-
-def _present(context: Context) -> bool:
-    """There is a stack to look at, if only as it last was."""
-    return context.snapshot is not None and context.snapshot.exists
 
 
 def _serving(context: Context) -> bool:
@@ -97,38 +65,11 @@ def _cache(context: Context) -> bool:
     return context.connected and context.snapshot is not None and context.snapshot.cache.state == "running"
 
 
-def _in_logs(context: Context) -> bool:
-    return context.pane == "logs"
-
-
 def _following(context: Context) -> bool:
     return context.pane in ("logs", "requests", "actions")
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what is read for
-    it; `why_not` is said when the key is pressed where it does not apply; `twin` holds the headless commands that do
-    the same, parted by ", " (only what concerns nothing but the screen has none); one that is `dangerous` cannot be
-    undone by a key and asks first; `rank` orders the footer (0: absent)."""
-
-    id: str
-    key: str
-    show: str
-    name: str
-    help: str
-    group: str
-    applies: Callable[[Context], bool] = _always
-    why_not: str = ""
-    twin: str = ""
-    dangerous: bool = False
-    rank: int = 0
-    effect: Effect = field(kw_only=True)
-
-
 _NO_STACK = "There is no running stack to act on yet; u brings it up."
-_NOTHING = "There is nothing to look at yet; u brings the stack up."
-_LOGS_ONLY = "That works in the logs; l goes there."
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -255,8 +196,8 @@ ACTIONS: tuple[Action, ...] = (
         "logs",
         "Go to the logs; there, change between all containers and the selected one",
         "Look",
-        applies=_present,
-        why_not=_NOTHING,
+        applies=present,
+        why_not=NOTHING,
         twin="dftui logs -f",
         rank=20,
         effect=Effect.LOOK,
@@ -268,8 +209,8 @@ ACTIONS: tuple[Action, ...] = (
         "requests",
         "Go to the requests and the Host that served each",
         "Look",
-        applies=_present,
-        why_not=_NOTHING,
+        applies=present,
+        why_not=NOTHING,
         twin="dftui requests -f",
         rank=21,
         effect=Effect.LOOK,
@@ -281,10 +222,23 @@ ACTIONS: tuple[Action, ...] = (
         "actions",
         "Go to what was done, step by step, with the docker command that would do it",
         "Look",
-        applies=_present,
-        why_not=_NOTHING,
+        applies=present,
+        why_not=NOTHING,
         twin="dftui history",
         rank=22,
+        effect=Effect.LOOK,
+    ),
+    Action(
+        "graphs",
+        "o",
+        "o",
+        "graphs",
+        "Go to the curves of the last hour, with what was done marked on them",
+        "Look",
+        applies=present,
+        why_not=NOTHING,
+        twin="dftui stats",
+        rank=23,
         effect=Effect.LOOK,
     ),
     Action(
@@ -331,46 +285,12 @@ ACTIONS: tuple[Action, ...] = (
         "zoom",
         "Give the whole screen to the pane in focus, and back",
         "Look",
-        _present,
-        _NOTHING,
-        rank=23,
-        effect=Effect.LOOK,
-    ),
-    Action(
-        "filter",
-        "slash",
-        "/",
-        "filter",
-        "Show only the log lines that hold a text; Esc ends it",
-        "Logs",
-        _present,
-        _NOTHING,
-        "dftui logs --grep RE",
+        present,
+        NOTHING,
         rank=24,
         effect=Effect.LOOK,
     ),
-    Action(
-        "next-match",
-        "n",
-        "n",
-        "next match",
-        "Go to the next older line that matches",
-        "Logs",
-        _in_logs,
-        _LOGS_ONLY,
-        effect=Effect.LOOK,
-    ),
-    Action(
-        "previous-match",
-        "N",
-        "N",
-        "match below",
-        "Go to the next newer line that matches",
-        "Logs",
-        _in_logs,
-        _LOGS_ONLY,
-        effect=Effect.LOOK,
-    ),
+    *LOG_ACTIONS,
     Action(
         "follow",
         "f,space",
@@ -381,18 +301,6 @@ ACTIONS: tuple[Action, ...] = (
         _following,
         "That works in logs, requests and actions.",
         "dftui logs -f",
-        effect=Effect.LOOK,
-    ),
-    Action(
-        "times",
-        "T",
-        "T",
-        "times",
-        "Show or hide the time of each log line",
-        "Logs",
-        _in_logs,
-        _LOGS_ONLY,
-        "dftui logs --timestamps",
         effect=Effect.LOOK,
     ),
     Action(
@@ -427,9 +335,9 @@ ACTIONS: tuple[Action, ...] = (
         "question_mark,f1",
         "?",
         "help",
-        "Show every key",
+        "Explain the pane in focus and what is wrong now; once more: every key",
         "Screen",
-        twin="dftui --help",
+        twin="dftui help",
         rank=30,
         effect=Effect.LOOK,
     ),
@@ -462,9 +370,9 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("g G", "To the first, to the last row"),
     ("← →", "Sideways in long lines; from card to card"),
     ("Tab, Shift+Tab", "To the next pane, to the one before"),
-    ("1 2 3 4 5", "To services, replicas, logs, requests, actions"),
-    ("Enter", "The selected container's logs"),
-    ("Esc", "End a filter, a zoom or a dialogue"),
+    ("1 2 3 4 5 7", "To services, replicas, logs, requests, actions, graphs"),
+    ("Enter", "The selected container's logs; in the logs, unfold the stack trace"),
+    ("Esc", "End marking, a filter, a zoom or a dialogue"),
 )
 """Keys that move; they belong to the panes and are not remapped."""
 
@@ -475,5 +383,6 @@ def offered(context: Context) -> list[Action]:
 
 
 def footer_actions(context: Context) -> list[Action]:
-    """What the footer offers now, the most useful first."""
-    return sorted((a for a in offered(context) if a.rank and a.applies(context)), key=lambda a: a.rank)
+    """What the footer offers now, the most useful first: what the pane in focus is about, then the rest."""
+    apply = (a for a in offered(context) if a.rank and a.applies(context))
+    return sorted(apply, key=lambda a: (a.group.lower() != context.pane, a.rank))

@@ -10,23 +10,39 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dftui.engine import contexts
 from dftui.engine.api import Engine, EngineError, EngineUnreachable
 from dftui.engine.errors import unreachable
+from dftui.engine.tunnel import Tunnel
 from dftui.engine.wire import Address, Wire
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OLDEST_API = (1, 40)
 NEWEST_API = (1, 47)
 """The newest API version whose answers were read for this; a newer engine is spoken to in this one."""
-_HINT_HOST = "Use unix:///path/to/docker.sock or tcp://host:port."
+_HINT_HOST = "Use unix:///path/to/docker.sock, ssh://user@host, tcp://host:port, or the name of a docker context."
 
 
-def address_of(host: str | None = None) -> Address:
-    """`host`, else DOCKER_HOST, else the local socket, as an address; TLS as Docker's own client does it, by
-    DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. Raises EngineUnreachable for what is no address."""
-    url = (host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST).strip()
+def _where(host: str | None) -> contexts.Context:
+    """`host` (an address, or a context's name), else what the environment and the docker client's configuration say,
+    in the client's own order: DOCKER_HOST, DOCKER_CONTEXT, the current context, the local socket."""
+    url = (host or os.environ.get("DOCKER_HOST") or "").strip()
+    if not url:
+        name = contexts.current()
+        return contexts.named(name) if name else contexts.Context("", DEFAULT_HOST)
     if url.startswith("/"):
-        url = f"unix://{url}"
+        return contexts.Context("", f"unix://{url}")
+    if host and ":" not in url and "/" not in url:
+        return contexts.Context("", DEFAULT_HOST) if url == contexts.DEFAULT else contexts.named(url)
+    return contexts.Context("", url)
+
+
+def address_of(host: str | None = None) -> Address | Tunnel:
+    """Where `host` (see `--docker`) leads: an address, or for ssh:// a tunnel that is still to be opened. TLS as
+    Docker's own client does it, by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH or by the context's certificates.
+    Raises EngineUnreachable for what is no address."""
+    where = _where(host)
+    url = where.host
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -40,45 +56,58 @@ def address_of(host: str | None = None) -> Address:
     if parts.scheme in ("tcp", "http", "https") and parts.hostname:
         if parts.path.strip("/"):
             raise EngineUnreachable(f"“{url}” is not an engine's address: it holds a path.", _HINT_HOST)
-        tls, folder = _tls(parts.scheme == "https")
+        tls, folder = _tls(parts.scheme == "https", where.cert_path)
         return Address(url, host=parts.hostname, port=port or (2376 if tls else 2375), tls=tls, cert_path=folder)
-    if parts.scheme == "ssh":
-        raise EngineUnreachable(
-            f"“{url}”: engines over ssh are not supported yet.",
-            "Forward the socket and name it: ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock "
-            "user@host, then --docker unix:///tmp/engine.sock.",
-        )
+    if parts.scheme == "ssh" and parts.hostname and parts.password is None:
+        return Tunnel(url, parts)
     raise EngineUnreachable(f"“{url}” is not an engine's address.", _HINT_HOST)
 
 
-def _tls(wanted: bool) -> tuple[ssl.SSLContext | None, str]:
-    if not wanted and not os.environ.get("DOCKER_TLS_VERIFY"):
+def _tls(wanted: bool, certificates: str) -> tuple[ssl.SSLContext | None, str]:
+    if not wanted and not certificates and not os.environ.get("DOCKER_TLS_VERIFY"):
         return None, ""
-    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+    folder = Path(certificates or os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
     try:
         context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
         context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     except (OSError, ssl.SSLError) as error:
         raise EngineUnreachable(
             f"The certificates for the engine in {folder} cannot be used: {error}.",
-            "DOCKER_CERT_PATH must hold ca.pem, cert.pem and key.pem.",
+            "That folder (DOCKER_CERT_PATH) must hold ca.pem, cert.pem and key.pem.",
         ) from None
     return context, str(folder)
 
 
 async def connect(host: str | None = None) -> Engine:
     """An engine that has just answered. Raises EngineUnreachable or EnginePermission with what to do."""
-    address = address_of(host)
+    where = address_of(host)
+    if isinstance(where, Address):
+        return await _ask(where, None)
+    await where.open()
+    try:
+        return await _ask(Address(where.url, path=where.path), where)
+    except BaseException:
+        await where.close()
+        raise
+
+
+async def _ask(address: Address, tunnel: Tunnel | None) -> Engine:
     try:
         told = await Wire(address).json("GET", "/version", "ask the engine's version", timeout=15.0)
-    except EngineUnreachable:
-        raise
+    except EngineUnreachable as error:
+        if tunnel is not None:
+            raise EngineUnreachable(
+                f"The ssh connection to {tunnel.host} is up, but no container engine answers at {tunnel.remote} "
+                f"there{await tunnel.why()}.",
+                "Is the engine started there, and may that user open its socket (group docker)?",
+            ) from None
+        raise error
     except EngineError as error:
         raise unreachable(address.url, f"it answers, but not as an engine does ({error})") from None
     version = _api_version(told, address)
     from dftui.engine.docker import DockerEngine
 
-    return DockerEngine(address, version, str(told.get("Version", "")))
+    return DockerEngine(address, version, str(told.get("Version", "")), tunnel)
 
 
 def _api_version(told: object, address: Address) -> str:

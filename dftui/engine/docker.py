@@ -43,6 +43,8 @@ from dftui.engine.wire import Address, Wire
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from dftui.engine.tunnel import Tunnel
+
 ENDPOINTS_PATIENCE = 15.0
 """Seconds for which a network's removal is tried while the engine still sees endpoints."""
 _LINKS = 8
@@ -63,8 +65,11 @@ def leaves_one_by_one(version: str) -> bool:
 class DockerEngine:
     """One engine at one address; made by `dftui.engine.connect.connect`."""
 
-    def __init__(self, address: Address, api_version: str, engine_version: str = "") -> None:
+    def __init__(
+        self, address: Address, api_version: str, engine_version: str = "", tunnel: Tunnel | None = None
+    ) -> None:
         self.address = address
+        self._tunnel = tunnel
         self._leaving: AbstractAsyncContextManager[object] = (
             asyncio.Lock() if leaves_one_by_one(engine_version) else nullcontext()
         )
@@ -433,6 +438,8 @@ class DockerEngine:
         """Close every stream and connection; calls that still run in threads end on their own."""
         self.wire.close()
         self._calls.close()
+        if self._tunnel is not None:
+            await self._tunnel.close()
 
 
 def _filters(labels: Mapping[str, str] | None) -> dict[str, Any]:

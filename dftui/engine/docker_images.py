@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -18,6 +19,8 @@ from dftui.engine.wire import HttpRefused, Wire, json_lines
 
 _BUILD_LINES = 12
 """Lines of a failed build's output that its error carries."""
+_BOOKKEEPING = re.compile(r" ---> |Removing intermediate container |Successfully (built|tagged) ")
+"""What the classic builder says of itself between two steps."""
 
 
 def split_ref(ref: str) -> tuple[str, str]:
@@ -83,7 +86,8 @@ def _error_in(raw: Any) -> str:
 async def build(
     wire: Wire, tag: str, context: bytes, labels: Mapping[str, str], args: Mapping[str, str]
 ) -> AsyncIterator[ImageProgress]:
-    """One progress per step ("Step 2/5 : RUN …" has `done` 2 and `total` 5) and per line of output, then "done"."""
+    """One progress per step ("Step 2/5 : RUN …" has `done` 2 and `total` 5) and per line that a step
+    writes, then "done"."""
     query = {
         "t": tag,
         "rm": "1",
@@ -116,7 +120,7 @@ async def build(
                     raise EngineError(str(failure), "Its last lines: " + " | ".join(last))
                 raise failure
             text = str(raw.get("stream", raw.get("status", ""))).rstrip()
-            if not text:
+            if not text or _BOOKKEEPING.match(text):
                 continue
             if text.startswith("Step ") and "/" in text:
                 counts = text[5:].split(" ", 1)[0].split("/")

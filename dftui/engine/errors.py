@@ -24,6 +24,7 @@ HINT_START = (
     "Install and start Docker (apt-get install docker.io, then systemctl start docker), "
     "or name another engine with --docker or DOCKER_HOST."
 )
+HINT_FAR = "It is tried again by itself; does `ssh` reach that machine, and is the engine started there?"
 HINT_PERMISSION = "Run `sudo usermod -aG docker $USER` and log in again, or run dftui with sudo."
 HINT_SPACE = "Free some space on the engine's disk (`docker system df` shows what holds it)."
 HINT_POOLS = "Remove networks that nothing uses any more (`docker network ls`)."
@@ -67,6 +68,10 @@ def one_line(text: str) -> str:
 def unreachable(host: str, error: BaseException | str) -> EngineUnreachable:
     """What to say when the connection to the engine at `host` failed, or broke, with `error`."""
     cause = _root(error) if isinstance(error, BaseException) else error
+    if host.startswith("ssh:"):
+        down = isinstance(cause, FileNotFoundError | ConnectionRefusedError)
+        said = "the ssh connection is down" if down else one_line(str(cause)) or type(cause).__name__
+        return EngineUnreachable(f"The container engine at {host} cannot be reached: {said}.", HINT_FAR)
     if isinstance(cause, PermissionError):
         return EnginePermission(f"You may not open the container engine's socket {host}.", HINT_PERMISSION)
     if isinstance(cause, FileNotFoundError):

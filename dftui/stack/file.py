@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.stack import values
-from dftui.stack.spec import AdminSpec, BalancerSpec, ImagesSpec, StackSpec, WebSpec
+from dftui.stack.spec import AdminSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
 
 if TYPE_CHECKING:
     import yaml
@@ -34,7 +34,7 @@ _IMAGES: Mapping[str, values.Reader] = {
 _WEB: Mapping[str, values.Reader] = {
     "replicas": values.whole(0, MAX_REPLICAS),
     "cpus": values.number(0.01, 1024, "cores"),
-    "memory": values.size,
+    "memory": values.size(values.MIN_MEMORY, 2**63, "a size of at least 6m, as 512m or 2g"),
     "min": values.whole(0, MAX_REPLICAS),
     "max": values.whole(1, MAX_REPLICAS),
     "health": values.url_path,
@@ -49,6 +49,11 @@ _BALANCER: Mapping[str, values.Reader] = {
     # The others of HAProxy's algorithms take no servers at run time, or would not share the work.
     "balance": values.one_of("roundrobin", "leastconn", "random"),
 }
+_LOGS: Mapping[str, values.Reader] = {
+    "memory": values.size(1 << 20, (1 << 30) + 1, "a size from 1m to 1g, as 32m"),
+    "per_container": values.size(256 << 10, (1 << 30) + 1, "a size from 256k to 1g, as 2m"),
+    "tail": values.whole(0, 1_000_000),
+}
 _ADMIN: Mapping[str, values.Reader] = {
     "email": values.email,
     "name": values.person,
@@ -62,6 +67,7 @@ _TOP: Mapping[str, values.Reader | None] = {
     "web": None,
     "balancer": None,
     "admin": None,
+    "logs": None,
     "subnet": values.subnet,
     "repair": values.one_of("ask", "auto"),
     "theme": values.theme,
@@ -251,6 +257,8 @@ class _Reader:
             found["balancer"] = self.balancer(pairs["balancer"].value)
         if "admin" in pairs:
             found["admin"] = self.admin(pairs["admin"].value)
+        if "logs" in pairs:
+            found["logs"] = self.logs(pairs["logs"].value)
         if "keys" in pairs:
             found["keys"] = self.keys(pairs["keys"].value)
         if self.errors:
@@ -342,6 +350,19 @@ class _Reader:
                 return AdminSpec()
             found.update(first_name=first.strip(), last_name=last)
         return AdminSpec(**found)
+
+    def logs(self, node: yaml.Node) -> LogsSpec:
+        section = self.section(node, "logs", _LOGS)
+        if not section.good:
+            return LogsSpec()
+        spec = LogsSpec(**section.found)
+        if spec.per_container > spec.memory:
+            at = "per_container" if "per_container" in section.pairs else "memory"
+            self.error(
+                section.pairs[at].value,
+                f"logs.per_container is {spec.per_container:,}, more than logs.memory, {spec.memory:,} bytes",
+            )
+        return spec
 
     def keys(self, node: yaml.Node) -> Mapping[str, str]:
         found: dict[str, str] = {}

@@ -67,6 +67,16 @@ class AdminSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LogsSpec:
+    """What the screen keeps of the logs: bytes in all and of each container, and with how many of its last lines it
+    begins."""
+
+    memory: int = 32 << 20
+    per_container: int = 2 << 20
+    tail: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class StackSpec:
     """A whole stack file; `path` is where it came from, "" for the defaults."""
 
@@ -75,6 +85,7 @@ class StackSpec:
     web: WebSpec = field(default_factory=WebSpec)
     balancer: BalancerSpec = field(default_factory=BalancerSpec)
     admin: AdminSpec = field(default_factory=AdminSpec)
+    logs: LogsSpec = field(default_factory=LogsSpec)
     subnet: str | None = None
     """Front network in CIDR form; None takes a free /24."""
     repair: Literal["ask", "auto"] = "ask"

@@ -123,16 +123,19 @@ def seconds(low: float, high: float) -> Reader:
     return read
 
 
-def size(value: Scalar) -> int:
-    """A size in bytes, as 268435456, 512m or 2g (units of 1024, as Docker's own)."""
-    allowed = "a size of at least 6m, as 512m or 2g"
-    match = _SIZE.fullmatch(value.text)
-    if value.tag not in (STR, INT) or not match or len(match[1]) > 15:
-        raise Bad(allowed)
-    found = int(match[1]) * _SIZE_FACTORS[(match[2] or "").lower()[:1]]
-    if found < MIN_MEMORY or found >= 2**63:
-        raise Bad(allowed)
-    return found
+def size(low: int, high: int, allowed: str) -> Reader:
+    """A size in bytes from `low` to below `high`, as 268435456, 512m or 2g (units of 1024, as Docker's own)."""
+
+    def read(value: Scalar) -> int:
+        match = _SIZE.fullmatch(value.text)
+        if value.tag not in (STR, INT) or not match or len(match[1]) > 15:
+            raise Bad(allowed)
+        found = int(match[1]) * _SIZE_FACTORS[(match[2] or "").lower()[:1]]
+        if not low <= found < high:
+            raise Bad(allowed)
+        return found
+
+    return read
 
 
 def publish(value: Scalar) -> str:

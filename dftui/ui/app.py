@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
 from textual.messages import TerminalSupportsSynchronizedOutput
 
-from dftui.control.actions import ACTIONS, BY_ID, Context, offered
+from dftui.control.action import Context
+from dftui.control.actions import ACTIONS, BY_ID, offered
 from dftui.control.effects import Effect, refusal
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
@@ -24,12 +26,12 @@ from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.fence import QUERY, Fence
 from dftui.ui.keymap import remap, shown
 from dftui.ui.options import Options
-from dftui.ui.palette import Everything, Find
 from dftui.ui.screens.main import MainScreen
 from dftui.ui.wire import send_only_changed_cells
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Service, Snapshot
+from dftui.watch.trends import Trends
 
 if TYPE_CHECKING:
     from dftui.control.known import OtherStack
@@ -53,7 +55,6 @@ class DftuiApp(App[None]):
         "panes/logs.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
-    COMMANDS = {Everything}  # noqa: RUF012
     TITLE = "dftui"
     ENABLE_COMMAND_PALETTE = False  # Ctrl+P is an action of the registry.
 
@@ -62,7 +63,10 @@ class DftuiApp(App[None]):
         self.spec = spec
         self.glyphs = ASCII if self.options.ascii else UNICODE
         self._themes = {themes.DEFAULT.name: themes.DEFAULT}
-        self._looked = False
+        self._theme_files: object = None
+        self._theme_name = ""
+        self._theme_numbers = itertools.count(1)
+        self._chosen_theme = themes.DEFAULT.name
         self._states_changed = asyncio.Event()
         self.problems: list[str] = []
         self.palette = themes.Palette(themes.DEFAULT)
@@ -70,12 +74,16 @@ class DftuiApp(App[None]):
         # Told here, textual takes all colours away under NO_COLOR; else it would turn them into greys.
         super().__init__(ansi_color=True if self.options.plain else None)
         self.animation_level = "none"
+        self.set_class(self.options.ascii, "-ascii")
         self._connect = connect
         self.backend: Backend | None = None
+        self.trends = Trends()
+        self.wall: Callable[[], float] = time.time
         self.main = MainScreen()
         self.fence = Fence(self._ask_terminal, enabled=self.options.fence)
         self._newest: Snapshot | None = None
         self._drawn_at = 0.0
+        self._noted_at = 0.0
         self._watched: frozenset[str] | None = None
         self.others: list[OtherStack] = []
         self.next_stack: tuple[StackSpec, str] | None = None
@@ -98,30 +106,59 @@ class DftuiApp(App[None]):
         wanted = self.options.theme or self.spec.theme
         if self.options.plain or (wanted is None and self.options.few_colours):
             wanted = themes.TERMINAL
-        if wanted is not None and wanted != themes.DEFAULT.name and wanted not in self.all_themes():
+        self._chosen_theme = wanted or themes.DEFAULT.name
+        if self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes():
             known = ", ".join(self._themes)
-            self.problems.append(f"There is no theme {clean(wanted, 40)!r}; the themes are {known}.")
-            wanted = None
-        self.use_theme(wanted or themes.DEFAULT.name)
+            self.problems.append(f"There is no theme {clean(self._chosen_theme, 40)!r}; the themes are {known}.")
+        self.use_theme(self._chosen_theme if self._chosen_theme in self._themes else themes.DEFAULT.name)
 
     def all_themes(self) -> dict[str, themes.ThemeSpec]:
         """Packaged ones and the user's own, read when first asked for."""
-        if not self._looked:
-            from dftui.stack.paths import themes_dir, user_themes_dir
-
-            self._looked = True
-            self._themes, problems = themes.load_themes((themes_dir(), user_themes_dir()))
-            self.problems += [clean(problem) for problem in problems]
+        if self._theme_files is None:
+            self.problems += self._read_themes()
         return self._themes
 
+    def _read_themes(self) -> list[str]:
+        from dftui.stack.paths import themes_dir, user_themes_dir
+
+        self._theme_files = themes.look_at(user_themes_dir())
+        self._themes, problems = themes.load_themes((themes_dir(), user_themes_dir()))
+        return [clean(problem) for problem in problems]
+
+    def _reread_themes(self) -> None:
+        """The user's own themes, if a file of them changed: what is chosen is drawn anew, or the default instead."""
+        from dftui.stack.paths import user_themes_dir
+
+        if self._theme_files is None or self._theme_files == themes.look_at(user_themes_dir()):
+            return
+        problems = self._read_themes()
+        known = self._chosen_theme in self._themes
+        self.use_theme(self._chosen_theme if known else themes.DEFAULT.name)
+        if problems:
+            instead = "" if known else f" Theme {themes.DEFAULT.name} is used until it is right."
+            self.main.conductor.say(f"{problems[0]}{instead}", "warning")
+        elif known:
+            self.main.conductor.say(f"Theme {self._chosen_theme}, as its file is now.")
+
     def use_theme(self, name: str) -> None:
-        """Change all colours."""
+        """Change all colours, if they are not these."""
         theme = self._themes[name]
-        self.palette = themes.Palette(theme, plain=self.options.plain)
-        self.register_theme(themes.textual_theme(theme))
-        self.theme = name
+        if self.is_running and theme is self.palette.theme:
+            return
+        self.palette = themes.Palette(theme, plain=self.options.plain, ascii=self.options.ascii)
+        # A name of its own each time: textual looks at a theme again only when the name differs.
+        before, self._theme_name = self._theme_name, f"dftui-{next(self._theme_numbers)}"
+        self.register_theme(themes.textual_theme(theme, self._theme_name))
+        self.theme = self._theme_name
+        self.unregister_theme(before)
         if self.is_running:
             self.call_after_refresh(self.main.draw_all)
+
+    def choose_theme(self, name: str) -> None:
+        """Change all colours because the user says so."""
+        self._chosen_theme = name
+        self.use_theme(name)
+        self.main.conductor.say(f"Theme {name}.")
 
     # -- life ---------------------------------------------------------------------------------------------------
     def get_default_screen(self) -> MainScreen:
@@ -187,6 +224,7 @@ class DftuiApp(App[None]):
             self._states_changed.set()
 
     def _stepped(self, step: Step) -> None:
+        self.trends.step(step)
         self.main.conductor.step(step)
 
     # -- the frame clock ------------------------------------------------------------------------------------------
@@ -203,11 +241,20 @@ class DftuiApp(App[None]):
             if self.away:
                 continue
             newest = self._newest
-            if newest is not None and newest is not self.main.snapshot:
-                now = loop.time()
-                if now - self._drawn_at >= SLOW_TICKS or _states(newest) != _states(self.main.snapshot):
-                    self._drawn_at = now
-                    self.main.take(newest)
+            now = loop.time()
+            closed = False
+            if now - self._noted_at >= SLOW_TICKS:
+                self._noted_at = now
+                closed = newest is not None and self.trends.take(newest, self.wall())
+                self._reread_themes()
+            due = now - self._drawn_at >= SLOW_TICKS
+            fresh = newest is not None and newest is not self.main.snapshot
+            if newest is not None and fresh and (due or _states(newest) != _states(self.main.snapshot)):
+                self._drawn_at = now
+                self.main.take(newest)
+                closed = False
+            if closed:
+                self.main.draw_curves()
             if self.backend is not None:
                 if self.fence.open() and self.main.flush():
                     self.fence.passed()
@@ -258,7 +305,7 @@ class DftuiApp(App[None]):
                     main.show_logs_of(selected.name if main.logs.who is None and selected else None)
                 else:
                     main.action_pane("logs")
-            case "requests" | "actions":
+            case "requests" | "actions" | "graphs":
                 main.action_pane(name)
             case "shell" if context.selected is not None:
                 self.visit(context.selected.name)
@@ -266,38 +313,39 @@ class DftuiApp(App[None]):
                 self.visit((context.snapshot.db if name == "database" else context.snapshot.cache).name, client=True)
             case "zoom":
                 main.toggle_zoom()
-            case "filter":
-                main.show_tab("logs", focus=False)
-                main.logs.open_filter()
-            case "next-match" | "previous-match":
-                if not main.logs.search(-1 if name == "next-match" else 1):
-                    conductor.say(
-                        "No further line matches." if main.logs.lines.needle else "There is no filter: / sets one."
-                    )
             case "follow":
                 main.toggle_follow()
-            case "times":
-                main.logs.toggle_times()
             case "up":
                 conductor.up()
             case "down":
                 self._ask_down(main)
             case "theme":
                 names = sorted(self.all_themes())
-                self.use_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
-                conductor.say(f"Theme {self.palette.theme.name}.")
+                self.choose_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
             case "help":
                 from dftui.ui.screens.help import HelpScreen
+                from dftui.watch.alarms import raised
 
-                self.push_screen(HelpScreen(offered(context), self.shown_keys))
+                there = main.snapshot is not None and main.snapshot.exists
+                topic = context.pane if there and context.pane else "tutorial"
+                alarms = raised(main.snapshot) if main.snapshot else ()
+                self.push_screen(HelpScreen(topic, alarms, offered(context), self.shown_keys))
             case "palette":
-                if not isinstance(self.screen, CommandPalette):
-                    self.push_screen(Find(id="--command-palette"))
-                    self.run_worker(self._find_stacks(), name="stacks", group="stacks")
+                from dftui.ui.screens.find import FindScreen
+
+                self.push_screen(FindScreen())
+                self.run_worker(self._find_stacks(), name="stacks", group="stacks")
             case "background":
                 self._step_aside()
             case "quit":
                 self.exit(return_code=0)
+            case _:
+                from dftui.ui.screens import logdialogues
+
+                if name == "filter":
+                    main.show_tab("logs", focus=False)
+                at = context.selected.name if context.selected else ""
+                logdialogues.act(main.logs, name, main.container_names(), at)
 
     def _step_aside(self) -> None:
         from dftui.ui.terminal import job_control

@@ -6,14 +6,15 @@ called in it at any time and must return at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from dftui.control.entry import Entry
 from dftui.control.receipts import ScaleResult
-from dftui.watch.lines import Line, LogBatch, LogCounts, Record
+from dftui.watch.lines import Line, LogCounts, Record
 from dftui.watch.records import Request, Step
+from dftui.watch.rings import Reader
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -27,23 +28,48 @@ Unsubscribe = Callable[[], None]
 
 
 class Logs(Protocol):
-    """Rings of lines, one a container and one merged (see `dftui.watch.lines`)."""
+    """Rings of lines, one a container (see `dftui.watch.lines` and `dftui.watch.rings`)."""
 
     @property
     def counts(self) -> LogCounts:
         """What came, was kept and was lost so far, in all and by container."""
         ...
 
-    def lines_since(self, seq: int, who: frozenset[str] | None = None) -> LogBatch:
-        """Records after `seq`, oldest first, of these containers (by name) or of all."""
+    @property
+    def generation(self) -> int:
+        """Grows when everything is read anew: readers begin again."""
+        ...
+
+    def reader(self, who: frozenset[str] | None = None) -> Reader:
+        """Reads these containers' records (by name; None: all), once each."""
         ...
 
     def line(self, record: Record) -> Line:
         """A record as it may be shown: safe and masked."""
         ...
 
-    def text(self, record: Record) -> str:
-        """Only the text of `line`."""
+    def lines(self, records: Sequence[Record]) -> list[Line]:
+        """`line` of each; for many at a fraction of the cost."""
+        ...
+
+    def texts(self, records: Sequence[Record]) -> list[str]:
+        """Only the text of each."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Containers that have lines or are followed, sorted."""
+        ...
+
+    def oldest(self) -> Mapping[str, int]:
+        """The number of each container's oldest record that is held."""
+        ...
+
+    def lag_of(self, record: Record) -> float | None:
+        """Seconds since a line was written; None of one that was there before we looked."""
+        ...
+
+    def reopen(self, *, tail: int | None, since_ns: int) -> None:
+        """Read everything anew: the `tail` last lines of each container (None: all) from `since_ns` on."""
         ...
 
 

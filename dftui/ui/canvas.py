@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from dftui.ui.draw import EMPTY, Row, Span, changed
+from dftui.ui.draw import EMPTY, Row, Span, changed, clip_row, to_ascii
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def to_strip(row: Row, palette: Palette, base: Style, stale: bool = False, width
     cells = 0
     for text, role, _ in row:
         safe = text if text.isprintable() else clean(text)
+        if palette.ascii and not safe.isascii():
+            safe = to_ascii(safe)
         cells += len(safe) if safe.isascii() else cell_len(safe)
         style = base + palette.style(role, stale=stale)
         if segments:
@@ -55,6 +57,14 @@ def to_strip(row: Row, palette: Palette, base: Style, stale: bool = False, width
             last, before = "", base
         segments.append((last + " " * (width - cells), before))
     return Strip([Segment(text, style) for text, style in segments], max(cells, width))
+
+
+def in_window(strip: Strip, x: int, width: int, base: Style, ui: DftuiApp) -> Strip:
+    """The `width` cells of a row from `x` on; what goes on to the right says so."""
+    if strip.cell_length - x <= width:
+        return strip.crop_extend(x, x + width, base)
+    mark = Segment(ui.glyphs.ellipsis, base + ui.palette.style("muted"))
+    return Strip([*strip.crop(x, x + width - 1), mark], width)
 
 
 def span_at(row: Row, x: int) -> Span | None:
@@ -167,6 +177,10 @@ class LineView(Drawn, ScrollView, can_focus=True):
         """One row."""
         raise NotImplementedError
 
+    def nothing(self) -> Sequence[str]:
+        """Sentences that stand there while there is no row."""
+        return ()
+
     def resize_content(self) -> None:
         """Tell the scrolling that the number of rows changed, without laying out the screen."""
         size = Size(self.wide, self.count())
@@ -181,17 +195,17 @@ class LineView(Drawn, ScrollView, can_focus=True):
         base = self.rich_style
         index = offset_y + y
         if index >= self.count():
-            return Strip.blank(width, base)
+            said = self.nothing() if not self.count() else ()
+            if not 1 <= y <= len(said):
+                return Strip.blank(width, base)
+            row = clip_row((Span(f"  {said[y - 1]}", "muted"),), width, self.ui.glyphs.ellipsis)
+            return to_strip(row, self.ui.palette, base, self.stale, width)
         if index == self.cursor:
             base = base + self.ui.palette.cursor
         strip = to_strip(self.row(index), self.ui.palette, base, self.stale, offset_x + width)
         if strip.cell_length > self.wide:
             self.wide = strip.cell_length
-        if strip.cell_length - offset_x <= width:
-            return strip.crop_extend(offset_x, offset_x + width, base)
-        # What goes on to the right says so.
-        mark = Segment(self.ui.glyphs.ellipsis, base + self.ui.palette.style("muted"))
-        return Strip([*strip.crop(offset_x, offset_x + width - 1), mark], width)
+        return in_window(strip, offset_x, width, base, self.ui)
 
     def jump(self, y: float) -> None:
         """Scroll to a row at once."""

@@ -6,12 +6,13 @@ Pure: what a role looks like is the palette's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from dftui.watch.signs import ASCII_SIGNS, ROLES, SIGNS
 from dftui.watch.snapshot import ReplicaState
 
 
@@ -31,7 +32,7 @@ EMPTY: Row = ()
 class Glyphs:
     """The signs used on the screen: one set for terminals with Unicode, one for those without."""
 
-    states: dict[ReplicaState, str]
+    states: Mapping[ReplicaState, str]
     good: str
     bad: str
     wait: str
@@ -46,20 +47,12 @@ class Glyphs:
     up: str
     down: str
     to: str
+    back: str
     warn: str
 
 
 UNICODE = Glyphs(
-    states={
-        ReplicaState.STARTING: "◌",
-        ReplicaState.HELD: "◇",
-        ReplicaState.SERVING: "●",
-        ReplicaState.DRAINING: "◑",
-        ReplicaState.DRAINED: "○",
-        ReplicaState.STOPPED: "□",
-        ReplicaState.FAILED: "✗",
-        ReplicaState.UNREACHABLE: "≠",
-    },
+    states=SIGNS,
     good="●",
     bad="✗",
     wait="◌",
@@ -74,19 +67,11 @@ UNICODE = Glyphs(
     up="↑",
     down="↓",
     to="→",
+    back="←",
     warn="▲",
 )
 ASCII = Glyphs(
-    states={
-        ReplicaState.STARTING: "~",
-        ReplicaState.HELD: "=",
-        ReplicaState.SERVING: "*",
-        ReplicaState.DRAINING: "%",
-        ReplicaState.DRAINED: "o",
-        ReplicaState.STOPPED: "#",
-        ReplicaState.FAILED: "X",
-        ReplicaState.UNREACHABLE: "?",
-    },
+    states=ASCII_SIGNS,
     good="*",
     bad="X",
     wait="~",
@@ -101,19 +86,20 @@ ASCII = Glyphs(
     up="^",
     down="v",
     to="->",
+    back="<-",
     warn="!",
 )
 
-STATE_ROLES: dict[ReplicaState, str] = {
-    ReplicaState.STARTING: "info",
-    ReplicaState.HELD: "warning",
-    ReplicaState.SERVING: "good",
-    ReplicaState.DRAINING: "warning",
-    ReplicaState.DRAINED: "muted",
-    ReplicaState.STOPPED: "muted",
-    ReplicaState.FAILED: "bad",
-    ReplicaState.UNREACHABLE: "bad",
-}
+STATE_ROLES = ROLES
+
+
+_NEAR = str.maketrans("↑↓←→…•·–—‘’“”×│─┌┐└┘├┤┬┴┼▁▂▃▄▅▆▇█", "^v<>~----''\"\"x|-+++++++++_.-:=+*#")
+
+
+def to_ascii(text: str) -> str:
+    """For terminals without Unicode: a sign that is near, else as many question marks as it has cells."""
+    text = text.translate(_NEAR)
+    return text if text.isascii() else "".join(c if c.isascii() else "?" * cell_len(c) for c in text)
 
 
 def clip(text: str, width: int, mark: str = "…") -> str:

@@ -1,14 +1,13 @@
-"""`Ctrl+P`: any action, replica, container, theme or stack by typing."""
+"""What `Ctrl+P` finds: any action, replica, container, theme or stack, by typing a part of its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
-from textual.widgets import Input
+from textual.fuzzy import FuzzySearch
 
 from dftui.control.actions import offered
 from dftui.ui import finds
@@ -17,40 +16,53 @@ if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
 
 
-class Find(CommandPalette):
-    """The palette, without a blinking cursor."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that can be chosen; `twin` is the command that does the same, `theme` the one it would show."""
 
-    def on_mount(self) -> None:
-        """The field is made by then."""
-        self.query_one(Input).cursor_blink = False
+    name: str
+    about: str
+    call: Callable[[], None]
+    key: str = ""
+    twin: str = ""
+    theme: str = ""
 
 
-class Everything(Provider):
-    """What can be found."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry that matches, and which letters of its name do."""
 
-    def _all(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
-        ui = cast("DftuiApp", self.app)
-        context = ui.main.context
-        for action in offered(context):
-            if action.id != "palette":
-                key = ui.shown_keys[action.id]
-                twin = f"   {action.twin}" if action.twin else ""
-                about = action.help if action.applies(context) else f"Not now: {ui.main.why_not(action, context)}"
-                yield f"{action.name}  ({key})", about + twin, partial(ui.main.do, action.id)
-        for name, about, twin, call in (*finds.containers(ui), *finds.stacks(ui)):
-            yield name, f"{about}   {twin}", call
-        for theme in ui.all_themes().values():
-            yield f"theme {theme.name}", theme.about, partial(ui.use_theme, theme.name)
+    entry: Entry
+    letters: frozenset[int] = frozenset()
 
-    async def discover(self) -> Hits:
-        """Everything, before anything is typed."""
-        for name, about, call in self._all():
-            yield DiscoveryHit(Content(name), call, text=name, help=about)
 
-    async def search(self, query: str) -> Hits:
-        """What matches."""
-        matcher = self.matcher(query)
-        for name, about, call in self._all():
-            score = max(matcher.match(name), 0.5 * matcher.match(about))
-            if score > 0:
-                yield Hit(score, matcher.highlight(name), call, text=name, help=about)
+def entries(ui: DftuiApp) -> Iterator[Entry]:
+    """All of them, in the order in which they are shown before anything is typed."""
+    main = ui.main
+    context = main.context
+    for action in offered(context):
+        if action.id != "palette":
+            about = action.help if action.applies(context) else f"Not now: {main.why_not(action, context)}"
+            yield Entry(action.name, about, partial(main.do, action.id), ui.shown_keys[action.id], action.twin)
+    for name, about, twin, call in (*finds.containers(ui), *finds.stacks(ui)):
+        yield Entry(name, about, call, twin=twin)
+    for theme in ui.all_themes().values():
+        choose = partial(ui.choose_theme, theme.name)
+        yield Entry(f"theme {theme.name}", theme.about, choose, twin=f"dftui --theme {theme.name}", theme=theme.name)
+
+
+def search(everything: Sequence[Entry], query: str) -> list[Found]:
+    """What matches, the best first: letters of the name in their order, or words of what is said about it."""
+    query = query.strip()
+    if not query:
+        return [Found(entry) for entry in everything]
+    matcher = FuzzySearch()
+    scored: list[tuple[float, Found]] = []
+    for entry in everything:
+        score, letters = matcher.match(query.replace(" ", ""), entry.name)
+        if score <= 0 and all(word in entry.about.lower() for word in query.lower().split()):
+            score = 0.1
+        if score > 0:
+            scored.append((score, Found(entry, frozenset(letters))))
+    scored.sort(key=lambda one: -one[0])
+    return [found for _, found in scored]

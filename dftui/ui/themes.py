@@ -7,9 +7,11 @@ with `ansi: true` uses the terminal's own palette (`ansi_green`, `ansi_default`,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from rich.style import Style
 from textual.color import Color, ColorParseError
@@ -17,6 +19,8 @@ from textual.theme import Theme as TextualTheme
 
 BACKGROUNDS = ("background", "surface", "panel", "cursor")
 INKS = ("foreground", "muted", "accent", "good", "info", "warning", "bad")
+CURVE = 0.25
+"""How far a curve's colour is from the accent towards the background."""
 COLOURS = (*BACKGROUNDS, *INKS)
 
 
@@ -100,8 +104,7 @@ def parse_theme(text: str, file: str) -> ThemeSpec:
     return ThemeSpec(
         name=name,
         dark=data.get("dark", True),
-        # The palette shows it as markup.
-        about=about if isinstance(about, str) and about.isprintable() and "[" not in about else "",
+        about=about if isinstance(about, str) and about.isprintable() else "",
         colours={key: colours[key] for key in COLOURS},
         sources=tuple(sources),
         ansi=data.get("ansi", False),
@@ -149,9 +152,18 @@ def load_themes(folders: Iterable[Traversable]) -> tuple[dict[str, ThemeSpec], l
     return found, problems
 
 
+def look_at(folder: Path) -> object:
+    """What changes when a theme of this folder does: names, times and sizes of its files."""
+    try:
+        files = [entry for entry in os.scandir(folder) if entry.name.endswith((".yaml", ".yml"))]
+        return sorted((entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in files)
+    except OSError:
+        return []
+
+
 def variables(theme: ThemeSpec) -> dict[str, str]:
     """The CSS variables that the style sheets use beyond textual's own."""
-    own = {"df-muted": theme.colours["muted"]}
+    own = {"df-muted": theme.colours["muted"], "df-cursor": theme.colours["cursor"]}
     if theme.ansi:
         # textual's style sheets ask for these where a theme uses the terminal's palette.
         own |= {
@@ -167,11 +179,11 @@ def variables(theme: ThemeSpec) -> dict[str, str]:
     return own
 
 
-def textual_theme(theme: ThemeSpec) -> TextualTheme:
-    """The same for textual's own widgets."""
+def textual_theme(theme: ThemeSpec, name: str) -> TextualTheme:
+    """The same for textual's own widgets, under any name."""
     colours = theme.colours
     return TextualTheme(
-        name=theme.name,
+        name=name,
         primary=colours["accent"],
         secondary=colours["info"],
         accent=colours["accent"],
@@ -189,10 +201,12 @@ def textual_theme(theme: ThemeSpec) -> TextualTheme:
 
 
 class Palette:
-    """Rich styles by role for one theme. `plain` (NO_COLOR) leaves weight and reverse only."""
+    """Rich styles by role for one theme. `plain` (NO_COLOR) leaves weight and reverse only; `ascii` says that the
+    terminal shows nothing else."""
 
-    def __init__(self, theme: ThemeSpec, plain: bool = False) -> None:
+    def __init__(self, theme: ThemeSpec, plain: bool = False, ascii: bool = False) -> None:
         self.theme = theme
+        self.ascii = ascii
         self.sources = len(theme.sources)
         ink = {name: Color.parse(value).rich_color for name, value in theme.colours.items()}
         source = [Color.parse(value).rich_color for value in theme.sources]
@@ -204,6 +218,9 @@ class Palette:
         styles["brand"] = Style(color=ink["accent"], bold=True)
         styles["key"] = Style(color=ink["accent"], bold=True)
         styles["head"] = Style(color=ink["muted"])
+        # A filled area is heavy: half way to the background it still stands out (3:1, which WCAG 2 asks of graphics).
+        half = Color.parse(theme.colours["accent"]).blend(Color.parse(theme.colours["surface"]), CURVE)
+        styles["curve"] = Style(color=ink["accent"], dim=True) if theme.ansi else Style(color=half.rich_color)
         styles["rule"] = Style(color=ink["muted"], dim=theme.ansi)
         styles["match"] = Style(reverse=True)
         styles["tab"] = Style(color=ink["accent"], bold=True, underline=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from dftui.balancer.stat import FrontendState, ServerState
 from dftui.engine.api import Container
@@ -73,7 +74,7 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     services = {
         role: _service(spec, role, by_role.get(role, ()), facts, safe) for role in ("db", "cache", "balancer")
     }
-    url, exposed = _url(spec, by_role.get("balancer", ()))
+    url, exposed = _url(spec, by_role.get("balancer", ()), facts.engine.host)
     wanted = spec.web.replicas if facts.wanted is None else facts.wanted
     images = {role: one.image for role, one in services.items() if one.image}
     if replicas:
@@ -223,8 +224,9 @@ def _service(
     )
 
 
-def _url(spec: StackSpec, balancers: Iterable[Container]) -> tuple[str, bool]:
-    """Where clients go, and whether others than this machine can: from the published port, else from the file."""
+def _url(spec: StackSpec, balancers: Iterable[Container], engine: str) -> tuple[str, bool]:
+    """Where clients go, and whether others than the engine's machine can: from the published port, else from the
+    file. A port open to all is reached at the engine's machine, wherever that is."""
     ports = [port for container in balancers for port in container.ports if port.host_port]
     if not ports:
         published = spec.balancer.publish
@@ -236,7 +238,9 @@ def _url(spec: StackSpec, balancers: Iterable[Container]) -> tuple[str, bool]:
         ports_from_file = [(port.host_ip, str(port.host_port)) for port in ports]
     exposed = any(not ip.startswith(_LOOPBACK) for ip, _ in ports_from_file)
     ip, number = ports_from_file[0]
-    host = "127.0.0.1" if ip in ("", "0.0.0.0", "::") else f"[{ip}]" if ":" in ip else ip
+    if ip in ("", "0.0.0.0", "::"):
+        ip = (urlsplit(engine).hostname if "://" in engine else None) or "127.0.0.1"
+    host = f"[{ip}]" if ":" in ip else ip
     return f"http://{host}:{number}", exposed
 
 

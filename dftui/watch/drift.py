@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dftui.balancer.stat import ServerState
 from dftui.engine.api import Container
 from dftui.stack import names
+from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
 
 _WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
@@ -43,15 +44,17 @@ def _services(services: Mapping[str, Service]) -> list[Drift]:
         match service.state:
             case "running":
                 if service.health == "unhealthy":
-                    found.append(Drift(f"the {word} {name} does not pass its health check", f"restart {name}"))
+                    what = f"the {word} {name} does not pass its health check"
+                    found.append(Drift(what, f"restart {name}", Alarm.SERVICE_UNHEALTHY))
             case "missing":
-                found.append(Drift(f"the {word} {name} is missing", f"create {name} again"))
+                found.append(Drift(f"the {word} {name} is missing", f"create {name} again", Alarm.SERVICE_MISSING))
             case "paused":
-                found.append(Drift(f"the {word} {name} is paused", f"let {name} go on"))
+                found.append(Drift(f"the {word} {name} is paused", f"let {name} go on", Alarm.SERVICE_PAUSED))
             case "exited" | "dead" | "created":
-                found.append(Drift(f"the {word} {name} does not run", f"start {name}"))
+                found.append(Drift(f"the {word} {name} does not run", f"start {name}", Alarm.SERVICE_STOPPED))
             case "restarting":
-                found.append(Drift(f"the {word} {name} restarts again and again", f"look at the log of {name}"))
+                what = f"the {word} {name} restarts again and again"
+                found.append(Drift(what, f"look at the log of {name}", Alarm.SERVICE_RESTARTS))
     return found
 
 
@@ -60,27 +63,28 @@ def _table(
 ) -> list[Drift]:
     running = [web for web in webs if web.state == "running"]
     if running and not servers:
-        return [Drift("the balancer's table is empty", f"add {_many(len(running), 'replica')} to the balancer")]
+        repair = f"add {_many(len(running), 'replica')} to the balancer"
+        return [Drift("the balancer's table is empty", repair, Alarm.TABLE_EMPTY)]
     found: list[Drift] = []
     by_id = {web.short: web for web in webs}
     for server in servers:
         web = by_id.get(server.name)
         if web is None:
             name = safe(server.name)
-            found.append(
-                Drift(f"the balancer has a server {name} that no container stands for", f"remove server {name}")
-            )
+            what = f"the balancer has a server {name} that no container stands for"
+            found.append(Drift(what, f"remove server {name}", Alarm.SERVER_WITHOUT_CONTAINER))
             continue
         address = server.address.rpartition(":")[0].strip("[]") or server.address
         if address and web.addresses and address not in web.addresses.values():
             name = safe(web.name)
             what = f"the balancer looks for {name} at {safe(address)}, where it is not"
-            found.append(Drift(what, f"put the address of {name} right in the balancer"))
+            found.append(Drift(what, f"put the address of {name} right in the balancer", Alarm.SERVER_ADDRESS))
     there = {server.name for server in servers}
     for web in running:
         if web.short not in there and at - web.created > _YOUNG:
             name = safe(web.name)
-            found.append(Drift(f"{name} runs, but the balancer does not know it", f"add {name} to the balancer"))
+            what = f"{name} runs, but the balancer does not know it"
+            found.append(Drift(what, f"add {name} to the balancer", Alarm.NOT_IN_BALANCER))
     return found
 
 
@@ -89,11 +93,11 @@ def _replicas(replicas: Sequence[Replica]) -> list[Drift]:
     for replica in replicas:
         name = replica.name
         if replica.state is ReplicaState.FAILED:
-            found.append(Drift(f"{name} failed: {replica.why}", f"replace {name}"))
+            found.append(Drift(f"{name} failed: {replica.why}", f"replace {name}", Alarm.FAILED))
         elif replica.state is ReplicaState.STOPPED and replica.why == "stopped":
-            found.append(Drift(f"{name} is stopped", f"start {name}"))
+            found.append(Drift(f"{name} is stopped", f"start {name}", Alarm.REPLICA_STOPPED))
         elif replica.why == "its container is paused":
-            found.append(Drift(f"{name} is paused", f"let {name} go on"))
+            found.append(Drift(f"{name} is paused", f"let {name} go on", Alarm.REPLICA_PAUSED))
     return found
 
 
@@ -101,9 +105,10 @@ def _number(wanted: int, replicas: Sequence[Replica]) -> list[Drift]:
     there = len(replicas)
     if there < wanted:
         missing = _many(wanted - there, "replica")
-        return [Drift(f"{_many(wanted, 'replica')} wanted, {there} there", f"create {missing}")]
+        return [Drift(f"{_many(wanted, 'replica')} wanted, {there} there", f"create {missing}", Alarm.TOO_FEW)]
     if there > wanted:
-        return [Drift(f"{_many(wanted, 'replica')} wanted, {there} there", f"drain and remove {there - wanted}")]
+        what = f"{_many(wanted, 'replica')} wanted, {there} there"
+        return [Drift(what, f"drain and remove {there - wanted}", Alarm.TOO_MANY)]
     return []
 
 
@@ -120,10 +125,12 @@ def _odd_ones(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Dri
                 name = safe(web.name)
                 if what == "key":
                     keys = f"{safe(value)}, the others {safe(usual)}"
+                    kind = Alarm.ANOTHER_KEY
                     text = f"{name} has another APP_KEY ({keys}): its tokens fail on the others"
                 else:
+                    kind = Alarm.ANOTHER_IMAGE
                     text = f"{name} runs another image than the others"
-                found.append(Drift(text, f"replace {name}"))
+                found.append(Drift(text, f"replace {name}", kind))
     return found
 
 

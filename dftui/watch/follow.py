@@ -42,6 +42,10 @@ class Sink(Protocol):
         """This container's records from this stamp on that are still held."""
         ...
 
+    def known_from(self, name: str) -> int:
+        """The stamp from which on `known` has all of them."""
+        ...
+
 
 class Follower:
     """One container's log, read by a task of its own."""
@@ -57,6 +61,8 @@ class Follower:
         self.attached = False
         self.opened_ns = 0
         self.quiet_since = 0.0
+        self.heard = False
+        """The engine has given something since the log was opened."""
         self._last: dict[str, LogLine] = {"stdout": LogLine(0, "stdout", b""), "stderr": LogLine(0, "stderr", b"")}
         self._engine = engine
         self._sink = sink
@@ -141,13 +147,14 @@ class Follower:
             tail, since = self._skip_tail, self.last_ns
             self._skip_tail = None
         elif self.last_ns:
-            tail, since = None, max(0, self.last_ns - MARGIN_NS)
+            # Never from before what can still be known again, however small the memory is.
+            tail, since = None, max(0, self.last_ns - MARGIN_NS, self._sink.known_from(self.name))
         if self.last_ns:
             self._known = self._index(since)
             self._expect = True
         loop = asyncio.get_running_loop()
         stream = self._engine.logs(self.ref, follow=True, tail=tail, since_ns=since)
-        self.attached = True
+        self.attached, self.heard = True, False
         self.opened_ns = time.time_ns()
         self.quiet_since = loop.time()
         async for batch in stream:
@@ -157,7 +164,7 @@ class Follower:
                     why = "it is written faster than it can be read" if skipped else "the log was rotated meanwhile"
                     self._sink.gap(self, self.last_ns, batch[0].time_ns, why)
             fresh = self._fresh(batch)
-            self.quiet_since = loop.time()
+            self.quiet_since, self.heard = loop.time(), True
             if fresh:
                 pause = self._sink.take(self, fresh)
                 # A flood never leaves the loop by itself: others get their turn.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 MAX_LINE = 16_384
@@ -11,10 +12,16 @@ MAX_LINE = 16_384
 
 STDERR, EVENT, GAP, LATE, CUT = 1, 2, 4, 8, 16
 """Flags of a record; the bits from `LENGTH_SHIFT` up hold a cut line's full length in bytes."""
+MARK = EVENT | GAP
 LENGTH_SHIFT = 8
 
 Level = Literal["", "debug", "info", "notice", "warning", "error", "critical"]
+LEVELS: tuple[Level, ...] = ("", "debug", "info", "notice", "warning", "error", "critical")
+"""From nothing known to the worst."""
 Kind = Literal["", "request", "response", "trace", "nginx", "entrypoint", "access", "event", "gap"]
+
+
+_flags = itemgetter(3)
 
 
 class Record(NamedTuple):
@@ -30,14 +37,23 @@ class Record(NamedTuple):
     @property
     def is_line(self) -> bool:
         """A container wrote it (it is neither a life-cycle event nor a gap mark)."""
-        return not self.flags & (EVENT | GAP)
+        return not self.flags & MARK
+
+
+def lines_in(records: Sequence[Record]) -> int:
+    """How many of these a container wrote."""
+    if not any(flags & MARK for flags in set(map(_flags, records))):
+        return len(records)
+    return sum([not record[3] & MARK for record in records])
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A record ready to draw: sanitised, secrets masked. `time` is unix seconds of the engine's stamp; `late` says
     that it came after later lines were shown; `level` and `kind` are "" where the text tells none; `folds` marks the
-    follow-up lines of a stack trace, which a pane may fold under the line before them."""
+    follow-up lines of a stack trace, which a pane may fold under the line before them. Of DreamFactory's requests
+    `method` and `path` are known, of its responses `status`; `body` is where the text goes on after the
+    application's own stamp, level and tag."""
 
     seq: int
     time: float
@@ -48,36 +64,56 @@ class Line:
     kind: Kind = ""
     late: bool = False
     folds: bool = False
+    method: str = ""
+    path: str = ""
+    status: int = 0
+    body: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """One object of `logs --json`."""
-        return asdict(self)
+        """One object of `logs --json`; what a line does not have is left out."""
+        found = asdict(self)
+        for key in ("method", "path", "status", "body"):
+            if key == "body" or not found[key]:
+                del found[key]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """What `LogHub.lines_since` gives: `records` in merged order, `last` to ask with next time, `lost` lines of these
-    containers that left the rings before they were asked for."""
+    """Records in merged order, and `last` to ask with next time."""
 
     records: tuple[Record, ...]
     last: int
-    lost: int = 0
 
 
 @dataclass(slots=True)
 class Counts:
-    """Counted at separate places: `received` where lines come from the engine, `kept` where they enter a ring,
-    `dropped` where one is thrown away before it entered, `evicted` where one leaves a ring for newer ones,
-    `repeated` where the engine delivered one twice. `lag` is seconds from the engine's stamp to arrival."""
+    """Lines, each figure counted at its own place: `arrived` where the engine's stream gives them, `waiting` in the
+    merge, `received` where they leave it in order, `kept` where they enter a ring, `evicted` where one leaves a ring
+    for newer ones, `repeated` where the engine delivered one twice (it counts once). `gaps` are holes that rotation
+    or a flood made before the lines got here. `lag` is seconds from the engine's stamp to arrival."""
 
+    arrived: int = 0
+    waiting: int = 0
     received: int = 0
     kept: int = 0
-    dropped: int = 0
     evicted: int = 0
     repeated: int = 0
     gaps: int = 0
     bytes: int = 0
     lag: float = 0.0
+
+    def add(self, other: Counts) -> None:
+        """Sum up; the lag is that of the slowest."""
+        self.arrived += other.arrived
+        self.waiting += other.waiting
+        self.received += other.received
+        self.kept += other.kept
+        self.evicted += other.evicted
+        self.repeated += other.repeated
+        self.gaps += other.gaps
+        self.bytes += other.bytes
+        self.lag = max(self.lag, other.lag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +122,13 @@ class LogCounts:
 
     total: Counts = field(default_factory=Counts)
     by_name: Mapping[str, Counts] = field(default_factory=dict)
+
+    def of(self, who: frozenset[str] | None) -> Counts:
+        """Of these containers together (None: of all), as they are now."""
+        if who is None:
+            return self.total
+        found = Counts()
+        for name in who:
+            if name in self.by_name:
+                found.add(self.by_name[name])
+        return found

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dftui.engine.api import Container, Engine, Event, LogLine
+from dftui.watch.changes import event_words
 from dftui.watch.follow import Follower
 from dftui.watch.lines import (
     CUT,
@@ -28,8 +28,9 @@ from dftui.watch.lines import (
     Record,
 )
 from dftui.watch.mask import Masker
+from dftui.watch.merge import Merge, count_lines
 from dftui.watch.paint import Painter
-from dftui.watch.rings import Rings
+from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
 
 WAIT = 0.15
@@ -41,18 +42,11 @@ PACE = 40_000
 MOST_LAG = 10.0
 """Seconds behind at which a flooding container's unread lines are skipped, with a gap mark."""
 _SKIP_TAIL = 500
-_PENDING_BYTES = 4 << 20
 _TICK = 0.05
-_EVENT_WORDS = {
-    "create": "was created",
-    "start": "started",
-    "restart": "was restarted",
-    "pause": "was paused",
-    "unpause": "goes on",
-    "oom": "ran out of memory",
-    "destroy": "was removed",
-}
-_by_time = itemgetter(1)
+_SILENT = 0.5
+"""Seconds after which a log of which nothing came at all is taken to be empty."""
+_LIVE = ("running", "paused", "restarting")
+Released = Callable[[Sequence[Record]], None]
 
 
 class LogHub:
@@ -69,56 +63,62 @@ class LogHub:
         total_bytes: int = 32 << 20,
         wait: float = WAIT,
         pace: float | None = PACE,
+        on_release: Released | None = None,
     ) -> None:
-        """`tail` and `since_ns`: where to begin; `pace` None reads as fast as the engine gives and skips nothing."""
+        """`tail` and `since_ns`: where to begin; `pace` None reads as fast as the engine gives and skips nothing;
+        `on_release` is given the records as they leave the merge, before anything of them can be lost."""
         self._engine = engine
         self._painter = Painter(masker or Masker())
         self._tail = tail
         self._since_ns = since_ns
-        self._wait = wait
         self._pace = pace
         self._credit = pace or 0.0
         self._credit_at = 0.0
-        self._rings = Rings(ring_bytes, total_bytes, self._evicted)
+        self._rings = Rings(ring_bytes, total_bytes)
+        self._merge = Merge(wait)
+        self._on_release = on_release
         self._counts: dict[str, Counts] = {}
         self._followers: dict[str, Follower] = {}
         self._ids: dict[str, str] = {}
-        self._pending: list[Record] = []
-        self._pending_bytes = 0
-        self._arrivals: list[tuple[float, int]] = []
-        self._high_ns = 0
+        self._containers: tuple[Container, ...] = ()
+        self._began = False
         self._settle_until = 0.0
         self._settled = False
         self._arrived = asyncio.Event()
         self._released = asyncio.Event()
-        self._listeners: list[Callable[[Record], None]] = []
         self._least_lag = 0.0
-        self.last_seq = 0
+        self._opened: dict[str, int] = {}
+        self.generation = 0
+        """Grows when everything is read anew from another point (`reopen`): readers begin again."""
 
     # ---- what to follow
 
     def sync(self, containers: Iterable[Container]) -> None:
         """These containers exist now: follow new ones, let go of those that are gone (their lines stay)."""
         loop = asyncio.get_running_loop()
+        self._containers = tuple(containers)
         seen: set[str] = set()
-        for container in containers:
+        for container in self._containers:
             seen.add(container.id)
             follower = self._followers.get(container.id)
+            running = container.state in _LIVE
             if follower is None:
                 name = clean(container.name, 128)
                 self._ids[container.id] = name
                 if not self._settle_until:
                     self._settle_until = loop.time() + SETTLE
+                # Of one that comes while we look, nothing is left out however late its log is opened.
+                tail = None if self._began else self._tail
                 since = self._since_ns
-                follower = Follower(self._engine, self, name, container.id, tail=self._tail, since_ns=since)
+                follower = Follower(self._engine, self, name, container.id, tail=tail, since_ns=since)
                 self._followers[container.id] = follower
-                follower.running = container.state in ("running", "paused", "restarting")
+                follower.running = running
                 follower.start()
                 continue
-            running = container.state in ("running", "paused", "restarting")
             if running and not follower.attached:
                 follower.wake()
             follower.running = running
+        self._began = True
         for ref in self._followers.keys() - seen:
             follower = self._followers[ref]
             follower.removed = True
@@ -141,20 +141,49 @@ class LogHub:
             elif event.action == "destroy":
                 follower.removed = True
                 follower.wake()
-        words = _EVENT_WORDS.get(event.action)
-        if event.action == "die":
-            words = f"ended with exit code {event.exit_code}" if event.exit_code else "ended"
-        elif event.action.startswith("health_status"):
-            words = f"is {event.action.partition(':')[2].strip() or 'checked'}"
+        words = event_words(event)
         if words:
-            self._mark(name, int(event.time * 1e9), EVENT, f"{name} {words}")
+            self.tell(name, words, int(event.time * 1e9))
+
+    def tell(self, name: str, words: str, time_ns: int | None = None) -> None:
+        """Something that happened to a container, shown in the stream as "NAME WORDS"."""
+        self._mark(name, time.time_ns() if time_ns is None else time_ns, EVENT, f"{name} {words}")
 
     def poke(self) -> None:
         """The engine answers again: open every log now and merge what was missed in one go."""
-        self._settled = False
-        self._settle_until = asyncio.get_running_loop().time() + SETTLE
+        self._settle()
         for follower in self._followers.values():
             follower.wake()
+
+    def reopen(self, *, tail: int | None, since_ns: int) -> None:
+        """Read everything anew: the `tail` last lines of each container (None: all) from `since_ns` on.
+
+        What containers that are gone wrote is kept and merged in again.
+        """
+        self._tail, self._since_ns = tail, since_ns
+        for follower in self._followers.values():
+            follower.cancel()
+        self._followers.clear()
+        held = [*self._rings.clear(), *self._merge.all()]
+        self._merge.again()
+        self._counts.clear()
+        self.generation += 1
+        born = {clean(container.name, 128): int(container.created * 1e9) for container in self._containers}
+        # The engine has what a container wrote since it was made; earlier lines under its name are another's.
+        kept = [
+            record._replace(flags=record.flags & ~LATE)
+            for record in held
+            if record.time_ns >= since_ns and (not record.is_line or record.time_ns < born.get(record.who, 1 << 63))
+        ]
+        for name, lines in count_lines(kept).items():
+            self._count(name).arrived += lines
+        if kept:
+            size = sum(len(record.data) for record in kept)
+            self._merge.add(kept, size, kept[-1].time_ns, asyncio.get_running_loop().time())
+            self._arrived.set()
+        self._settle()
+        self._began = False
+        self.sync(self._containers)
 
     def skip_ahead(self, name: str, tail: int = _SKIP_TAIL) -> None:
         """Give up a container's unread lines but for the last few; the stream says so."""
@@ -170,7 +199,7 @@ class LogHub:
                 await self._arrived.wait()
                 await asyncio.sleep(_TICK)
                 self._release(loop.time())
-                if not self._pending:
+                if not self._merge:
                     self._arrived.clear()
         finally:
             await self.close()
@@ -189,23 +218,21 @@ class LogHub:
         """New lines of one container; the answer is how long it should wait before it reads on."""
         loop_time = asyncio.get_running_loop().time()
         counts = self._count(follower.name)
-        counts.received += len(lines)
+        counts.arrived += len(lines)
         counts.repeated += follower.repeated
         follower.repeated = 0
         name = follower.name
-        pending = self._pending
-        size = 0
-        for line in lines:
-            data = line.data
-            flags = STDERR if line.stream == "stderr" else 0
-            if len(data) > MAX_LINE:
-                flags |= CUT | len(data) << LENGTH_SHIFT
-                data = data[:MAX_LINE]
-            size += len(data)
-            pending.append(Record(0, line.time_ns, name, flags, data))
+        new = tuple.__new__
+        records = [
+            new(Record, (0, stamp, name, STDERR if stream == "stderr" else 0, data))
+            if len(data) <= MAX_LINE
+            else _cut(stamp, name, stream, data)
+            for stamp, stream, data in lines
+        ]
+        size = sum([len(record[4]) for record in records])
         counts.bytes += size
-        self._pending_bytes += size
         newest = lines[-1].time_ns
+        self._opened[name] = follower.opened_ns
         if newest >= follower.opened_ns:
             lag = time.time() - newest / 1e9
             # A remote engine's clock may be ahead of ours: lag is measured from the smallest difference seen.
@@ -213,9 +240,9 @@ class LogHub:
             counts.lag = lag - self._least_lag
         else:
             counts.lag = 0.0
-        self._arrivals.append((loop_time, max([line.time_ns for line in lines])))
+        self._merge.add(records, size, max([line[0] for line in lines]), loop_time)
         self._arrived.set()
-        if self._pending_bytes > _PENDING_BYTES:
+        if self._merge.full:
             self._release(loop_time)
         if self._pace is None:
             return 0.0
@@ -229,11 +256,9 @@ class LogHub:
         span = f"{_clock(after_ns)} and {_clock(before_ns)}"
         self._mark(follower.name, before_ns - 1, GAP, f"lines between {span} are missing: {why}")
 
-    def known(self, name: str, since_ns: int) -> Iterable[Record]:
+    def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """This container's lines from this stamp on that are held."""
-        for record in self._pending:
-            if record.who == name and record.time_ns >= since_ns and record.is_line:
-                yield record
+        yield from self._merge.known(name, since_ns)
         ring = self._rings.by_name.get(name)
         if ring is not None:
             for record in reversed(ring.records):
@@ -243,17 +268,25 @@ class LogHub:
                 if record.time_ns >= since_ns and record.is_line:
                     yield record
 
+    def known_from(self, name: str) -> int:
+        """The stamp from which on all of this container's lines are still held; 0 when none has left its ring."""
+        ring = self._rings.by_name.get(name)
+        return ring.records[0].time_ns if ring is not None and ring.evicted else 0
+
     # ---- what readers ask
 
-    def lines_since(self, seq: int, who: frozenset[str] | None = None, limit: int | None = None) -> LogBatch:
-        """Records above `seq` (0: all that is held) of these containers, by name; at most the `limit` oldest."""
-        records = self._rings.after(seq, who)
-        lost = self._rings.lost_after(seq, who)
-        last = self.last_seq
-        if limit is not None and len(records) > limit:
-            records = records[:limit]
-            last = records[-1].seq
-        return LogBatch(tuple(records), last, lost)
+    def reader(self, who: frozenset[str] | None = None) -> Reader:
+        """Reads these containers' records (by name; None: all), and counts what is gone before it came to it."""
+        return Reader(self._rings, who)
+
+    def lines_since(self, seq: int, who: frozenset[str] | None = None) -> LogBatch:
+        """Records above `seq` (0: all that is held) of these containers, by name."""
+        return LogBatch(tuple(self._rings.after(seq, who)), self.last_seq)
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest record that left the merge."""
+        return self._merge.last_seq
 
     async def wait(self, seq: int) -> None:
         """Return when there are records above `seq`."""
@@ -279,38 +312,40 @@ class LogHub:
 
     def names(self) -> tuple[str, ...]:
         """Containers that have lines here or are followed, sorted."""
-        return tuple(sorted({*self._rings.by_name, *self._ids.values()}))
+        return tuple(sorted({*self._rings.by_name, *(f.name for f in self._followers.values())}))
+
+    def oldest(self) -> Mapping[str, int]:
+        """The number of each container's oldest record that is held; older ones are gone."""
+        return self._rings.oldest()
+
+    def lag_of(self, record: Record) -> float | None:
+        """Seconds since a line was written, by the engine's clock; None of one that was there before we looked."""
+        opened = self._opened.get(record.who, 0)
+        if not opened or record.time_ns < opened or not record.is_line:
+            return None
+        return time.time() - record.time_ns / 1e9 - self._least_lag
 
     @property
     def counts(self) -> LogCounts:
         """Of all and of each container."""
         total = Counts()
-        by_name: dict[str, Counts] = {}
+        waiting = self._merge.waiting()
         for name, one in self._counts.items():
             ring = self._rings.by_name.get(name)
-            one.evicted = ring.evicted if ring else one.evicted
-            by_name[name] = one
-            for key in ("received", "kept", "dropped", "evicted", "repeated", "gaps", "bytes"):
-                setattr(total, key, getattr(total, key) + getattr(one, key))
-            total.lag = max(total.lag, one.lag)
-        return LogCounts(total, by_name)
+            one.waiting = waiting[name]
+            one.kept, one.evicted = (ring.kept, ring.evicted) if ring else (0, 0)
+            total.add(one)
+        return LogCounts(total, dict(self._counts))
 
     @property
     def held_bytes(self) -> int:
         """Memory that the rings take."""
         return self._rings.bytes
 
-    def on_evict(self, heard: Callable[[Record], None]) -> Callable[[], None]:
-        """Call `heard` for each record that leaves a ring; the answer ends it."""
-        self._listeners.append(heard)
-        return lambda: self._listeners.remove(heard)
-
     def flush(self) -> None:
         """Release everything that waits, now."""
         self._settled = True
-        self._let_go(self._pending)
-        self._pending, self._pending_bytes = [], 0
-        self._arrivals.clear()
+        self._let_go(self._merge.all())
 
     # ---- inside
 
@@ -321,64 +356,31 @@ class LogHub:
         return counts
 
     def _mark(self, name: str, time_ns: int, flag: int, text: str) -> None:
-        self._pending.append(Record(0, time_ns, name, flag, text.encode()))
-        self._arrivals.append((asyncio.get_running_loop().time(), time_ns))
+        record = Record(0, time_ns, name, flag, text.encode())
+        self._merge.add([record], len(record.data), time_ns, asyncio.get_running_loop().time())
         self._arrived.set()
+
+    def _settle(self) -> None:
+        self._settled = False
+        self._settle_until = asyncio.get_running_loop().time() + SETTLE
 
     def _release(self, now: float) -> None:
         """Let go of what has waited long enough, and of all that is stamped before it."""
-        full = self._pending_bytes > _PENDING_BYTES
-        if not self._settled and not full:
-            quiet = all(
-                now - f.quiet_since > 2 * _TICK if f.attached else not f.running for f in self._followers.values()
-            )
-            if not quiet and now < self._settle_until:
-                return
-            self._settled = True
-            self.flush()
+        if not self._settled and not self._merge.full:
+            if all(_quiet(f, now) for f in self._followers.values()) or now >= self._settle_until:
+                self.flush()
             return
-        if full:
-            self._let_go(self._pending)
-            self._pending, self._pending_bytes = [], 0
-            self._arrivals.clear()
-            return
-        waited = 0
-        upto = 0
-        for at, newest in self._arrivals:
-            if at > now - self._wait:
-                break
-            upto = max(upto, newest)
-            waited += 1
-        if not waited:
-            return
-        del self._arrivals[:waited]
-        ready = [record for record in self._pending if record.time_ns <= upto]
-        if len(ready) == len(self._pending):
-            self._pending, self._pending_bytes = [], 0
-        else:
-            self._pending = [record for record in self._pending if record.time_ns > upto]
-            self._pending_bytes = sum(len(record.data) for record in self._pending)
-        self._let_go(ready)
+        self._let_go(self._merge.due(now))
 
     def _let_go(self, ready: list[Record]) -> None:
         if not ready:
             return
-        ready.sort(key=_by_time)
-        seq, high = self.last_seq, self._high_ns
-        new = tuple.__new__
-        released: list[Record] = []
-        append = released.append
-        counts = self._counts
-        for _, stamp, who, flags, data in ready:
-            seq += 1
-            if stamp < high:
-                flags |= LATE
-            append(new(Record, (seq, stamp, who, flags, data)))
-            if who in counts and not flags & (EVENT | GAP):
-                counts[who].kept += 1
-        self._high_ns = max(high, ready[-1].time_ns)
-        self.last_seq = seq
-        self._rings.add(released)
+        for name, lines in count_lines(ready).items():
+            if lines:
+                self._count(name).received += lines
+        if self._on_release is not None:
+            self._on_release(ready)
+        self._rings.add(ready)
         self._released.set()
 
     def _spend(self, lines: int, now: float) -> float:
@@ -389,9 +391,17 @@ class LogHub:
         self._credit -= lines
         return min(0.25, -self._credit / pace) if self._credit < 0 else 0.0
 
-    def _evicted(self, record: Record) -> None:
-        for heard in self._listeners:
-            heard(record)
+
+def _cut(stamp: int, name: str, stream: str, data: bytes) -> Record:
+    flags = CUT | len(data) << LENGTH_SHIFT | (STDERR if stream == "stderr" else 0)
+    return Record(0, stamp, name, flags, data[:MAX_LINE])
+
+
+def _quiet(follower: Follower, now: float) -> bool:
+    """Whether a log's history seems to be read to its end."""
+    if not follower.attached:
+        return not follower.running
+    return now - follower.quiet_since > (2 * _TICK if follower.heard else _SILENT)
 
 
 def _clock(time_ns: int) -> str:

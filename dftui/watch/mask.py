@@ -18,13 +18,15 @@ _SHORTEST = 6
 _PLAIN = r"(?!(?:YES|NO|null|true|false|none|Aborted|undefined|empty|incorrect|required|mismatch)\b|\*\*\*)"
 _NAMES = (
     r"(?:password|passwd|passphrase|pwd|secret|app_?key|api[_-]?key|license[_-]?key|session[_-]?(?:token|id)"
-    r"|(?:access|refresh|csrf|xsrf|auth|bearer)?[_-]?token|authorization|credentials?)"
+    r"|(?:access|refresh|csrf|xsrf|auth|bearer)?[_-]?token|authorization|credentials?|phpsessid|laravel_session)"
     r"(?:[_-](?:confirmation|hash|root|db))?"
 )
 _HINTS = (
     *("passw", "passp", "pwd", "secret", "token", "app_key", "appkey", "api_key", "apikey", "api-key", "license"),
-    *("session_id", "session-id", "sessionid", "authoriz", "credential"),
+    *("session_id", "session-id", "sessionid", "authoriz", "credential", "phpsessid", "laravel_session"),
 )
+_PARTS = ("pass", "pwd", "secret", "token", "key", "license", "session", "sessid", "authoriz", "credential")
+"""One of them is in every hint: fewer to look for where there is none."""
 _WORD = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&\"',;)\\]+)"
 # Each: substrings (lower case) one of which must be there, the shape, what it becomes. Quantifiers are possessive
 # where giving back would let a lookahead be dodged.
@@ -39,6 +41,11 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     ),
     # Query strings: every value, names kept.
     (("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
+    (
+        ("set password",),
+        re.compile(r"(set\s+password\s+(?:for\s+\S+\s+)?=\s*(?:password\()?)(['\"]).*?(?:\2|$)", re.I),
+        rf"\1{MASK}",
+    ),
     # Forms, variables, options: NAME=value, --password value.
     (_HINTS, re.compile(rf"({_NAMES} ?+= ?+)(?!\*\*\*){_WORD}", re.I), rf"\1{MASK}"),
     (("--pass",), re.compile(r"(--pass(?:word|wd)? ++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
@@ -69,15 +76,32 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         re.compile(r"(identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?)(['\"]).*?(?:\2|$)", re.I),
         rf"\1{MASK}",
     ),
+    # Lower-case only: -P is the port.
+    (("mysql",), re.compile(r"(\bmysql\w*\b(?:(?!\s-p)[^|;&])*\s-p)(?!\*\*\*)\S+"), rf"\1{MASK}"),
+    # PHP's stack traces show arguments: PDO->__construct('mysql:host=…', 'user', 'password', Array).
+    (
+        ("__construct('",),
+        re.compile(r"(__construct\('\w+:[^']*', '[^']*', ')(?!\*\*\*)[^']*", re.I),
+        rf"\1{MASK}",
+    ),
     (("requirepass", "masterauth"), re.compile(r"((?:requirepass|masterauth)\s++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
 )
+_LONGEST_FLAG = 20
+_PHP_ARGUMENT = 15
+"""Characters of an argument that PHP shows in a stack trace before "...": zend.exception_string_param_max_len."""
 _VALUE = re.compile(r"=[^&;]*")
 
 
 def mask_path(path: str) -> str:
-    """An HTTP path whose query string keeps its names and shows none of its values."""
+    """An HTTP path whose query string keeps its names and shows none of its values.
+
+    What is long and stands there without a name is taken for a value.
+    """
     head, mark, query = path.partition("?")
-    return f"{head}?{_VALUE.sub(f'={MASK}', query)}" if mark else path
+    if not mark:
+        return path
+    parts = [MASK if "=" not in part and len(part) > _LONGEST_FLAG else part for part in query.split("&")]
+    return f"{head}?{_VALUE.sub(f'={MASK}', '&'.join(parts))}"
 
 
 class Masker:
@@ -120,8 +144,13 @@ class Masker:
         for value in self._values:
             if value in joined:
                 found = [text.replace(value, MASK) for text in found]
+        seen: dict[tuple[str, ...], list[str]] = {}
+        if not any(part in lower for part in _PARTS):
+            seen[_HINTS] = []
         for hints, shape, becomes in _SHAPES:
-            there = [hint for hint in hints if hint in lower]
+            there = seen.get(hints)
+            if there is None:
+                there = seen[hints] = [hint for hint in hints if hint in lower]
             if there:
                 into = _mask_query if becomes == "query" else becomes
                 for index, text in enumerate(found):
@@ -144,8 +173,11 @@ class Masker:
 
 
 def _forms(value: str) -> set[str]:
-    """A secret as it stands in JSON and in URLs."""
-    return {value, value.replace("/", "\\/"), quote(value, safe=""), quote(value)}
+    """A secret as it stands in JSON, in URLs and, cut short, in PHP's stack traces."""
+    forms = {value, value.replace("/", "\\/"), quote(value, safe=""), quote(value)}
+    if len(value) > _PHP_ARGUMENT:
+        forms.add(f"{value[:_PHP_ARGUMENT]}...")
+    return forms
 
 
 def _mask_query(found: re.Match[str]) -> str:

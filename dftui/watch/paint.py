@@ -54,5 +54,6 @@ def _line(record: Record, text: str) -> Line:
         return Line(seq, at, who, "dftui", text, "warning", "gap", late)
     if flags & EVENT:
         return Line(seq, at, who, "dftui", text, "notice", "event", late)
-    level, what, folds = parse(text)
-    return Line(seq, at, who, "stderr" if flags & STDERR else "stdout", text, level, what, late, folds)
+    said = parse(text)
+    stream = "stderr" if flags & STDERR else "stdout"
+    return Line(seq, at, who, stream, text, said.level, said.kind, late, said.folds, *said[3:])

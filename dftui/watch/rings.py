@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 
-from dftui.watch.lines import Record
+from dftui.watch.lines import MARK, LogBatch, Record, lines_in
 
-OVERHEAD = 220
-"""Bytes that a record costs in memory beside its data (CPython 3.11: tuple, two ints, bytes header, slot)."""
+OVERHEAD = 240
+"""Bytes that a record costs in memory beside its data (CPython 3.11: tuple, two ints, bytes header, slots in a ring
+and a view)."""
 
 _by_seq = itemgetter(0)
-Evicted = Callable[[Record], None]
-
-
-_MOST_MARKS = 8192
 
 
 class Ring:
     """One container's records, oldest first. `kept` and `evicted` count lines, not marks, where they happen."""
 
-    __slots__ = ("_mark_kept", "_mark_seqs", "bytes", "evicted", "kept", "records")
+    __slots__ = ("bytes", "evicted", "kept", "records")
 
     def __init__(self) -> None:
         self.records: deque[Record] = deque()
         self.bytes = 0
-        self.kept = 0
         self.evicted = 0
-        self._mark_seqs: list[int] = [0]
-        self._mark_kept: list[int] = [0]
-
-    def mark(self, seq: int) -> None:
-        """All records up to `seq` are in: remember how many lines that makes."""
-        self._mark_seqs.append(seq)
-        self._mark_kept.append(self.kept)
-        if len(self._mark_seqs) > _MOST_MARKS:
-            del self._mark_seqs[1 : _MOST_MARKS // 2]
-            del self._mark_kept[1 : _MOST_MARKS // 2]
-
-    def lost_after(self, seq: int) -> int:
-        """Lines above `seq` that left the ring. Exact for a `seq` at which a merge ended, as readers ask."""
-        kept_upto = self._mark_kept[bisect_right(self._mark_seqs, seq) - 1]
-        return max(0, self.evicted - kept_upto)
+        self.kept = 0
 
     def after(self, seq: int) -> Iterator[Record]:
         """Records above `seq`, newest first (the usual question is for the last few)."""
@@ -54,34 +36,32 @@ class Ring:
 
 
 class Rings:
-    """All containers' rings. `on_evict` hears of each record that leaves."""
+    """All containers' rings."""
 
-    def __init__(self, each: int, total: int, on_evict: Evicted | None = None) -> None:
+    def __init__(self, each: int, total: int) -> None:
         """`each` and `total` are bytes, the records' own cost included; a single record always stays."""
         self.each = each
         self.total = total
         self.bytes = 0
+        self.last_seq = 0
         self.by_name: dict[str, Ring] = {}
-        self._on_evict = on_evict
 
     def add(self, records: Iterable[Record]) -> None:
         """Append in order, then make room."""
-        by_name = self.by_name
-        touched: dict[str, Ring] = {}
-        added = last = 0
+        groups: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
-            ring = touched.get(record.who)
+            groups[record[2]].append(record)
+        by_name = self.by_name
+        for name, group in groups.items():
+            ring = by_name.get(name)
             if ring is None:
-                ring = touched[record.who] = by_name.setdefault(record.who, Ring())
-            ring.records.append(record)
-            size = len(record.data) + OVERHEAD
+                ring = by_name[name] = Ring()
+            size = sum([len(record[4]) for record in group]) + OVERHEAD * len(group)
+            ring.records.extend(group)
             ring.bytes += size
-            ring.kept += record.is_line
-            added += size
-            last = record.seq
-        self.bytes += added
-        for ring in touched.values():
-            ring.mark(last)
+            ring.kept += lines_in(group)
+            self.bytes += size
+            self.last_seq = max(self.last_seq, group[-1].seq)
             if ring.bytes > self.each:
                 self._shrink(ring, self.each)
         while self.bytes > self.total:
@@ -90,28 +70,110 @@ class Rings:
                 return
             self._shrink(largest, max(0, largest.bytes - max(self.bytes - self.total, self.total // 64)))
 
+    def clear(self) -> list[Record]:
+        """Forget everything; what was held, in order."""
+        found = self.after(0)
+        self.by_name.clear()
+        self.bytes = 0
+        return found
+
+    def chosen(self, who: frozenset[str] | None) -> Iterator[tuple[str, Ring]]:
+        """The rings of these containers; None is all."""
+        return ((name, ring) for name, ring in self.by_name.items() if who is None or name in who)
+
     def after(self, seq: int, who: frozenset[str] | None = None) -> list[Record]:
-        """Records above `seq` of these containers (None: all) in merged order."""
+        """Records above `seq` of these containers in merged order."""
         found: list[Record] = []
-        for name, ring in self.by_name.items():
-            if who is None or name in who:
-                found.extend(ring.after(seq))
+        for _, ring in self.chosen(who):
+            found.extend(ring.after(seq))
         found.sort(key=_by_seq)
         return found
 
-    def lost_after(self, seq: int, who: frozenset[str] | None = None) -> int:
-        """Lines of these containers above `seq` that left the rings."""
-        return sum(ring.lost_after(seq) for name, ring in self.by_name.items() if who is None or name in who)
+    def oldest(self) -> Mapping[str, int]:
+        """The number of each container's oldest record."""
+        return {name: ring.records[0].seq for name, ring in self.by_name.items() if ring.records}
 
     def _shrink(self, ring: Ring, size: int) -> None:
         records = ring.records
-        heard = self._on_evict
+        over = ring.bytes - size
+        freed = lines = 0
         # The newest record stays even when it alone is over the size.
-        while ring.bytes > size and len(records) > 1:
+        while freed < over and len(records) > 1:
             gone = records.popleft()
-            freed = len(gone.data) + OVERHEAD
-            ring.bytes -= freed
-            self.bytes -= freed
-            ring.evicted += gone.is_line
-            if heard is not None:
-                heard(gone)
+            freed += len(gone[4]) + OVERHEAD
+            if not gone[3] & MARK:
+                lines += 1
+        ring.bytes -= freed
+        self.bytes -= freed
+        ring.evicted += lines
+
+
+class Held:
+    """What the rings held at one moment, to be looked through from the newest back, a piece at a time."""
+
+    def __init__(self, rings: Iterable[Ring]) -> None:
+        self._parts: list[list[Record]] = []
+        self.lines = 0
+        """Lines, not marks, that were not taken yet."""
+        for ring in rings:
+            if ring.records:
+                self._parts.append(list(ring.records))
+            self.lines += ring.kept - ring.evicted
+        self._high = max((part[-1].seq for part in self._parts), default=0)
+
+    def __bool__(self) -> bool:
+        """Whether something is left."""
+        return bool(self._parts)
+
+    def take(self, count: int) -> list[Record]:
+        """The `count` newest records that are left, oldest first."""
+        found: list[Record] = []
+        window = count
+        while len(found) < count and self._parts:
+            self._high -= window
+            window *= 2
+            for part in self._parts:
+                cut = bisect_right(part, self._high, key=_by_seq)
+                found += part[cut:]
+                del part[cut:]
+            self._parts = [part for part in self._parts if part]
+        found.sort(key=_by_seq)
+        if len(found) > count:
+            self._parts.append(found[:-count])
+            found = found[-count:]
+            self._high = found[0].seq - 1
+        self.lines -= lines_in(found)
+        return found
+
+
+class Reader:
+    """Reads the rings of some containers: once what they hold, then what is added.
+
+    `lost` counts the lines that left a ring before this reader came to them. A ring gives up its oldest first, so of
+    the evicted ones those are lost that are not among the first that were kept when this reader last read."""
+
+    def __init__(self, rings: Rings, who: frozenset[str] | None = None) -> None:
+        self.who = who
+        self.lost = 0
+        self._rings = rings
+        self._last = 0
+        self._read: dict[str, int] = {}
+        """Per ring: of the lines that were ever kept, the first so many are read or counted as lost."""
+
+    def held(self) -> Held:
+        """Everything that is held now; `read` goes on from there."""
+        self._settle()
+        self._last = self._rings.last_seq
+        return Held(ring for _, ring in self._rings.chosen(self.who))
+
+    def read(self) -> LogBatch:
+        """What was added since."""
+        self._settle()
+        records = self._rings.after(self._last, self.who)
+        self._last = self._rings.last_seq
+        return LogBatch(tuple(records), self._last)
+
+    def _settle(self) -> None:
+        for name, ring in self._rings.chosen(self.who):
+            self.lost += max(0, ring.evicted - self._read.get(name, 0))
+            self._read[name] = ring.kept

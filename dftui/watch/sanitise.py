@@ -8,6 +8,7 @@ as its picture (U+2400 block), invisible and direction-changing characters as U+
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -99,6 +100,11 @@ def clean_lines(text: str | bytes, lines: int = 50, limit: int = LIMIT) -> list[
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     return [clean(line, limit) for line in text.split("\n")[-lines:]]
+
+
+def json_line(document: object) -> str:
+    """One JSON document on one line, pure ASCII, so that no terminal can be told anything by it."""
+    return json.dumps(document, ensure_ascii=True, separators=(", ", ": ")).replace("\x7f", "\\u007f")
 
 
 def clean_all(lines: Sequence[bytes], limit: int = LIMIT) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dftui.watch.alarms import Alarm
+
 
 class ReplicaState(StrEnum):
     """A replica's life. Serving means: up in the balancer and eligible for new requests."""
@@ -86,10 +88,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference between what is wanted, what exists and what the balancer believes."""
+    """One difference between what is wanted, what exists and what the balancer believes; `kind` has a help page."""
 
     what: str
     repair: str
+    kind: Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,5 +177,5 @@ class Snapshot:
                 }
                 for r in self.web
             ],
-            "drift": [{"what": d.what, "repair": d.repair} for d in self.drift],
+            "drift": [{"what": d.what, "repair": d.repair, "kind": d.kind.value} for d in self.drift],
         }

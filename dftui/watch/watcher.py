@@ -18,6 +18,7 @@ from dftui.balancer.stat import Latency, Table
 from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, Event
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.changes import changes
 from dftui.watch.derive import Facts, derive
 from dftui.watch.figures import Cache, Client, Database
 from dftui.watch.ledger import Ledger
@@ -66,7 +67,14 @@ class Watcher:
     ) -> None:
         """Without `link` it makes its own; `logs` replaces the hub (other limits)."""
         self.masker = masker or Masker()
-        self.logs = logs or LogHub(engine, masker=self.masker)
+        kept = spec.logs
+        self.logs = logs or LogHub(
+            engine,
+            masker=self.masker,
+            tail=kept.tail,
+            ring_bytes=kept.per_container,
+            total_bytes=kept.memory,
+        )
         self.ledger = Ledger(self.masker)
         self._engine = engine
         self._spec = spec
@@ -74,6 +82,7 @@ class Watcher:
         self._own_link = link is None
         self._facts = Facts(engine=EngineFacts(), at=0.0)
         self._snapshot = _nothing(spec)
+        self._balanced_last: Snapshot | None = None
         self._callbacks: list[Callback] = []
         self._loads = Loads(engine, self._load_changed)
         self._stats_for: frozenset[str] = frozenset()
@@ -379,6 +388,11 @@ class Watcher:
             found = replace(found, drift=self._lasting(found.drift, now))
             if replace(found, at=self._snapshot.at) == self._snapshot:
                 continue
+            if facts.servers is not None:
+                # Compared with the last look at the balancer: without its table no replica seems to serve.
+                for name, words in changes(self._balanced_last or found, found):
+                    self.logs.tell(name, words)
+                self._balanced_last = found
             self._snapshot = found
             for callback in tuple(self._callbacks):
                 callback(found)

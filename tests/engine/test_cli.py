@@ -56,6 +56,20 @@ def test_status_is_the_contract(stack: Stack) -> None:
     assert found["drift"] == []
 
 
+def test_stats_measures_what_is_there(stack: Stack) -> None:
+    with Load(Plan(stack.port, rate=60, fresh=0.2, posts=0, path="/up", expect=(200,))):
+        found = stack.json("stats", "--seconds", "11")
+    assert found["requests_per_second"] > 0
+    assert found["p95_ms"] > 0
+    assert [web["name"] for web in found["web"]] == [f"{stack.name}-web{n}" for n in (1, 2, 3)]
+    assert all(web["requests_per_second"] > 0 for web in found["web"])
+    assert all(one["memory_bytes"] > 1 << 20 for one in (*found["web"], *found["services"]))
+    assert found["memory_bytes"] == sum(one["memory_bytes"] for one in (*found["web"], *found["services"]))
+    curve = found["history"]["requests_per_second"]
+    assert curve
+    assert curve[-1] > 0
+
+
 def test_up_again_changes_nothing(stack: Stack) -> None:
     before = docker("ps", "-a", "--filter", f"label=dftui.stack={stack.name}", "--format", "{{.ID}} {{.CreatedAt}}")
     assert [web["state"] for web in stack.json("up")["web"]] == ["serving"] * 3
@@ -155,7 +169,14 @@ def test_logs_of_one_with_tail_grep_and_timestamps(stack: Stack) -> None:
     everything = stack.ok("logs", "web").splitlines()
     found = stack.ok("logs", "web", "--grep", "APP_KEY").splitlines()
     assert found == [line for line in everything if "APP_KEY" in line]
-    assert stack.ok("logs", "--since", "2030-01-01") == ""
+    others = stack.ok("logs", "web", "--grep", "APP_KEY", "--invert").splitlines()
+    assert sorted(found + others) == sorted(everything)
+    assert stack.ok("logs", "--since", "2030-01-01") == stack.ok("logs", "--until", "2020-01-01") == ""
+    file = stack.folder / "saved.log"
+    assert stack.ok("logs", "web", "--grep", "APP_KEY", "--output", str(file)) == ""
+    assert file.read_text().splitlines() == found
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert stack.run("logs", "--output", str(file)).returncode == 1
 
 
 def test_logs_follow_names_who_wrote(stack: Stack) -> None:

@@ -15,8 +15,10 @@ import pytest
 from dftui.control.errors import ActionError
 from dftui.control.history import history_path, read
 from dftui.control.world import webs
+from dftui.stack.file import load
 from dftui.stack.names import LABEL_STACK
 from dftui.watch.records import Step
+from dftui.watch.watcher import Watcher
 from tests.engine.operate import assert_sound, get, operating, until
 from tests.load import Load, Plan
 from tests.stacks import Stack, docker
@@ -123,6 +125,44 @@ async def test_a_drain_can_be_undone_while_a_request_is_still_running(stack: Sta
     assert result.removed == ()
     assert answers == [200] * 4
     await assert_sound(stack, 2)
+
+
+async def test_a_drain_and_its_end_stand_in_the_stream_of_the_logs(stack: Stack) -> None:
+    async with operating(stack) as (operator, engine):
+        watcher = Watcher(engine, load(stack.file))
+        task = asyncio.create_task(watcher.run())
+        seq = 0
+
+        async def told(words: str) -> None:
+            nonlocal seq
+            async with asyncio.timeout(60):
+                while True:
+                    batch = watcher.logs.lines_since(seq)
+                    seq = batch.last
+                    if any(words in watcher.logs.line(r).text for r in batch.records if not r.is_line):
+                        return
+                    await watcher.logs.wait(seq)
+
+        try:
+            await ready(watcher)
+            name = webs(await engine.containers({LABEL_STACK: stack.name}))[0].name
+            await operator.drain(name)
+            await told(f"{name} is drained")
+            await operator.undrain(name)
+            await told(f"{name} serves again")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def ready(watcher: Watcher) -> None:
+    """Until it has seen every replica serve."""
+    async with asyncio.timeout(60):
+        while watcher.snapshot.serving < 2:
+            changed = asyncio.Event()
+            end = watcher.subscribe(lambda _, changed=changed: changed.set())  # type: ignore[misc]
+            await changed.wait()
+            end()
 
 
 async def test_two_operators_one_acts_and_the_other_is_told_who(stack: Stack) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from dftui.engine.api import ContainerSpec, Engine
+from dftui.ui.panes.logmodel import LogModel
 from dftui.watch.lines import GAP, Record
 from dftui.watch.logs import LogHub
+from dftui.watch.match import Matcher
+from dftui.watch.sieve import Choice
 
 # Numbered lines for ever, also over restarts: the count is kept in a file of the container.
 COUNT = (
@@ -126,17 +130,14 @@ async def test_a_burst_is_all_received_and_what_the_ring_cannot_hold_is_counted(
 ) -> None:
     async with following(engine, labels, ring_bytes=1 << 20) as hub:
         await made(engine, tiny_image, labels, stack_name, say(50_000))
-        seq = shown = lost = 0
+        reader, shown = hub.reader(), 0
         async with asyncio.timeout(60):
             while hub.counts.total.kept < 50_000:
-                await hub.wait(seq)
-                batch = hub.lines_since(seq)
-                shown += sum(record.is_line for record in batch.records)
-                seq, lost = batch.last, lost + batch.lost
-        batch = hub.lines_since(seq)
-        shown, lost = shown + sum(record.is_line for record in batch.records), lost + batch.lost
+                await hub.wait(hub.last_seq)
+                shown += sum(record.is_line for record in reader.read().records)
+        shown += sum(record.is_line for record in reader.read().records)
         assert hub.counts.total.received == 50_000
-        assert shown + lost == 50_000
+        assert shown + reader.lost == 50_000
         assert numbers(hub)[-1] == 50_000
         assert hub.held_bytes <= 1 << 20
 
@@ -169,3 +170,93 @@ async def test_lines_that_rotation_took_while_nobody_read_are_a_gap(
     assert found[:3] == [1, 2, 3]
     assert found[3] > 4
     assert found[3:] == list(range(found[3], 2001))
+
+
+async def test_a_log_that_rotates_while_it_is_followed_doubles_nothing_and_says_what_is_missing(
+    engine: Engine, tiny_image: str, stack_name: str, labels: dict[str, str]
+) -> None:
+    # A line a millisecond at most: some thirty rotations of three files.
+    command = (
+        "sh",
+        "-c",
+        'for n in $(seq 4000); do echo "line $n"; [ $((n % 20)) = 0 ] && sleep .01; done; sleep 1000',
+    )
+    spec = ContainerSpec(
+        stack_name, tiny_image, labels, command=command, restart="no", log_max_size="10k", log_max_file=3
+    )
+    ref = await engine.create(spec)
+    async with following(engine, labels) as hub:
+        await engine.start(ref)
+        await until(hub, lambda: numbers(hub)[-1:] == [4000])
+        found = numbers(hub)
+        gaps = [record for record in hub.lines_since(0).records if record.flags & GAP]
+    assert found == sorted(set(found))
+    assert found[0] == 1
+    missing = [n for n, after in itertools.pairwise(found) if after != n + 1]
+    assert len(missing) == len(gaps)
+
+
+async def test_the_header_s_figures_agree_with_the_engine_while_lines_wait_and_get_lost(
+    engine: Engine, tiny_image: str, stack_name: str, labels: dict[str, str]
+) -> None:
+    async with following(engine, labels, ring_bytes=256 << 10) as hub:
+        model = LogModel(hub)
+        for name in ("a", "b"):
+            await made(engine, tiny_image, labels, f"{stack_name}-{name}", say(20_000))
+        async with asyncio.timeout(60):
+            while hub.counts.total.received < 40_000:
+                await asyncio.sleep(0.02)
+                model.pull()
+                tally = model.tally()
+                assert tally.shown + tally.filtered + tally.dropped == tally.received
+                assert tally.astray == 0
+        model.pull()
+        model.restart(frozenset({f"{stack_name}-a"}), Choice(Matcher("line 1999")))
+        tally = model.tally()
+        assert (tally.received, tally.shown) == (20_000, 10)
+        assert tally.shown + tally.filtered + tally.dropped == tally.received
+        assert tally.dropped > 0
+
+
+async def test_bytes_of_any_kind_and_length_survive(
+    engine: Engine, tiny_image: str, stack_name: str, labels: dict[str, str]
+) -> None:
+    command = (
+        "sh",
+        "-c",
+        r"printf '\377\376 binary \000 \033[2J\n'; printf 'half \342\202'; sleep .2; printf '\254 euro\n';"
+        "head -c 300000 /dev/zero | tr '\\0' x; echo; echo the end; exec sleep 1000",
+    )
+    async with following(engine, labels) as hub:
+        await made(engine, tiny_image, labels, stack_name, command)
+        await until(hub, lambda: any(record.data == b"the end" for record in lines(hub)))
+        shown = [hub.line(record).text for record in lines(hub)]
+    # Docker's json-file driver itself puts U+FFFD in the place of what is not UTF-8.
+    assert shown[0] == "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} binary ␀ "
+    assert "".join(shown[1:-1]).startswith("half ")
+    assert "euro" in "".join(shown[1:4])
+    assert all(len(text) <= 4096 for text in shown)
+    cut = [text for text in shown if "…[cut, " in text]
+    assert len(cut) >= 1
+    # The engine's reader gives a line without an end in pieces; each says how long it was.
+    assert sum(int(text.rpartition("[cut, ")[2].split()[0].replace(",", "")) for text in cut) <= 300_000
+
+
+async def test_reading_anew_from_the_engine_goes_further_back(
+    engine: Engine, tiny_image: str, stack_name: str, labels: dict[str, str]
+) -> None:
+    await made(engine, tiny_image, labels, stack_name, say(3000))
+    async with following(engine, labels, tail=10) as hub:
+        await until(hub, lambda: numbers(hub)[-1:] == [3000])
+        before = numbers(hub)
+        hub.reopen(tail=None, since_ns=0)
+        await until(hub, lambda: len(numbers(hub)) == 3000)
+        assert numbers(hub) == list(range(1, 3001))
+        middle = lines(hub)[1500].time_ns
+        hub.reopen(tail=None, since_ns=middle)
+        await until(hub, lambda: numbers(hub)[-1:] == [3000])
+        again = numbers(hub)
+    # The log may still have been written when it was first read.
+    assert len(before) < 3000
+    assert again == list(range(again[0], 3001))
+    assert 1400 <= again[0] <= 1501

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,9 +15,11 @@ from dftui.stack.spec import StackSpec
 from dftui.ui.app import DftuiApp
 from dftui.ui.backend import Backend, Unsubscribe
 from dftui.ui.options import Options
-from dftui.watch.lines import Counts, Line, LogBatch, LogCounts, Record
+from dftui.watch.lines import Counts, Line, LogCounts, Record
+from dftui.watch.mask import Masker
+from dftui.watch.paint import Painter
 from dftui.watch.records import Request, Step
-from dftui.watch.sanitise import clean
+from dftui.watch.rings import Reader, Rings
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from dftui.engine.api import Channel, Session
 
 NOW = 1_795_000_000.0
+APP = "[2026-11-18T11:06:40.000000+00:00] local"
+TRACE = ("[stacktrace]", "#0 /opt/dreamfactory/vendor/db.php(12): connect()", "#1 {main}", '"} ')
 
 
 def host_of(number: int) -> str:
@@ -95,45 +100,68 @@ def nothing() -> Snapshot:
 
 
 class FakeLogs:
-    def __init__(self, limit: int = 100_000) -> None:
-        self.ring: list[Record] = []
-        self.limit = limit
+    """A hub without an engine: `feed` is what its merge lets go."""
+
+    def __init__(self, ring_bytes: int = 64 << 20, total_bytes: int = 256 << 20) -> None:
+        self.rings = Rings(ring_bytes, total_bytes)
+        self.painter = Painter(Masker())
         self.seq = 0
-        self.gone = 0
-        self.total = Counts()
         self.by_name: dict[str, Counts] = {}
+        self.generation = 0
+        self.reopened: list[tuple[int | None, int]] = []
+        self.swallow = 0
+        """So many of the next lines are lost on their way, as a fault in the program would do it."""
 
     @property
     def counts(self) -> LogCounts:
-        return LogCounts(self.total, self.by_name)
+        total = Counts()
+        for name, one in self.by_name.items():
+            ring = self.rings.by_name.get(name)
+            one.kept, one.evicted = (ring.kept, ring.evicted) if ring else (0, 0)
+            total.add(one)
+        return LogCounts(total, dict(self.by_name))
 
-    def feed(self, who: str, *lines: str, at: float = NOW, flags: int = 0) -> None:
+    def feed(self, who: str, *lines: str | bytes, at: float = NOW, flags: int = 0) -> None:
+        records = []
         for line in lines:
             self.seq += 1
-            self.ring.append(Record(self.seq, int(at * 1e9), who, flags, line.encode()))
-            for counts in (self.total, self.by_name.setdefault(who, Counts())):
-                counts.received += 1
-                counts.kept += 1
-        over = len(self.ring) - self.limit
-        if over > 0:
-            self.gone = self.ring[over - 1].seq
-            del self.ring[:over]
+            data = line.encode() if isinstance(line, str) else line
+            records.append(Record(self.seq, int(at * 1e9), who, flags, data))
+        counts = self.by_name.setdefault(who, Counts())
+        written = sum(record.is_line for record in records)
+        counts.arrived += written
+        counts.received += written
+        gone, self.swallow = self.swallow, 0
+        self.rings.add(records[gone:])
 
-    def lines_since(self, seq: int, who: frozenset[str] | None = None) -> LogBatch:
-        lost = max(0, self.gone - seq)
-        first = 0
-        if self.ring:
-            first = max(0, seq + 1 - self.ring[0].seq)
-        records = tuple(r for r in self.ring[first:] if who is None or r.who in who)
-        return LogBatch(records, self.seq, lost)
+    def reader(self, who: frozenset[str] | None = None) -> Reader:
+        return Reader(self.rings, who)
 
-    def text(self, record: Record) -> str:
-        return clean(record.data)
+    def texts(self, records: Sequence[Record]) -> list[str]:
+        return self.painter.texts(records)
+
+    def lines(self, records: Sequence[Record]) -> list[Line]:
+        return self.painter.lines(records)
 
     def line(self, record: Record) -> Line:
-        text = clean(record.data)
-        level = "error" if "ERROR" in text else "warning" if "WARN" in text else ""
-        return Line(record.seq, record.time_ns / 1e9, record.who, "stdout", text, level=level)  # type: ignore[arg-type]
+        return self.painter.line(record)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.by_name))
+
+    def oldest(self) -> Mapping[str, int]:
+        return self.rings.oldest()
+
+    def lag_of(self, record: Record) -> float | None:
+        return 0.1 if record.is_line else None
+
+    def reopen(self, *, tail: int | None, since_ns: int) -> None:
+        self.reopened.append((tail, since_ns))
+        held = [r for r in self.rings.clear() if r.time_ns >= since_ns]
+        self.by_name.clear()
+        self.generation += 1
+        for record in held[-tail:] if tail else held:
+            self.feed(record.who, record.data, at=record.time_ns / 1e9, flags=record.flags)
 
 
 class FakeRequests:
@@ -347,13 +375,17 @@ def _fits(fake: FakeBackend) -> Backend:
 def busy(fake: FakeBackend, lines: int = 60) -> FakeBackend:
     """With traffic, as a screenshot would want it."""
     texts: Iterable[tuple[str, str]] = [
-        ("df-web1", 'local.INFO: [REQUEST] {"API Version":"2.0","Method":"GET","Service":"system"}'),
-        ("df-web2", 'local.INFO: [RESPONSE] {"Status Code":200,"Content-Type":"application/json"}'),
+        (
+            "df-web1",
+            f'{APP}.INFO: [REQUEST] {{"API Version":"2.0","Method":"GET","Service":"system","Resource":"x"}} ',
+        ),
+        ("df-web2", f'{APP}.INFO: [RESPONSE] {{"Status Code":200,"Content-Type":"application/json"}} '),
         ("df-mysql", "[Note] Aborted connection 41 to db: 'dreamfactory' (Got timeout reading packets)"),
-        ("df-web3", "local.WARNING: cache store answered after 210 ms (WARN)"),
+        ("df-web3", f"{APP}.WARNING: cache store answered after 210 ms "),
         ("df-lb", 'frontend web/df-web3 0/0/0/11/11 200 812 "GET /api/v2/system/environment HTTP/1.1"'),
         ("df-redis", "1:M Background saving terminated with success"),
-        ("df-web1", "local.ERROR: SQLSTATE[HY000] [2002] Connection refused (ERROR)"),
+        ("df-web1", f"{APP}.ERROR: SQLSTATE[HY000] [2002] Connection refused "),
+        *(("df-web1", line) for line in TRACE),
     ]
     pool = list(texts)
     for n in range(lines):
@@ -363,6 +395,29 @@ def busy(fake: FakeBackend, lines: int = 60) -> FakeBackend:
     for n in range(lines):
         fake.requests.feed(1 + n % 3, paths[n % 4], 200 if n % 17 else 503, probe=n % 9 == 8)
     return fake
+
+
+def remember(app: DftuiApp, minutes: float = 60, until: float = NOW) -> None:
+    """Fill the curves: two replicas, then two more when the load rises; an engine that was away for a while."""
+    seconds = int(minutes * 60)
+    for back in range(seconds, 0, -5):
+        gone = seconds - back
+        few = gone < seconds * 0.6
+        load = 22 + 14 * math.sin(gone / 220 + 4) + (16 if gone > seconds * 0.45 else 0) + 4 * math.sin(gone / 9)
+        p95 = 18 + load * (2.4 if few else 0.8) + 6 * math.sin(gone / 13)
+        web = tuple(
+            replica(
+                n + 1,
+                traffic=Traffic(1200, 0, load / (2 if few else 4) + n, 6, p95 + 2 * n),
+                load=Load(load / 4 + n, (58 + n + gone // 600) << 20),
+            )
+            for n in range(2 if few else 4)
+        )
+        past = stack(web, traffic=Traffic(3642, 0, load, 6, p95))
+        if seconds * 0.2 < gone < seconds * 0.23:
+            past = replace(past, engine=replace(past.engine, lost_since=until - back))
+        app.trends.take(past, until - back)
+    app.wall = lambda: until
 
 
 def app_of(fake: FakeBackend, options: Options | None = None, spec: StackSpec | None = None) -> DftuiApp:

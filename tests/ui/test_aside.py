@@ -128,7 +128,7 @@ def test_stopped_and_continued_from_outside() -> None:
         run.resize(120, 40)
         os.kill(run.pid, signal.SIGCONT)
         whole(run)
-        run.wait_text("requests  errors|key +requests")
+        run.wait_until(lambda text: max(map(len, text.splitlines())) > 100)
         run.send("+")
         run.wait_text("4 of 4 serving")
 

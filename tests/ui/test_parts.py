@@ -7,20 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from dftui.control.actions import ACTIONS, Context, footer_actions
+from dftui.control.action import Context
+from dftui.control.actions import ACTIONS, footer_actions
 from dftui.ui import terminal
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
 from dftui.ui.fence import PATIENCE, Fence
-from dftui.ui.format import age, millis, percent, rate, size
 from dftui.ui.keymap import RESERVED, normal, remap, shown
 from dftui.ui.options import Options
 from dftui.ui.panes.history import Item, fold
-from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.replicas import choose_columns
+from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
 from dftui.watch.snapshot import ReplicaState
 
-from .fake_backend import FakeLogs, stack
+from .fake_backend import stack
 
 TEXT = st.text(st.characters(exclude_categories=("C", "M", "Z")), max_size=40)
 
@@ -66,34 +66,6 @@ def test_wider_screens_have_more_columns(width: int, wanted: str) -> None:
     heads = [column.head for column in choose_columns(width, 9)]
     assert wanted in heads
     assert heads[:2] == ["host", "state"]
-
-
-def test_log_counters_agree_and_loss_is_said() -> None:
-    logs = FakeLogs(limit=100)
-    model = LogModel(logs)
-    logs.feed("a", *(f"line {n}" for n in range(60)))
-    assert len(model.restart(None, "")) == 60
-    logs.feed("b", *(f"line {n}" for n in range(250)))
-    assert len(model.pull()) == 100
-    tally = model.tally()
-    assert (tally.received, tally.shown, tally.filtered, tally.dropped) == (310, 160, 0, 150)
-    model.restart(None, "LINE 24")
-    assert model.tally().shown == 0
-    model.restart(None, "line 24")
-    tally = model.tally()
-    assert tally.shown == 10
-    assert tally.shown + tally.filtered + tally.dropped == tally.received == 310
-
-
-def test_a_filter_without_capitals_ignores_them_and_names_count() -> None:
-    logs = FakeLogs()
-    logs.feed("df-web1", "An ERROR here", "fine")
-    logs.feed("df-redis", "error there")
-    model = LogModel(logs)
-    assert len(model.restart(None, "error")) == 2
-    assert len(model.restart(None, "ERROR")) == 1
-    assert len(model.restart(None, "redis")) == 1
-    assert len(model.restart(frozenset({"df-web1"}), "")) == 2
 
 
 class Clock:
@@ -160,22 +132,22 @@ def test_the_registry_is_sound() -> None:
 
 
 def test_remapping_tells_each_mistake() -> None:
-    team = {"scale-up": "y", "scale-dwn": "b", "drain": "j", "zoom": "h", "times": "ctrl+banana"}
-    mine = {"scale-down": "_", "follow": "F2", "help": "w", "quit": "w", "roll": "ctrl+R, F"}
+    team = {"scale-up": "Y", "scale-dwn": "b", "drain": "j", "zoom": "h", "times": "ctrl+banana"}
+    mine = {"scale-down": "_", "follow": "F2", "help": "K", "quit": "K", "roll": "ctrl+y, I"}
     keys, problems = remap([("dftui.yaml", team), ("config.yaml", mine)])
     assert problems == [
         "dftui.yaml: keys: there is no action 'scale-dwn'; did you mean scale-down?",
         "dftui.yaml: keys: drain cannot have 'j', which moves in the panes.",
         "dftui.yaml: keys: times cannot have 'ctrl+banana': no key is called that.",
         "dftui.yaml: keys: zoom cannot have 'h', which is the key of probe.",
-        "config.yaml: keys: help cannot have 'w', which is the key of quit.",
+        "config.yaml: keys: help cannot have 'K', which is the key of quit.",
     ]
     changed = {name: key for name, key in keys.items() if key != next(a.key for a in ACTIONS if a.id == name)}
-    assert changed == {"scale-up": "y", "scale-down": "underscore", "follow": "f2", "quit": "w", "roll": "ctrl+r,F"}
+    assert changed == {"scale-up": "Y", "scale-down": "underscore", "follow": "f2", "quit": "K", "roll": "ctrl+y,I"}
 
 
 def test_the_users_keys_go_before_the_stacks_and_two_may_change_places() -> None:
-    keys, problems = remap([("dftui.yaml", {"drain": "y"}), ("config.yaml", {"drain": "x", "remove": "d"})])
+    keys, problems = remap([("dftui.yaml", {"drain": "Y"}), ("config.yaml", {"drain": "x", "remove": "d"})])
     assert (keys["drain"], keys["remove"], problems) == ("x", "d", [])
 
 

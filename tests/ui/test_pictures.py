@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from dftui.control.entry import Entry
+from dftui.ui.app import DftuiApp
+from dftui.ui.canvas import Canvas
+from dftui.ui.draw import row_width
 from dftui.ui.options import Options
+from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
-from .fake_backend import FakeBackend, app_of, busy, nothing, replica, settle, stack
-
-SIZES = [(80, 24), (120, 40), (200, 50)]
+from .fake_backend import NOW, FakeBackend, busy, nothing, replica, stack
+from .looks import SIZES, Scene, app_for, at_scene, picture_of, rising, still, working
 
 
 def every_state() -> Snapshot:
@@ -28,110 +32,105 @@ def every_state() -> Snapshot:
         replica(7, ReplicaState.STOPPED),
         replica(8, ReplicaState.DRAINED),
     ]
-    drift = (Drift("df-web6 is in the balancer but does not answer", "d takes it out of rotation"),)
+    drift = (Drift("the cache df-redis is missing", "create df-redis again", Alarm.SERVICE_MISSING),)
     return stack(web, wanted=6, exposed=True, drift=drift)
 
 
-def options(theme: str = "night", plain: bool = False) -> Options:
-    return Options(theme=theme, plain=plain, ascii=plain, fence=False, hz=50)
+def lost() -> Snapshot:
+    snapshot = stack()
+    return replace(snapshot, engine=replace(snapshot.engine, lost_since=NOW - 95, error="Connection refused"))
 
 
-@pytest.mark.parametrize("theme", ["night", "day"])
+def history() -> FakeBackend:
+    """What was done the day before, by others, and what failed."""
+    fake = busy(FakeBackend())
+    receipt = {"receipt": {"requests": 1234, "failed": 0}}
+    run = "docker run -d --name df-web4 --restart unless-stopped --network df-front --ip 10.231.7.14 dftui/web:1f2e"
+    fake.past = [
+        Entry(NOW - 90_000, "root", "up", "done", 41.2, (), tuple(f"docker run --name df-{n}" for n in range(15))),
+        Entry(NOW - 60, "ada@203.0.113.9", "scale +1", "done", 1.9, (), (run,), receipt),
+        Entry(NOW - 40, "ada@203.0.113.9", "shell 2 -- ls", "done", 0.2, (), ("docker exec -i df-web2 ls",)),
+        Entry(NOW - 20, "bob", "roll", "failed: no space is left on the engine's disk", 3.0),
+    ]
+    return fake
+
+
+SCENES = (
+    Scene("main"),
+    Scene("every-state", lambda: busy(FakeBackend(every_state()))),
+    Scene("engine-lost", lambda: busy(FakeBackend(lost()))),
+    Scene("no-stack", lambda: FakeBackend(nothing())),
+    Scene("looking", connects="never"),
+    Scene("no-engine", connects="No engine answers at unix:///run/docker.sock. Start it: systemctl start docker."),
+    Scene("rising", rising, ("u",), working),
+    Scene("blank", lambda: FakeBackend(stack()), ("t",)),
+    Scene("many", lambda: busy(FakeBackend(stack(40))), ("G",)),
+    Scene("requests", keys=("t",)),
+    Scene("actions", keys=("a",), then=working),
+    Scene("probe", keys=("h",)),
+    Scene("graphs", keys=("o",)),
+    Scene("graphs-zoomed", keys=("o", "z")),
+    Scene("filter", keys=("slash", *"sql")),
+    Scene("zoomed-logs", keys=("l", "z")),
+    Scene("logs-whose", keys=("W", "j", "space")),
+    Scene("logs-since", keys=("l", "S")),
+    Scene("logs-wrapped", keys=("l", "w", "k", "V", "k")),
+    Scene("logs-unfolded", keys=("l", *"kkkkkk", "enter")),
+    Scene("logs-bad-regex", keys=("slash", "ctrl+r", *"sql", "left_parenthesis")),
+    Scene("logs-levels", keys=("l", "e")),
+    Scene("logs-marked-matches", keys=("slash", *"system", "ctrl+o", "enter", "n")),
+    Scene("services", keys=("1", "right")),
+    Scene("help", lambda: busy(FakeBackend(every_state())), ("question_mark",)),
+    Scene("keys", keys=("question_mark", "question_mark")),
+    Scene("find", keys=("ctrl+p", *"logs")),
+    Scene("number", keys=("equals_sign",)),
+    Scene("remove", keys=("x",)),
+    Scene("down", keys=("D",)),
+    Scene("delete-data", keys=("D", "v")),
+    Scene("history", history, ("a",)),
+)
+
+
+class TextExtension(SingleFileSnapshotExtension):
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+
+
+def nothing_is_cut_without_a_mark(app: DftuiApp) -> None:
+    for canvas in app.screen.query(Canvas):
+        if canvas.size.width and canvas.display:
+            for row in canvas.rows:
+                assert row_width(row) <= canvas.size.width, "".join(span.text for span in row)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_screen(snapshot: SnapshotAssertion, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await picture_of(scene, nothing_is_cut_without_a_mark) == snapshot.use_extension(TextExtension)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_main(svg: SnapshotAssertion, size: tuple[int, int], theme: str) -> None:
-    app = app_of(busy(FakeBackend()), options(theme))
-    async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        assert picture(app) == svg
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_every_state_without_colour(
-    snapshot: SnapshotAssertion, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_state_is_told_without_colour(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = app_of(busy(FakeBackend(every_state())), options(plain=True))
+    app = app_for(SCENES[1], Options(plain=True, fence=False, hz=50))
     async with app.run_test(size=size) as pilot:
-        await settle(pilot)
+        await at_scene(pilot, app, SCENES[1])
         screen = words(app)
+        await pilot.press("G")
+        await still(pilot)
+        screen += words(app)
         for state in ReplicaState:
-            shown = state.value in screen
-            assert shown or size[1] == 24, state
+            assert f"{app.glyphs.states[state]} {state.value}" in screen, state
         for strip in app.screen._compositor.render_strips():
             for segment in strip:
                 style = segment.style
                 for colour in (style.color, style.bgcolor) if style else ():
                     assert colour is None or colour.is_default, segment
-        assert screen == snapshot
 
 
-@pytest.mark.parametrize("theme", ["night", "day", "terminal"])
-async def test_every_state(svg: SnapshotAssertion, theme: str) -> None:
-    app = app_of(busy(FakeBackend(every_state())), options(theme))
+@pytest.mark.parametrize("theme", ["night", "day"])
+async def test_every_state_as_a_picture(svg: SnapshotAssertion, theme: str) -> None:
+    """As it looks, for those who compare two versions by eye."""
+    app = app_for(SCENES[1], Options(theme=theme, fence=False, hz=50))
     async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        assert picture(app) == svg
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-@pytest.mark.parametrize(
-    ("name", "keys"),
-    [
-        ("help", ["question_mark"]),
-        ("requests", ["t"]),
-        ("probe", ["h"]),
-        ("number", ["equals_sign"]),
-        ("remove", ["x"]),
-        ("down", ["D"]),
-        ("filter", ["slash", *"sql"]),
-        ("zoomed-logs", ["l", "z"]),
-    ],
-    ids=lambda v: v if isinstance(v, str) else "",
-)
-async def test_after_keys(svg: SnapshotAssertion, size: tuple[int, int], name: str, keys: list[str]) -> None:
-    app = app_of(busy(FakeBackend()), options())
-    async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        await pilot.press(*keys)
-        await settle(pilot)
-        assert picture(app) == svg
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_no_stack(svg: SnapshotAssertion, size: tuple[int, int]) -> None:
-    app = app_of(FakeBackend(nothing()), options())
-    async with app.run_test(size=size) as pilot:
-        await settle(pilot)
-        assert picture(app) == svg
-
-
-async def test_work_in_progress(svg: SnapshotAssertion) -> None:
-    fake = busy(FakeBackend(nothing()))
-    fake.hold = asyncio.Event()
-    app = app_of(fake, options())
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        await pilot.press("u")
-        command = "docker run -d --name df-mysql --network df-back -v df-db:/var/lib/mysql dftui/db:1f2e3d4c5b6a"
-        fake.step("up", "networks and volumes", "ok", done=1, total=7)
-        fake.step("up", "start df-mysql", "ok", command=command, done=2, total=7)
-        fake.step("up", "wait until df-mysql is healthy", done=2, total=7)
-        await settle(pilot)
-        assert picture(app) == svg
-        fake.hold.set()
-
-
-async def test_engine_lost(svg: SnapshotAssertion) -> None:
-    import time
-
-    snapshot = stack()
-    lost = replace(snapshot.engine, lost_since=time.time() - 95, error="Connection refused")
-    app = app_of(busy(FakeBackend(replace(snapshot, engine=lost))), options())
-    async with app.run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        banner = words(app).splitlines()[1]
-        assert "(1 min); what you see is from then. Connection refused" in banner
-        # The time of day in it differs from run to run.
-        app.main.banner.set_rows([()])
-        await settle(pilot)
+        await at_scene(pilot, app, SCENES[1])
         assert picture(app) == svg

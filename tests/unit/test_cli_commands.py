@@ -15,6 +15,7 @@ from dftui import __version__
 from dftui.__main__ import main
 from dftui.control.errors import ActionError
 from dftui.engine.api import EnginePermission, EngineUnreachable, NoSpace
+from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift
 from tests.fakes.cli import World, snapshot, stood_in
 
@@ -83,6 +84,7 @@ def test_wrong_use_is_2_with_the_usage(world: World, capsys: Output, argv: list[
         (["scale", "0"], "--yes"),
         (["up", "-n", "0"], "dftui down"),
         (["probe", "-n", "0"], "1 to 10000"),
+        (["stats", "--seconds", "0"], "1 to 3600"),
     ],
 )
 def test_what_cannot_be_meant_is_2_and_touches_nothing(
@@ -114,7 +116,9 @@ def test_status_json_is_the_contract(world: World, capsys: Output) -> None:
 
 
 def test_status_tells_a_person_what_there_is(world: World, capsys: Output) -> None:
-    world.snapshot = snapshot(exposed=True, drift=(Drift("df-web9 is in the table.", "dftui repair"),))
+    world.snapshot = snapshot(
+        exposed=True, drift=(Drift("df-web9 is in the table.", "dftui repair", Alarm.SERVER_WITHOUT_CONTAINER),)
+    )
     assert main(["status"]) == 0
     out = capsys.readouterr().out
     assert "2 of 2 replicas serving at http://127.0.0.1:80" in out

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 
 from dftui.engine.api import (
@@ -20,6 +24,8 @@ from dftui.engine.docker_images import split_ref
 from dftui.engine.errors import pull_error, refused, unreachable
 from dftui.engine.streams import stats_of
 from dftui.engine.translate import container_of, detail_of
+from dftui.engine.tunnel import Tunnel
+from dftui.engine.wire import Address
 
 LONG = "0123456789abcdef" * 4
 SOCKET = "unix:///var/run/docker.sock"
@@ -145,29 +151,58 @@ def test_sentences_for_an_engine_that_cannot_be_reached() -> None:
     assert "no such socket" in str(unreachable(SOCKET, wrapped))
 
 
-@pytest.mark.parametrize(
-    "host", ["docker", "unix://relative", "tcp://", "tcp://h:99999", "ftp://x", "tcp://h:1/path"]
-)
+@pytest.mark.parametrize("host", ["http:", "unix://relative", "tcp://", "tcp://h:99999", "ftp://x", "tcp://h:1/path"])
 def test_what_is_no_address(host: str) -> None:
     with pytest.raises(EngineUnreachable, match="not an engine's address") as told:
         address_of(host)
     assert host in str(told.value) and told.value.hint
 
 
+def address(host: str | None = None) -> Address:
+    found = address_of(host)
+    assert isinstance(found, Address)
+    return found
+
+
 def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
-    assert address_of().path == "/var/run/docker.sock" and address_of().url == SOCKET
-    assert address_of("/tmp/x.sock").url == "unix:///tmp/x.sock"
+    assert address().path == "/var/run/docker.sock" and address().url == SOCKET
+    assert address("/tmp/x.sock").url == "unix:///tmp/x.sock"
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1")
-    assert (address_of().host, address_of().port, address_of().tls) == ("10.0.0.1", 2375, None)
-    assert address_of("unix:///tmp/x.sock").path == "/tmp/x.sock"
-    with pytest.raises(EngineUnreachable, match="ssh"):
-        address_of("ssh://me@there")
+    assert (address().host, address().port, address().tls) == ("10.0.0.1", 2375, None)
+    assert address("unix:///tmp/x.sock").path == "/tmp/x.sock"
+    far = address_of("ssh://me@there:2222/run/podman.sock")
+    assert isinstance(far, Tunnel) and far.argv()[-5:] == ["2222", "-l", "me", "--", "there"]
+    assert far.remote == "/run/podman.sock"
+    with pytest.raises(EngineUnreachable, match="not an engine's address"):
+        address_of("ssh://me:password@there")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", "/nowhere")
     with pytest.raises(EngineUnreachable, match=r"certificates .* /nowhere"):
         address_of()
+
+
+def test_contexts_are_found_as_the_docker_client_finds_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for name, host in (("there", "ssh://me@there"), ("near", "unix:///tmp/near.sock")):
+        meta = tmp_path / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        meta.mkdir(parents=True)
+        told = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
+        (meta / "meta.json").write_text(json.dumps(told))
+    assert address().url == SOCKET
+    (tmp_path / "config.json").write_text('{"currentContext": "near"}')
+    assert address().path == "/tmp/near.sock"
+    monkeypatch.setenv("DOCKER_CONTEXT", "there")
+    assert address_of().url == "ssh://me@there"
+    assert (address("near").path, address("default").url) == ("/tmp/near.sock", SOCKET)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///tmp/first.sock")
+    assert address().path == "/tmp/first.sock"
+    with pytest.raises(EngineUnreachable, match="no docker context named nowhere") as told_why:
+        address_of("nowhere")
+    assert "near" in told_why.value.hint and "there" in told_why.value.hint
 
 
 def test_references() -> None:

@@ -125,6 +125,7 @@ LEAVES = {
     "shell 2 -- ls": "shell 2 -- ls",
     "key new": "key new",
     "images build": "images build",
+    "logs --output new.log": "logs --output new.log",
 }
 """A command line for each command that does more than look, and what the history calls it."""
 

@@ -41,6 +41,7 @@ def test_its_stack_file_is_good_and_holds_the_defaults() -> None:
     assert (spec.name, spec.images.source, spec.repair) == (default.name, default.images.source, default.repair)
     for name in ("replicas", "min", "max", "health", "port", "drain_timeout", "start_timeout"):
         assert getattr(spec.web, name) == getattr(default.web, name), name
+    assert spec.logs == default.logs
     assert spec.balancer.balance == default.balancer.balance
     assert spec.admin == AdminSpec()
 
@@ -48,7 +49,7 @@ def test_its_stack_file_is_good_and_holds_the_defaults() -> None:
 def test_its_stack_file_shows_every_key() -> None:
     # Some stand behind a #, because they have no default or exclude each other.
     shown = set(re.findall(r"(?:^|[{,]) *#? *([a-z_]+):", _stack_file(), re.MULTILINE))
-    allowed = {*file._TOP, *file._IMAGES, *file._WEB, "env", *file._BALANCER, *file._ADMIN} - {"name"}
+    allowed = {*file._TOP, *file._IMAGES, *file._WEB, "env", *file._BALANCER, *file._ADMIN, *file._LOGS} - {"name"}
     assert allowed - {"first_name", "last_name"} <= shown
 
 

@@ -24,6 +24,7 @@ web:
   drain_timeout: 2m
 balancer: {publish: "127.0.0.1:8080", balance: leastconn}
 admin: {email: ada@example.com, name: Ada King Lovelace, phone: 555-01000}
+logs: {memory: 64m, per_container: 512k, tail: 0}
 subnet: 10.89.7.0/24
 theme: dawn
 keys: {scale-up: u}
@@ -48,6 +49,7 @@ def test_a_whole_file() -> None:
     assert (spec.balancer.publish, spec.balancer.balance) == ("127.0.0.1:8080", "leastconn")
     assert (spec.admin.first_name, spec.admin.last_name) == ("Ada King", "Lovelace")
     assert spec.admin.phone == "555-01000"
+    assert (spec.logs.memory, spec.logs.per_container, spec.logs.tail) == (64 << 20, 512 << 10, 0)
     assert (spec.subnet, spec.theme, spec.keys, spec.path) == ("10.89.7.0/24", "dawn", {"scale-up": "u"}, "s.yaml")
 
 
@@ -125,6 +127,11 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("subnet: 8.8.8.0/24", "1:9", "private"),
         ("subnet: 127.0.0.0/24", "1:9", "private"),
         ("{subnet: 10.0.0.0/28, web: {replicas: 12}}", "1:10", "has 14 addresses; 12 replicas need 15"),
+        ("logs: {memory: 5k}", "1:16", "from 1m to 1g"),
+        ("logs: {per_container: 3g}", "1:23", "from 256k to 1g"),
+        ("logs: {tail: -1}", "1:14", "a whole number from 0"),
+        ("logs: {memory: 1m}", "1:16", "more than logs.memory, 1,048,576 bytes"),
+        ("logs: {lines: 3}", "1:8", "unknown key 'lines'"),
         ("admin: maybe", "1:8", "one of auto, none"),
         ("admin: {email: nobody}", "1:16", "an e-mail address"),
         ("admin: {name: Ada}", "1:15", "first and last name"),

@@ -215,6 +215,13 @@ def test_where_clients_go_and_whether_it_is_open_to_all(ip: str, url: str, expos
     assert (found.url, found.exposed) == (url, exposed)
 
 
+def test_a_port_open_to_all_is_reached_at_the_engines_machine() -> None:
+    far = replace(facts(), engine=EngineFacts(host="ssh://me@db.example:2222"))
+    balancer = replace(OTHERS[2], ports=(Port(80, "0.0.0.0", 8080),))
+    far = replace(far, containers=(*WEBS, *OTHERS[:2], balancer))
+    assert derive(StackSpec(), far).url == "http://db.example:8080"
+
+
 def test_the_wanted_number_falls_back_on_the_stack_file() -> None:
     spec = StackSpec(web=WebSpec(replicas=5), balancer=BalancerSpec(publish="127.0.0.1:81"))
     assert derive(spec, facts(wanted=None)).wanted == 5

@@ -6,16 +6,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dftui.engine.api import Event, LogLine
 from dftui.watch.follow import Follower
-from dftui.watch.lines import CUT, GAP, MAX_LINE, Record
+from dftui.watch.lines import CUT, GAP, LATE, MAX_LINE, Record
 from dftui.watch.logs import LogHub
 from dftui.watch.mask import Masker
-from dftui.watch.rings import OVERHEAD, Rings
+from dftui.watch.rings import OVERHEAD, Reader, Rings
 from tests.fakes.engine import FakeEngine
 
 
@@ -106,10 +105,12 @@ async def test_a_container_made_anew_goes_on_under_its_name() -> None:
         await until(hub, lambda: hub.last_seq >= 1)
         await engine.remove(ref, force=True)
         again = engine.add("df-web1")
-        engine.write(again, b"new")
+        # However much it has written by then.
+        for number in range(1500):
+            engine.write(again, f"new {number}".encode())
         hub.sync(await engine.containers())
-        await until(hub, lambda: len(texts(hub)) >= 2)
-        assert texts(hub, "df-web1") == ["old", "new"]
+        await until(hub, lambda: len(texts(hub)) >= 1501)
+        assert texts(hub, "df-web1") == ["old", *(f"new {number}" for number in range(1500))]
 
 
 async def test_an_engine_that_comes_back_gives_what_was_written_meanwhile_once() -> None:
@@ -162,6 +163,9 @@ class Sink:
 
     def gap(self, follower: Follower, after_ns: int, before_ns: int, why: str) -> None:
         self.gaps += 1
+
+    def known_from(self, name: str) -> int:
+        return 0
 
     def known(self, name: str, since_ns: int) -> list[Record]:
         return [
@@ -228,8 +232,7 @@ def records(sizes: list[int], who: str = "a", first: int = 1) -> list[Record]:
 
 @given(st.lists(st.lists(st.integers(0, 3000), max_size=20), max_size=20), st.integers(1, 3))
 def test_rings_stay_under_their_bytes_and_every_line_is_kept_or_evicted(batches: list[list[int]], names: int) -> None:
-    gone: list[Record] = []
-    rings = Rings(20_000, 40_000, gone.append)
+    rings = Rings(20_000, 40_000)
     seq = 0
     for number, sizes in enumerate(batches):
         who = f"c{number % names}"
@@ -238,8 +241,9 @@ def test_rings_stay_under_their_bytes_and_every_line_is_kept_or_evicted(batches:
         seq += len(batch)
         held = rings.after(0)
         assert [record.seq for record in held] == sorted(record.seq for record in held)
-        assert len(held) + len(gone) == seq
-        assert rings.lost_after(0) == len(gone)
+        gone = sum(ring.evicted for ring in rings.by_name.values())
+        assert len(held) + gone == seq
+        assert Reader(rings).held().lines == len(held)
         assert sum(len(record.data) + OVERHEAD for record in held) == rings.bytes
         assert rings.bytes <= 40_000 + 3000 + OVERHEAD
 
@@ -247,27 +251,45 @@ def test_rings_stay_under_their_bytes_and_every_line_is_kept_or_evicted(batches:
 def test_lines_lost_before_a_reader_came_are_counted_for_it() -> None:
     rings = Rings(10 * (100 + OVERHEAD), 1 << 20)
     rings.add(records([100] * 8))
-    assert rings.lost_after(0) == 0
+    early, other = Reader(rings), Reader(rings, frozenset({"other"}))
+    assert (len(early.read().records), early.lost) == (8, 0)
     rings.add(records([100] * 30, first=9))
-    assert rings.lost_after(8) == 20
-    assert len(rings.after(8)) == 10
-    assert rings.lost_after(38) == 0
-    assert rings.lost_after(8, frozenset({"other"})) == 0
+    assert (len(early.read().records), early.lost) == (10, 20)
+    assert (len(early.read().records), early.lost) == (0, 20)
+    assert (len(other.read().records), other.lost) == (0, 0)
+    late = Reader(rings)
+    assert (late.held().lines, late.lost) == (10, 28)
+    rings.add(records([100] * 4, first=39))
+    assert (len(late.read().records), late.lost) == (4, 28)
+
+
+@given(st.lists(st.integers(0, 2), max_size=200), st.integers(1, 60))
+def test_what_is_held_is_taken_from_the_newest_back_each_once(whose: list[int], size: int) -> None:
+    rings = Rings(1 << 20, 1 << 20)
+    rings.add([Record(n + 1, n, "abc"[who], 0, b"") for n, who in enumerate(whose)])
+    held = Reader(rings, frozenset("ab")).held()
+    wanted = [n + 1 for n, who in enumerate(whose) if who < 2]
+    taken: list[int] = []
+    while held:
+        piece = [record.seq for record in held.take(size)]
+        assert len(piece) == min(size, len(wanted) - len(taken))
+        taken = piece + taken
+        assert held.lines == len(wanted) - len(taken)
+    assert taken == wanted
 
 
 async def test_received_is_shown_and_dropped_also_when_lines_are_lost_on_purpose() -> None:
     engine = FakeEngine()
     ref = engine.add("a")
     async with following(engine, ring_bytes=50 * (10 + OVERHEAD), pace=None) as hub:
-        seen = lost = seq = 0
+        reader, seen = hub.reader(), 0
         for burst in range(5):
             for number in range(200):
                 engine.write(ref, f"{burst:04} {number:05}".encode())
             await until(hub, lambda burst=burst: hub.counts.total.kept >= 200 * (burst + 1))  # type: ignore[misc]
-            batch = hub.lines_since(seq)
-            seq, seen, lost = batch.last, seen + len(batch.records), lost + batch.lost
-        assert lost > 0
-        assert seen + lost == hub.counts.total.received == 1000
+            seen += len(reader.read().records)
+        assert reader.lost > 0
+        assert seen + reader.lost == hub.counts.total.received == 1000
 
 
 async def test_a_long_line_is_cut_at_the_stated_length_and_says_how_long_it_was() -> None:
@@ -332,19 +354,94 @@ def test_events_of_a_container_are_words() -> None:
     ]
 
 
-@pytest.mark.parametrize("limit", [1, 3])
-async def test_lines_can_be_read_page_by_page(limit: int) -> None:
+async def test_lines_that_wait_in_the_merge_are_counted_as_waiting_until_they_are_received() -> None:
+    engine = FakeEngine()
+    first, second = engine.add("a"), engine.add("b")
+    async with following(engine, wait=3600.0) as hub:
+        engine.write(first, b"history")
+        await until(hub, lambda: hub.last_seq >= 1)
+        for _ in range(3):
+            engine.write(first, b"x")
+        engine.write(second, b"y")
+        for _ in range(1000):
+            if hub.counts.total.arrived == 5:
+                break
+            await asyncio.sleep(0)
+        counts = hub.counts
+        assert (counts.total.arrived, counts.total.waiting, counts.total.received) == (5, 4, 1)
+        assert (counts.by_name["a"].waiting, counts.by_name["b"].waiting) == (3, 1)
+        assert counts.of(frozenset({"a"})).waiting == 3
+        hub.flush()
+        counts = hub.counts
+        assert (counts.total.waiting, counts.total.received, counts.total.kept) == (0, 5, 5)
+
+
+async def test_reading_anew_gives_what_is_asked_for_and_keeps_what_the_engine_has_no_more() -> None:
+    engine = FakeEngine()
+    gone, there = engine.add("df-web1"), engine.add("df-web2")
+    engine.write(gone, b"of the first")
+    for number in range(20):
+        engine.write(there, f"{number}".encode())
+    async with following(engine, tail=5) as hub:
+        await until(hub, lambda: hub.last_seq >= 6)
+        assert texts(hub, "df-web2") == ["15", "16", "17", "18", "19"]
+        await engine.remove(gone, force=True)
+        again = engine.add("df-web1")
+        engine.write(again, b"of the second")
+        hub.sync(await engine.containers())
+        await until(hub, lambda: len(texts(hub)) >= 7)
+        hub.tell("df-web1", "is drained")
+        await until(hub, lambda: bool(marks(hub)))
+        assert hub.generation == 0
+
+        hub.reopen(tail=None, since_ns=0)
+        assert hub.generation == 1
+        assert hub.counts.total.received == 0
+        await until(hub, lambda: len(texts(hub)) >= 22)
+        assert texts(hub, "df-web1") == ["of the first", "of the second"]
+        assert texts(hub, "df-web2") == [str(number) for number in range(20)]
+        assert marks(hub) == ["df-web1 is drained"]
+        stamps = [record.time_ns for record in hub.lines_since(0).records]
+        assert stamps == sorted(stamps)
+        assert not any(record.flags & LATE for record in hub.lines_since(0).records)
+        counts = hub.counts.total
+        assert (counts.arrived, counts.received, counts.kept) == (22, 22, 22)
+        # What is written from now on comes as ever.
+        engine.write(there, b"20")
+        await until(hub, lambda: texts(hub)[-1] == "20")
+
+        hub.reopen(tail=None, since_ns=hub.lines_since(0).records[-2].time_ns)
+        await until(hub, lambda: "20" in texts(hub))
+        assert len(texts(hub)) <= 3
+
+
+async def test_what_leaves_the_merge_is_given_on_before_any_ring_can_lose_it() -> None:
     engine = FakeEngine()
     ref = engine.add("a")
-    for number in range(7):
-        engine.write(ref, f"{number}".encode())
-    async with following(engine) as hub:
-        await until(hub, lambda: hub.last_seq >= 7)
-        seq, found = 0, []
-        while True:
-            batch = hub.lines_since(seq, limit=limit)
-            if not batch.records:
-                break
-            found += [hub.line(record).text for record in batch.records]
-            seq = batch.last
-        assert found == [str(number) for number in range(7)]
+    got: list[Record] = []
+    async with following(engine, ring_bytes=20 * OVERHEAD, pace=None, on_release=got.extend) as hub:
+        for number in range(5000):
+            engine.write(ref, f"{number}".encode())
+        await until(hub, lambda: hub.counts.total.received >= 1000)
+    assert [int(record.data) for record in got] == list(range(4000, 5000))
+
+
+async def test_with_little_memory_a_reconnect_still_doubles_nothing() -> None:
+    engine = FakeEngine()
+    ref = engine.add("a")
+    async with following(engine, ring_bytes=3 * (2 + OVERHEAD), pace=None, tail=None) as hub:
+        seen: list[str] = []
+        reader = hub.reader()
+        for number in range(40):
+            engine.write(ref, f"{number:02}".encode())
+        await until(hub, lambda: hub.counts.total.received >= 40)
+        engine.go_away()
+        await asyncio.sleep(0)
+        engine.write(ref, b"40")
+        engine.come_back()
+        hub.poke()
+        await until(hub, lambda: hub.counts.total.received >= 41)
+        seen += texts(hub)
+        assert hub.counts.total.received == 41
+        assert len(reader.read().records) + reader.lost == 41
+    assert seen == ["38", "39", "40"]

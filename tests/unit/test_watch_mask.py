@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dftui.watch.mask import MASK, Masker, mask_path
+from dftui.watch.mask import _HINTS, _PARTS, MASK, Masker, mask_path
 
 KEY = "Abcdefgh12345678Abcdefgh12345678"
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOjF9.c2lnbmF0dXJl-_x"
@@ -33,6 +33,12 @@ PARTS = st.sampled_from(
         "]",
         MASK,
         "IDENTIFIED BY '",
+        "SET PASSWORD FOR 'x'@'y' = '",
+        "mysql -uroot -p",
+        "PDO->__construct('mysql:host=db', 'df', '",
+        "laravel_session=",
+        "...",
+        ",",
         "--password ",
     ]
 )
@@ -69,6 +75,17 @@ def masker() -> Masker:
         ("mysql://root:abc@db/x", "mysql://root:***@db/x"),
         ("IDENTIFIED BY 'abc' REQUIRE", "IDENTIFIED BY *** REQUIRE"),
         ("requirepass abc", "requirepass ***"),
+        ("SET PASSWORD FOR 'x'@'%' = 'abc'", "SET PASSWORD FOR 'x'@'%' = ***"),
+        ("SET PASSWORD = PASSWORD('abc')", "SET PASSWORD = ***)"),
+        ("mysql -u root -pabc -e 'select 1'", "mysql -u root -p*** -e 'select 1'"),
+        (
+            "#3 x.php(9): PDO->__construct('mysql:host=db;x', 'df', 'S3cretSecretS3c...', Array)",
+            "#3 x.php(9): PDO->__construct('mysql:host=db;x', 'df', '***', Array)",
+        ),
+        (f"#4 x.php(9): login('me', '{PASSWORD[:15]}...')", "#4 x.php(9): login('me', '***')"),
+        ("laravel_session=abc; path=/", "laravel_session=***; path=/"),
+        ("PHPSESSID=abc", "PHPSESSID=***"),
+        ("?session_token=abc&x", "?session_token=***&x"),
         ("GENERATED ROOT PASSWORD: abc", "GENERATED ROOT PASSWORD: ***"),
         # What must stay readable: it says what is wrong.
         (
@@ -115,6 +132,12 @@ def test_every_value_of_a_query_string_is_masked_and_the_names_stay(path: str, v
     assert mask_path(shown) == shown
 
 
+def test_a_long_value_without_a_name_is_masked_and_a_flag_stays() -> None:
+    assert mask_path("/a?download") == "/a?download"
+    assert mask_path("/a?download&0123456789abcdef0123456789abcdef") == "/a?download&***"
+    assert mask_path(mask_path(f"/a?{'x' * 40}&y=1")) == "/a?***&y=***"
+
+
 def test_a_path_without_a_query_stays() -> None:
     assert Masker().path("/api/v2/system/environment") == "/api/v2/system/environment"
 
@@ -127,3 +150,7 @@ def test_a_masker_shows_nothing_of_its_values(masker: Masker) -> None:
 def test_many_at_once_are_as_one_by_one(texts: list[str]) -> None:
     masker = Masker([KEY, PASSWORD])
     assert masker.mask_all(texts) == [masker.mask(text) for text in texts]
+
+
+def test_the_short_look_misses_no_hint() -> None:
+    assert all(any(part in hint for part in _PARTS) for hint in _HINTS)

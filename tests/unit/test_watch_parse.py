@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dftui.watch.parse import parse
+from dftui.watch.parse import continues, parse
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,5 @@ from dftui.watch.parse import parse
     ],
 )
 def test_a_line_says_what_it_is(text: str, level: str, kind: str, folds: bool) -> None:
-    assert parse(text) == (level, kind, folds)
+    assert parse(text)[:3] == (level, kind, folds)
+    assert continues(text.encode(), False) == folds

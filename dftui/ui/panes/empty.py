@@ -1,14 +1,19 @@
-"""What stands where the panes would be: no engine yet, no stack yet, no room."""
+"""What stands where the panes would be: no engine yet, no stack yet, a first `up` at work, no room."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from dftui.stack.names import container_name
 from dftui.stack.spec import StackSpec
-from dftui.ui.draw import Glyphs, Row, Span, clip, clip_row
-from dftui.ui.panes.history import step_row
+from dftui.ui.draw import Glyphs, Row, Span, bar, clip, clip_row, row_width
+from dftui.ui.panes.history import command_row, step_row
 from dftui.watch.records import Step
 from dftui.watch.snapshot import Snapshot
+
+READABLE = 84
+"""Cells of a sentence at most."""
 
 
 def empty_rows(
@@ -22,52 +27,98 @@ def empty_rows(
     rising: bool = False,
     read_only: bool = False,
 ) -> list[Row]:
-    """A few plain sentences, and the steps of a first `up` while it runs."""
-    left = "   "
-    rows: list[Row] = [()]
-    if snapshot is None:
-        if error:
-            rows.append((Span(left), Span("No container engine answers.", "bad-strong")))
-            rows.append((Span(left), Span(error)))
-            rows += [(), (Span(left), Span("Trying again every few seconds.  dftui doctor says more.", "muted"))]
-        else:
-            rows.append((Span(left), Span("Looking for the container engine and the stack.", "muted")))
-    elif rising:
-        rows.append((Span(left), Span(f"{snapshot.stack} is being brought up.", "strong")))
+    """A few plain sentences in the middle; the steps of a first `up` while it runs."""
+    if rising:
+        return [clip_row(row, width, glyphs.ellipsis) for row in _rising(spec, steps, width, height, glyphs)]
+    if snapshot is not None:
+        rows = _no_stack(snapshot, spec, read_only)
+    elif error:
+        said = wrap(error, min(READABLE, width - 6))
+        rows = [
+            (Span(f"{glyphs.bad} ", "bad-strong"), Span("No container engine answers.", "bad-strong")),
+            (),
+            *((Span(line),) for line in said),
+            (),
+            (
+                Span("Tried again every few seconds. ", "muted"),
+                Span("dftui doctor", "accent"),
+                Span(" says more.", "muted"),
+            ),
+        ]
     else:
-        count = spec.web.replicas
-        rows.append((Span(left), Span(f"There is no stack named {snapshot.stack} on this engine.", "strong")))
-        rows += (
-            [
-                (),
-                (Span(left), Span("This dftui is read-only: it cannot bring one up.", "muted")),
-            ]
-            if read_only
-            else [
-                (),
-                (Span(left), Span("u", "key"), Span(" brings it up:")),
-                (Span(left), Span(f"  {glyphs.dot} a database and a cache, with volumes that last", "muted")),
-                (Span(left), Span(f"  {glyphs.dot} {count} DreamFactory replicas that share one APP_KEY", "muted")),
-                (Span(left), Span(f"  {glyphs.dot} a balancer in front, the only one with a port", "muted")),
-            ]
-        )
-    rows.append(())
-    room = max(0, height - len(rows))
-    if room and steps:
-        rows += [(Span(left), *step_row(step, glyphs)) for step in list(steps)[-room:]]
-    return [clip_row(row, width, glyphs.ellipsis) for row in rows]
+        rows = [(Span(f"{glyphs.wait} ", "info"), Span("Looking for the container engine and the stack.", "muted"))]
+    if steps and not rising:
+        rows += [(), *(step_row(step, glyphs) for step in list(steps)[-5:])]
+    return [clip_row(row, width, glyphs.ellipsis) for row in _centred(rows, width, height)]
+
+
+def _centred(rows: Sequence[Row], width: int, height: int) -> list[Row]:
+    """As one block, a little above the middle."""
+    left = " " * max(1, (width - max(map(row_width, rows))) // 2)
+    top = max(1, (height - len(rows)) * 2 // 5)
+    return [()] * top + [(Span(left), *row) if row else () for row in rows][: max(1, height - top)]
+
+
+def _no_stack(snapshot: Snapshot, spec: StackSpec, read_only: bool) -> list[Row]:
+    """What would be there, as a picture, and the key that makes it."""
+    head: Row = (Span(f"There is no stack named {snapshot.stack} on this engine.", "strong"),)
+    if read_only:
+        return [head, (), (Span("This dftui is read-only: it cannot bring one up.", "muted"),)]
+    replicas = spec.web.replicas
+    name = {role: container_name(spec.name, role) for role in ("db", "cache", "balancer")}
+    first, last = container_name(spec.name, "web", 1), container_name(spec.name, "web", replicas)
+    webs = f"{first} … {last}" if replicas > 1 else first
+    wide = max(len(webs), len(name["db"]) + len(name["cache"]) + 4) + 2
+
+    def box(text: str, about: str) -> list[Row]:
+        words = [line.center(wide) for line in (text,)]
+        return [
+            (Span(f"┌{'─' * wide}┐", "muted"),),
+            *(
+                (Span("│", "muted"), Span(line, "strong"), Span("│", "muted"), Span(f"  {about}", "muted"))
+                for line in words
+            ),
+            (Span(f"└{'─' * (wide // 2)}┬{'─' * (wide - wide // 2 - 1)}┘", "muted"),),
+        ]
+
+    count = f"{replicas} replicas that share one APP_KEY" if replicas > 1 else "one replica, more by +"
+    rows = [
+        *box(name["balancer"], "balancer, the only one with a port"),
+        *box(webs, count),
+        *box(f"{name['db']}    {name['cache']}", "database and cache, with volumes that last"),
+    ]
+    rows[-1] = (Span(f"└{'─' * wide}┘", "muted"),)
+    return [
+        head,
+        (),
+        *rows,
+        (),
+        (
+            Span("u", "key", "up"),
+            Span("  bring it up", "", "up"),
+            Span("        ?", "key", "help"),
+            Span("  the tutorial", "", "help"),
+        ),
+    ]
+
+
+def _rising(spec: StackSpec, steps: Sequence[Step], width: int, height: int, glyphs: Glyphs) -> list[Row]:
+    """The steps so far, with the commands that do the same where there is room."""
+    now = steps[-1] if steps else None
+    head: Row = (Span("  "), Span(f"{spec.name} is being brought up.", "strong"))
+    if now is not None and now.total:
+        full, empty = bar(now.done / now.total, 20, glyphs)
+        head = (*head, Span("   "), Span(full, "accent"), Span(empty, "muted"), Span(f"  {now.done} of {now.total}"))
+    rows: list[Row] = []
+    for step in steps:
+        rows.append((Span(" "), *step_row(step, glyphs)))
+        if step.command and width >= 100:
+            rows.append((Span(" "), *command_row(step.command)))
+    room = max(0, height - 3)
+    return [(), head, (), *(rows[-room:] if room else [])]
 
 
 def small_rows(width: int, height: int) -> list[Row]:
     """The terminal is too small: how small, and what is needed, broken to fit."""
     words = f"This terminal is {width}x{height}. dftui needs 60x16 or more. q quits; dftui status works at any size."
-    rows: list[Row] = []
-    line = ""
-    for word in words.split():
-        if line and len(line) + 1 + len(word) > width:
-            rows.append((Span(line),))
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    rows.append((Span(clip(line, width)),))
-    return rows
+    return [(Span(clip(line, width)),) for line in wrap(words, max(1, width))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dftui.control.actions import Context, footer_actions
+from dftui.control.action import Context
+from dftui.control.actions import footer_actions
 from dftui.ui.draw import Row, Span, row_width
 
 

@@ -11,9 +11,9 @@ from textual.widget import Widget
 
 from dftui.control.entry import Entry
 from dftui.ui.draw import Glyphs, Row, Span, bar, clip_row
-from dftui.ui.format import clock
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
+from dftui.watch.format import clock
 from dftui.watch.records import Step
 
 KEEP = 1000
@@ -92,6 +92,16 @@ class HistoryLines(RingView[Row]):
         return item
 
 
+class StepLines(HistoryLines):
+    """The steps of actions."""
+
+    def nothing(self) -> Sequence[str]:
+        """Before the first one."""
+        return (
+            "Nothing was done since dftui was opened. Each step comes here, with the docker command that does it.",
+        )
+
+
 class ActionsPane(TabPane):
     """Title and steps."""
 
@@ -100,7 +110,7 @@ class ActionsPane(TabPane):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines = HistoryLines(2 * KEEP)
+        self.lines = StepLines(2 * KEEP)
         self.items: list[Item] = []
 
     def compose(self) -> ComposeResult:
@@ -133,7 +143,7 @@ class ActionsPane(TabPane):
         rows: list[Row] = []
         for item in self.items:
             if isinstance(item, Entry):
-                rows += entry_rows(item, time.time(), glyphs)
+                rows += entry_rows(item, self.lines.ui.wall(), glyphs)
                 continue
             rows.append(step_row(item, glyphs))
             if item.command:

@@ -1,10 +1,11 @@
-"""The logs: every container's lines merged, or one container's; follow, filter, search, honest figures."""
+"""The logs: any containers' lines merged; follow, filter, search, fold, copy, save; honest figures."""
 
 from __future__ import annotations
 
-import re
+import asyncio
+import time
 from collections.abc import Sequence
-from zlib import crc32
+from dataclasses import replace
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,103 +14,23 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from dftui.ui.backend import Logs
-from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.ui.format import clock, count
-from dftui.ui.panes.logmodel import LogModel, Tally, level_role
-from dftui.ui.panes.pane import TabPane
-from dftui.ui.panes.ring import RingView
-from dftui.watch.lines import Line, Record
+from dftui.ui.canvas import Canvas
+from dftui.ui.draw import Span, row_width
+from dftui.ui.panes.logfilter import LEAST, FilterInput, Wanted, choice_spans, how_row
+from dftui.ui.panes.loglines import LogLines
+from dftui.ui.panes.logmodel import LogModel
+from dftui.ui.panes.logrow import TIMES, tally_spans
+from dftui.ui.panes.logtools import REST, copy, find
+from dftui.ui.panes.pane import TabPane, title_room
+from dftui.watch.match import CASES, BadPattern, Matcher
 
-WHO_WIDTH = 10
-MARKER = re.compile(r"(\d+)$")
-
-
-def source_role(who: str, sources: int) -> str:
-    """A container's colour: the same every time, and different for neighbouring numbers."""
-    found = MARKER.search(who)
-    number = int(found.group(1)) if found else crc32(who.encode())
-    return f"source{number % max(1, sources)}"
-
-
-def log_row(line: Line, *, times: bool, who_width: int, sources: int, needle: str, glyphs: Glyphs) -> Row:
-    """One line: time, who, text; a late one is marked, matches stand out."""
-    spans: list[Span] = [Span(" ")]
-    if times:
-        spans += [Span(clock(line.time, millis=True), "muted"), Span(" ")]
-    spans += [Span(fit(line.who, who_width, mark=glyphs.ellipsis), source_role(line.who, sources)), Span(" ")]
-    if line.late:
-        spans.append(Span("late ", "warning"))
-    role = level_role(line)
-    text = f"{glyphs.rule * 2} {line.text}" if line.kind in ("event", "gap") else line.text
-    if not needle:
-        return (*spans, Span(text, role))
-    flags = re.NOFLAG if needle != needle.lower() else re.IGNORECASE
-    at = 0
-    for found in re.finditer(re.escape(needle), text, flags):
-        if found.start() > at:
-            spans.append(Span(text[at : found.start()], role))
-        spans.append(Span(found.group(), "match"))
-        at = found.end()
-    spans.append(Span(text[at:], role))
-    return tuple(spans)
-
-
-def tally_spans(tally: Tally, width: int, follow: bool, unseen: int, glyphs: Glyphs) -> list[Span]:
-    """The header's figures, all four wherever they fit; what was lost is never left out."""
-    lost = "bad" if tally.dropped else "muted"
-    long: list[Span] = []
-    for number, word in ((tally.received, "received"), (tally.shown, "shown"), (tally.filtered, "filtered")):
-        long += [Span(count(number)), Span(f" {word}  ", "muted")]
-    long.append(Span(f"{count(tally.dropped)} dropped", lost))
-    if width < 100:
-        long = [Span(f"{count(tally.shown)}/{count(tally.received)}"), Span(" shown", "muted")]
-        if tally.filtered:
-            long += [Span(f" {count(tally.filtered)} filt.", "muted")]
-        long += [Span(f" {count(tally.dropped)} dropped", lost)]
-    if width >= 100 or tally.lag >= 1:
-        lag = "<0.5 s" if tally.lag < 0.5 else f"{tally.lag:.0f} s" if tally.lag >= 9.5 else f"{tally.lag:.1f} s"
-        long += [Span(f"  lag {lag}", "warning" if tally.lag >= 2 else "muted")]
-    if follow:
-        long.append(Span("  follow", "good"))
-    else:
-        long.append(Span(f"  {glyphs.down} {count(unseen)} new" if unseen else "  held", "warning-strong"))
-    return long
-
-
-class LogLines(RingView[Record]):
-    """The lines themselves."""
-
-    def __init__(self, limit: int = 10_000) -> None:
-        super().__init__(limit)
-        self.logs: Logs | None = None
-        self.times = True
-        self.needle = ""
-        self.who_width = WHO_WIDTH
-
-    def draw(self, item: Record) -> Row:
-        """Only what is in sight is ever masked, cleaned and parsed."""
-        assert self.logs is not None
-        line = self.logs.line(item)
-        return log_row(
-            line,
-            times=self.times,
-            who_width=self.who_width,
-            sources=self.ui.palette.sources,
-            needle=self.needle,
-            glyphs=self.ui.glyphs,
-        )
-
-
-class FilterInput(Input):
-    """The filter's field: no blinking cursor, which would cost 2 KB/s."""
-
-    def __init__(self) -> None:
-        super().__init__(compact=True, select_on_focus=False)
-        self.cursor_blink = False
+SLICE = 0.005
+"""Seconds of looking back at a time."""
+_TITLE_EVERY = 0.1
 
 
 class LogsPane(TabPane):
-    """Title with the figures, lines, and the filter's field while it is used."""
+    """Title with the figures, lines, and below them what is left out, or the filter's field while it is used."""
 
     pane = "logs"
     number = "3"
@@ -118,94 +39,192 @@ class LogsPane(TabPane):
         super().__init__()
         self.lines = LogLines()
         self.field = FilterInput()
+        self.how = Canvas(classes="how")
+        self.left_out = Canvas(classes="left-out")
         self.model: LogModel | None = None
+        self.wanted = Wanted()
+        self.since = ""
+        self.problem = ""
+        self._seek: int | None = None
+        self.looked = asyncio.Event()
+        """Set whenever a piece more of what is held has been looked at."""
 
     def compose(self) -> ComposeResult:
         """Title, lines, filter."""
         yield self.heading
         yield self.lines
+        yield self.left_out
         with Horizontal(classes="filter"):
             yield Label("/", markup=False)
             yield self.field
+            yield self.how
 
     @property
     def body(self) -> Widget:
         """The lines."""
         return self.lines
 
-    def connect(self, logs: Logs) -> None:
-        """Take lines from here from now on."""
-        self.lines.logs = logs
-        self.model = LogModel(logs)
-        self._restart(None, self.field.value)
+    @property
+    def tail(self) -> int:
+        """Last lines of each container that are read at first."""
+        return self.lines.ui.spec.logs.tail
 
     @property
     def who(self) -> frozenset[str] | None:
         """Whose lines are shown; None is everybody's."""
-        return self.model.who if self.model else None
+        return self.wanted.who
 
-    def figures(self) -> Sequence[Span]:
-        """The tally; of whom, when it is not all."""
-        if self.model is None:
-            return ()
-        width = self.heading.size.width
-        spans = tally_spans(self.model.tally(), width, self.lines.follow, self.lines.unseen, self.lines.ui.glyphs)
-        if self.model.needle and not self.field.has_focus:
-            spans = [Span(f"/{self.model.needle}", "info"), Span("  "), *spans]
-        if self.model.who:
-            spans = [Span(f"only {', '.join(sorted(self.model.who))}", "info"), Span("  "), *spans]
-        return spans
+    def connect(self, logs: Logs) -> None:
+        """Take lines from here from now on."""
+        self.model = self.lines.model = LogModel(logs)
+        self.restart(self.wanted)
 
-    def _restart(self, who: frozenset[str] | None, needle: str) -> None:
+    # -- what is shown ----------------------------------------------------------------------------------------------
+    def restart(self, wanted: Wanted, seek: int | None = None) -> None:
+        """Show this, from the end back, or with the cursor on the record `seek`. An expression that takes for ever
+        changes nothing."""
         if self.model is None:
+            self.wanted = wanted
             return
-        self.lines.needle = needle
-        records = self.model.restart(who, needle)
-        self.fit_names(records)
-        self.lines.replace(records)
+        before, self.wanted = self.wanted, wanted
+        self.lines.search = wanted.search
+        try:
+            self.model.restart(wanted.who, wanted.choice)
+            self.problem = ""
+        except BadPattern as error:
+            self.problem = str(error)
+            self.wanted = before if before.search != wanted.search else replace(before, search=Matcher())
+            self.lines.search = self.wanted.search
+            self.model.restart(self.wanted.who, self.wanted.choice)
+        self._seek = seek
+        self.lines.restart()
+        self._reached()
+        if self.model.looking:
+            self.run_worker(self._look_back(), group="look back", exclusive=True)
         self.draw_title()
 
-    def fit_names(self, records: Sequence[Record]) -> None:
-        """Room for the longest name seen, up to 16."""
-        longest = max((len(record.who) for record in records), default=0)
-        if longest > self.lines.who_width:
-            self.lines.who_width = min(16, longest)
-            self.lines.redraw()
+    async def _look_back(self) -> None:
+        """The rest of what is held, in slices between which keys are answered."""
+        drawn = time.monotonic()
+        while self.model is not None and self.model.looking:
+            try:
+                added = self.model.look(SLICE)
+            except BadPattern as error:
+                self._give_up(error)
+                return
+            if added:
+                self.lines.fill()
+                self._reached()
+            self.looked.set()
+            if time.monotonic() - drawn > _TITLE_EVERY:
+                drawn = time.monotonic()
+                self.draw_title()
+            await asyncio.sleep(REST)
+        self.draw_title()
+
+    def _give_up(self, error: BadPattern) -> None:
+        """An expression that was good so far takes for ever on some line."""
+        self.restart(replace(self.wanted, search=Matcher()))
+        self.problem = str(error)
+        self.say(f"The filter was given up: {error}.", "bad")
+        self.draw_title()
+
+    def _reached(self) -> None:
+        """Put the cursor where it was before the filter changed, once that line is there again."""
+        model = self.model
+        if self._seek is None or model is None or not model.items:
+            return
+        if model.items[0].seq <= self._seek or not model.looking:
+            seek, self._seek = self._seek, None
+            self.lines.go(min(model.index(seek), len(model.items) - 1), far=True)
 
     def show_only(self, who: frozenset[str] | None) -> None:
         """Lines of these, or of all."""
-        self._restart(who, self.lines.needle)
+        self.restart(replace(self.wanted, who=who), self.lines.cursor)
 
     def flush(self) -> bool:
-        """Take what came since; whether anything in sight changed."""
-        if self.model is None:
+        """Take what came since; whether anything did."""
+        model = self.model
+        if model is None:
             return False
-        records = self.model.pull()
-        if records:
-            self.fit_names(records)
-            self.lines.append(records)
+        if model.outdated:
+            self.restart(self.wanted)
+            return True
+        try:
+            records, lines = model.pull()
+        except BadPattern as error:
+            self._give_up(error)
+            return True
+        swept = model.sweep(self.lines.window)
+        if records or swept:
+            self.lines.fit_names(max(map(len, model.logs.names()), default=0))
+            self.lines.arrived(lines)
         return bool(records)
 
-    # -- the filter -------------------------------------------------------------------------------------------
+    # -- title ------------------------------------------------------------------------------------------------------
+    def figures(self) -> Sequence[Span]:
+        """The tally."""
+        if self.model is None:
+            return ()
+        lines = self.lines
+        room = title_room(self.names(), self.heading.size.width)
+        return tally_spans(self.model.tally(), room, lines.follow, lines.unseen, lines.ui.glyphs)
+
+    def draw_title(self) -> None:
+        """The title, and what is left out."""
+        super().draw_title()
+        wanted, model = self.wanted, self.model
+        looked = model.looked if model is not None and model.looking else 1.0
+        spans = choice_spans(wanted, self.since, looked)
+        if self.problem and not self.field.has_focus:
+            spans += [Span("   " if spans else " "), Span(self.problem, "bad")]
+        self.set_class(bool(spans), "chosen")
+        self.left_out.set_rows([tuple(spans)])
+        self._draw_how()
+
+    def _draw_how(self) -> None:
+        """How the field's text is taken, or what is wrong with it."""
+        row = how_row(self.wanted, self.lines.ui.shown_keys, self.problem)
+        self.how.styles.width = min(row_width(row), max(20, self.size.width - 16))
+        self.how.set_rows([row])
+
+    # -- the filter -------------------------------------------------------------------------------------------------
     def open_filter(self) -> None:
         """Type a text; the lines follow as it is typed."""
         self.add_class("filtering")
+        self.field.value = self.wanted.search.needle
+        self.field.cursor_position = len(self.field.value)
         self.field.focus()
-        self.draw_title()
+        self.call_after_refresh(self.draw_title)
 
     def close_filter(self, keep: bool) -> None:
-        """Back to the lines, filtered or not."""
+        """Back to the lines, filtered or not; the line under the cursor stays in sight."""
         self.remove_class("filtering")
-        if not keep:
-            self.field.value = ""
+        self.problem = ""
+        if not keep and self.wanted.search:
+            search = replace(self.wanted.search, needle="")
+            self.restart(replace(self.wanted, search=search), self.lines.cursor)
         self.lines.focus()
         self.draw_title()
+
+    def search_for(self, **changes: object) -> None:
+        """Change the filter's text or how it is taken. A bad expression says so and changes nothing."""
+        wanted = self.wanted
+        hides = bool(changes.pop("hides", wanted.hides))
+        try:
+            search = replace(wanted.search, **changes)  # type: ignore[arg-type]
+        except BadPattern as error:
+            self.problem = str(error)
+            self.draw_title()
+            return
+        self.problem = ""
+        self.restart(replace(wanted, search=search, hides=hides), None if hides else self.lines.cursor)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.value != self.lines.needle:
-            self._restart(self.who, event.value)
+        if self.has_class("filtering") and event.value != self.wanted.search.needle:
+            self.search_for(needle=event.value)
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -213,27 +232,71 @@ class LogsPane(TabPane):
         self.close_filter(keep=True)
 
     def on_key(self, event: events.Key) -> None:
-        """Escape takes the filter away."""
-        if event.key == "escape" and (self.field.has_focus or self.lines.needle):
-            event.stop()
+        """Escape ends, one after the other, marking, the filter and the level."""
+        if event.key != "escape":
+            return
+        if self.lines.marked is not None and self.lines.has_focus:
+            self.lines.mark()
+        elif self.field.has_focus or self.wanted.search:
             self.close_filter(keep=False)
+        elif self.wanted.least:
+            self.restart(replace(self.wanted, least=""), self.lines.cursor)
+        else:
+            return
+        event.stop()
 
-    # -- what keys do ------------------------------------------------------------------------------------------
-    def toggle_times(self) -> None:
-        """The time of each line, shown or not."""
-        self.lines.times = not self.lines.times
-        self.lines.redraw()
+    # -- what keys do -----------------------------------------------------------------------------------------------
+    def say(self, text: str, role: str = "") -> None:
+        """On the status line."""
+        self.lines.ui.main.conductor.say(text, role)
 
-    def search(self, direction: int) -> bool:
-        """To the next matching line above (-1) or below (1); False when there is none."""
-        if self.model is None or not self.model.needle:
-            return False
-        at = self.lines.scroll_offset.y + direction
-        while 0 <= at < self.lines.count():
-            if self.model.matches(self.lines.items[at]):
-                self.lines.jump(at)
-                self.lines.moved()
-                self.draw_title()
-                return True
-            at += direction
-        return False
+    def act(self, name: str) -> None:
+        """An action of the registry."""
+        lines, search = self.lines, self.wanted.search
+        match name:
+            case "filter":
+                self.open_filter()
+            case "next-match" | "previous-match":
+                if search:
+                    self.run_worker(find(self, -1 if name == "next-match" else 1), group="find", exclusive=True)
+                else:
+                    self.say("There is no filter: / sets one.")
+            case "filter-regex":
+                self.search_for(regex=not search.regex)
+            case "filter-inverse":
+                self.search_for(inverse=not search.inverse)
+            case "filter-case":
+                self.search_for(case=CASES[(CASES.index(search.case) + 1) % len(CASES)])
+            case "filter-mark":
+                self.search_for(hides=not self.wanted.hides)
+            case "level":
+                least = LEAST[(LEAST.index(self.wanted.least) + 1) % len(LEAST)]
+                self.restart(replace(self.wanted, least=least), lines.cursor)
+            case "times":
+                lines.times = TIMES[(TIMES.index(lines.times) + 1) % len(TIMES)]
+                lines.redraw()
+            case "wrap":
+                lines.wrap, lines.left = not lines.wrap, 0
+                lines.redraw()
+            case "unfold":
+                self.say("Stack traces are unfolded." if lines.fold_all() else "Stack traces are folded.")
+            case "mark":
+                if lines.mark():
+                    self.say("Marking from here to where you move; y copies, ^s saves, Esc ends it.")
+            case "copy":
+                copy(self)
+            case _:
+                raise ValueError(name)
+        self.draw_title()
+
+    def enter(self) -> None:
+        """Enter: unfold the trace at the cursor, or fold it."""
+        if not self.lines.fold():
+            self.say("There is no stack trace at this line.")
+
+    def read_from(self, tail: int | None, since: float, words: str) -> None:
+        """Read the engine's logs anew from another point."""
+        if self.model is not None:
+            self.since = words
+            self.model.logs.reopen(tail=tail, since_ns=int(since * 1e9))
+            self.flush()

@@ -9,23 +9,41 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from dftui.ui.canvas import Canvas
-from dftui.ui.draw import Glyphs, Row, Span, spread
+from dftui.ui.draw import Glyphs, Row, Span, row_width, spread
 
-TABS: tuple[tuple[str, str], ...] = (("logs", "3"), ("requests", "4"), ("actions", "5"), ("probe", "6"))
+TABS: tuple[tuple[str, str], ...] = (
+    ("logs", "3"),
+    ("requests", "4"),
+    ("actions", "5"),
+    ("probe", "6"),
+    ("graphs", "7"),
+)
 """Panes that share the lower part of the screen, with the number key of each."""
 
 
 def title_row(
     names: Sequence[tuple[str, str, bool]], right: Sequence[Span], width: int, focused: bool, glyphs: Glyphs
 ) -> Row:
-    """A title bar: (name, number, active) each, then figures at the right edge."""
-    left = [Span(glyphs.mark if focused else " ", "accent"), Span(" ")]
-    for name, number, active in names:
-        role = ("tab" if focused else "strong") if active else "muted"
-        left.append(Span(f"{number} ", "muted", f"pane-{name}"))
-        left.append(Span(name, role, f"pane-{name}"))
-        left.append(Span("  "))
-    return spread(left, (*right, Span(" ")) if right else (), width)
+    """A title bar: (name, number, active) each, then figures at the right edge. Where room is short the tabs that
+    are not in sight have only their numbers, then the first figures go."""
+    right = (*right, Span(" ")) if right else ()
+    for short in (False, True):
+        left = [Span(glyphs.mark if focused else " ", "accent"), Span(" ")]
+        for name, number, active in names:
+            role = ("tab" if focused else "strong") if active else "muted"
+            left.append(Span(f"{number} ", "muted", f"pane-{name}"))
+            if active or not short:
+                left += [Span(name, role, f"pane-{name}"), Span("  ")]
+        if row_width(left) + row_width(right) < width:
+            break
+    while right and row_width(left) + row_width(right) >= width:
+        right = right[1:]
+    return spread(left, right, width)
+
+
+def title_room(names: Sequence[tuple[str, str, bool]], width: int) -> int:
+    """Cells for the figures beside the shortest names."""
+    return width - 2 - sum(len(number) + 1 + (len(name) + 2) * active for name, number, active in names) - 2
 
 
 class Pane(Vertical):

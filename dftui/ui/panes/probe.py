@@ -9,11 +9,10 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.ui.draw import Glyphs, Row, Span, bar, fit
-from dftui.ui.format import millis
 from dftui.ui.panes.history import HistoryLines
-from dftui.ui.panes.logs import source_role
+from dftui.ui.panes.logrow import source_role, status_role
 from dftui.ui.panes.pane import TabPane
-from dftui.ui.panes.requests import status_role
+from dftui.watch.format import millis
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult

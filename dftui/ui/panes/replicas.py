@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -10,12 +11,27 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from dftui.ui.canvas import Canvas, LineView
-from dftui.ui.draw import STATE_ROLES, Glyphs, Row, Span, changed, fit
-from dftui.ui.format import count, millis, percent, rate, size
+from dftui.ui.draw import STATE_ROLES, Glyphs, Row, Span, changed, fit, row_width
 from dftui.ui.panes.pane import Pane
+from dftui.ui.panes.pulse import CELLS, CPU, FIGURES, MEMORY, P95, RATE, Figure, highest
+from dftui.watch.format import count, millis, percent, rate, size, spark
 from dftui.watch.snapshot import Replica, ReplicaState, Snapshot
+from dftui.watch.trends import SPAN, Trends
 
+GAP = 2
+WORST_FIRST = (
+    ReplicaState.FAILED,
+    ReplicaState.UNREACHABLE,
+    ReplicaState.HELD,
+    ReplicaState.STOPPED,
+    ReplicaState.STARTING,
+    ReplicaState.DRAINING,
+    ReplicaState.DRAINED,
+    ReplicaState.SERVING,
+)
 Cell = tuple[str, str]
+Curves = Mapping[tuple[str, str], str]
+"""Bars by figure and container id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,13 @@ class Column:
     cell: Callable[[Replica], Cell]
     rank: int
     right: bool = False
+    curve: Figure | None = None
+    """The last minutes of this figure instead of a text; it stands close to the figure."""
+
+    @property
+    def gap(self) -> int:
+        """Blank cells before it."""
+        return 1 if self.curve else GAP
 
 
 def _errors(replica: Replica) -> Cell:
@@ -37,23 +60,37 @@ def _plain(text: str) -> Cell:
     return text, "muted" if text in ("-", "0", "0%") else ""
 
 
+def _curve(figure: Figure, rank: int) -> Column:
+    return Column(f"{figure.name} curve", CELLS, lambda r: ("", ""), rank, curve=figure)
+
+
+def _image(name: str) -> str:
+    """Without the registry and the folders, which are the same for all."""
+    return name.rpartition("/")[2] if len(name) > IMAGE_WIDTH else name
+
+
+IMAGE_WIDTH = 24
+MINUTES = f"{CELLS * SPAN / 60:g} min"
 COLUMNS: tuple[Column, ...] = (
     Column("host", 12, lambda r: (r.host, ""), 1),
     Column("state", 13, lambda r: ("", ""), 0),
     Column("cpu", 4, lambda r: _plain(percent(r.load.cpu)), 4, True),
+    _curve(CPU, 12),
     Column("mem", 5, lambda r: _plain(size(r.load.memory)), 5, True),
+    _curve(MEMORY, 13),
     Column("req/s", 5, lambda r: _plain(rate(r.traffic.rate)), 2, True),
+    _curve(RATE, 8),
     Column("p95", 6, lambda r: _plain(millis(r.traffic.p95_ms)), 3, True),
+    _curve(P95, 9),
     Column("sess", 4, lambda r: _plain(str(r.traffic.sessions)), 6, True),
     Column("key", 8, lambda r: (r.key or "-", "muted"), 7),
-    Column("requests", 9, lambda r: _plain(count(r.traffic.requests)), 8, True),
-    Column("errors", 6, _errors, 9, True),
-    Column("p50", 6, lambda r: _plain(millis(r.traffic.p50_ms)), 10, True),
-    Column("queue", 5, lambda r: _plain(str(r.traffic.queue)), 11, True),
-    Column("address", 15, lambda r: (r.address or "-", "muted"), 12),
-    Column("image", 28, lambda r: (r.image or "-", "muted"), 13),
+    Column("requests", 9, lambda r: _plain(count(r.traffic.requests)), 11, True),
+    Column("errors", 6, _errors, 10, True),
+    Column("p50", 6, lambda r: _plain(millis(r.traffic.p50_ms)), 14, True),
+    Column("queue", 5, lambda r: _plain(str(r.traffic.queue)), 15, True),
+    Column("image", IMAGE_WIDTH, lambda r: (_image(r.image) or "-", "muted"), 16),
+    Column("address", 15, lambda r: (r.address or "-", "muted"), 17),
 )
-GAP = 2
 SILENT = (
     ReplicaState.STARTING,
     ReplicaState.HELD,
@@ -69,9 +106,9 @@ def choose_columns(width: int, name_width: int) -> tuple[Column, ...]:
     room = width - 2 - name_width
     kept: set[str] = set()
     for column in sorted(COLUMNS, key=lambda c: c.rank):
-        if column.width + GAP > room:
+        if column.width + column.gap > room:
             break
-        room -= column.width + GAP
+        room -= column.width + column.gap
         kept.add(column.head)
     return tuple(c for c in COLUMNS if c.head in kept)
 
@@ -82,15 +119,22 @@ def name_width(replicas: Sequence[Replica]) -> int:
 
 
 def head_row(columns: Sequence[Column], name_cells: int) -> Row:
-    """The line above the table."""
+    """The line above the table; over each curve stands how much time it shows."""
     spans = [Span("  "), Span(fit("name", name_cells), "head")]
     for column in columns:
-        spans += [Span(" " * GAP), Span(fit(column.head, column.width, right=column.right), "head")]
+        head = MINUTES if column.curve else column.head
+        spans += [Span(" " * column.gap), Span(fit(head, column.width, right=column.right), "head")]
     return tuple(spans)
 
 
 def replica_row(
-    replica: Replica, columns: Sequence[Column], name_cells: int, width: int, glyphs: Glyphs, selected: bool
+    replica: Replica,
+    columns: Sequence[Column],
+    name_cells: int,
+    width: int,
+    glyphs: Glyphs,
+    selected: bool,
+    curves: Curves,
 ) -> Row:
     """One replica. Where it does not serve and a reason is known, the reason takes the place of its figures."""
     role = STATE_ROLES[replica.state]
@@ -100,8 +144,8 @@ def replica_row(
     ]
     used = 2 + name_cells
     for column in columns:
-        spans.append(Span(" " * GAP))
-        used += GAP
+        spans.append(Span(" " * column.gap))
+        used += column.gap
         if column.head == "state":
             spans.append(Span(fit(f"{glyphs.states[replica.state]} {replica.state.value}", column.width), role))
             used += column.width
@@ -109,12 +153,26 @@ def replica_row(
                 spans += [Span(" " * GAP), Span(fit(replica.why, width - used - GAP, mark=glyphs.ellipsis), role)]
                 return tuple(spans)
             continue
+        if column.curve is not None:
+            spans.append(Span(fit(curves.get((column.curve.name, replica.id), ""), column.width), "curve"))
+            used += column.width
+            continue
         text, cell_role = column.cell(replica)
         spans.append(Span(fit(text, column.width, right=column.right, mark=glyphs.ellipsis), cell_role))
         used += column.width
     if replica.why and width - used - GAP > 8:
         spans += [Span(" " * GAP), Span(fit(replica.why, width - used - GAP, mark=glyphs.ellipsis), role)]
     return tuple(spans)
+
+
+def curves_of(replicas: Sequence[Replica], columns: Sequence[Column], trends: Trends, cells: int) -> Curves:
+    """The last minutes of each replica; all bars of a figure have one scale, so that they can be compared."""
+    found: dict[tuple[str, str], str] = {}
+    for figure in (f for f in FIGURES if any(column.curve is f for column in columns)):
+        values = {r.id: figure.series(trends.of(r.id)).until(trends.bucket, cells) for r in replicas}
+        top = highest(figure, values.values())
+        found |= {(figure.name, ref): spark(curve, top) for ref, curve in values.items()}
+    return found
 
 
 class ReplicaTable(LineView):
@@ -134,6 +192,10 @@ class ReplicaTable(LineView):
     def row(self, index: int) -> Row:
         """Of one replica."""
         return self._rows[index]
+
+    def nothing(self) -> Sequence[str]:
+        """None is there."""
+        return ("There is no replica; + adds one.",)
 
     @property
     def selected(self) -> Replica | None:
@@ -167,8 +229,10 @@ class ReplicaTable(LineView):
         everything = everything or columns != self.columns
         self.columns = columns
         old = self._rows
+        glyphs = self.ui.glyphs
+        curves = curves_of(self.replicas, columns, self.ui.trends, CELLS)
         self._rows = [
-            replica_row(r, columns, cells, width, self.ui.glyphs, n == self.cursor)
+            replica_row(r, columns, cells, width, glyphs, n == self.cursor, curves)
             for n, r in enumerate(self.replicas)
         ]
         self.wide = width
@@ -225,20 +289,23 @@ class ReplicasPane(Pane):
         return self.table
 
     def figures(self) -> Sequence[Span]:
-        """Totals over all."""
+        """Which rows are in sight where not all are, and how many replicas are in which state, the worst first."""
         if self.snapshot is None:
             return ()
-        traffic = self.snapshot.traffic
-        spans = [Span(rate(traffic.rate)), Span(" req/s", "muted")]
-        if traffic.p95_ms is not None:
-            spans += [Span("   "), Span(millis(traffic.p95_ms)), Span(" p95", "muted")]
-        if traffic.errors:
-            spans += [Span("   "), Span(f"{count(traffic.errors)} errors", "bad")]
-        shown = self.table.size.height
-        if len(self.snapshot.web) > shown:
+        shown, there = self.table.size.height, len(self.snapshot.web)
+        spans: Row = ()
+        rows: Row = ()
+        if there > shown:
             top = self.table.scroll_offset.y
-            spans += [Span("   "), Span(f"{top + 1}-{top + shown} of {len(self.snapshot.web)}", "muted")]
-        return spans
+            rows = (Span(f"rows {top + 1}-{top + shown} of {there}", "muted"),)
+        room = self.heading.size.width - len("  2 replicas   ") - row_width(rows)
+        counts = Counter(replica.state for replica in self.snapshot.web)
+        for state in (state for state in WORST_FIRST if counts[state]):
+            sign = Span(f"{self.heading.ui.glyphs.states[state]} ", STATE_ROLES[state])
+            piece = (sign, Span(f"{counts[state]} {state.value}", "muted"))
+            if row_width((*spans, *piece)) + 3 <= room:
+                spans = (*spans, *piece, Span("   "))
+        return (*spans, *rows) if rows else spans[:-1]
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Draw these facts."""

@@ -10,20 +10,11 @@ from textual.widget import Widget
 from dftui.ui.backend import Requests
 from dftui.ui.canvas import Canvas
 from dftui.ui.draw import Glyphs, Row, Span, fit
-from dftui.ui.format import clock, count
-from dftui.ui.panes.logs import source_role
+from dftui.ui.panes.logrow import source_role, status_role
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
+from dftui.watch.format import clock, count
 from dftui.watch.records import Request
-
-
-def status_role(status: int) -> str:
-    """The role of an HTTP status; -1 (the client went away) is a warning."""
-    if status >= 500:
-        return "bad"
-    if status >= 400 or status < 0:
-        return "warning"
-    return "good" if status < 300 else "info"
 
 
 def widths(width: int) -> tuple[int, int]:
@@ -73,6 +64,10 @@ class RequestLines(RingView[Request]):
     def draw(self, item: Request) -> Row:
         """One request."""
         return request_row(item, self.size.width, self.ui.palette.sources, self.ui.glyphs)
+
+    def nothing(self) -> Sequence[str]:
+        """Before the first request."""
+        return ("No request has come through the balancer yet.", "A host probe sends some, and shows them here.")
 
     def on_resize(self) -> None:
         """Columns depend on the width."""

@@ -22,6 +22,7 @@ class RingView(LineView, Generic[T]):
         self.limit = limit
         self.follow = True
         self.unseen = 0
+        self._height = 0
         self._items: list[T] = []
         self._base = 0
         self._cache: LRUCache[int, Row] = LRUCache(256)
@@ -103,7 +104,9 @@ class RingView(LineView, Generic[T]):
             self.unseen = 0
 
     def on_resize(self) -> None:
-        """The window changed its height."""
+        """The window changed its height, at its upper edge: what is read stays where it is on the screen. What is
+        read from its beginning still begins there."""
+        taller, self._height = self.size.height - self._height, self.size.height
+        top = self.scroll_offset.y - taller if self.scroll_offset.y else 0
         self.resize_content()
-        if self.follow:
-            self.jump(self.max_scroll_y)
+        self.jump(self.max_scroll_y if self.follow else top)

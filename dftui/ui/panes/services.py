@@ -10,13 +10,17 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from dftui.ui.canvas import Canvas, LineView
-from dftui.ui.draw import Glyphs, Row, Span, clip_row, fit, row_width
-from dftui.ui.format import percent, size
+from dftui.ui.draw import Glyphs, Row, Span, clip_row, fit, row_width, spread
 from dftui.ui.panes.pane import Pane
+from dftui.ui.panes.pulse import CELLS, CPU, MEMORY, bars
+from dftui.watch.format import percent, size
 from dftui.watch.snapshot import Service, Snapshot
+from dftui.watch.trends import Trends
 
 WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 CARD_ROWS = 4
+CURVES_FROM = 56
+"""Cells of a card from which its load has curves."""
 COLUMN = 26
 """Cells of a name and its figure at most: further apart the eye loses the line."""
 
@@ -44,16 +48,26 @@ def pad_row(row: Sequence[Span], width: int, mark: str) -> Row:
     return (*row, Span(" " * (width - row_width(row))))
 
 
-def card(service: Service, width: int, glyphs: Glyphs) -> list[Row]:
+def load_spans(service: Service, trends: Trends, wide: bool) -> list[Span]:
+    """CPU and memory, on wide cards with their curves."""
+    if service.load.memory is None:
+        return []
+    track = trends.of(service.id)
+    spans: list[Span] = []
+    for figure, text in ((CPU, percent(service.load.cpu)), (MEMORY, size(service.load.memory))):
+        spans += [Span("  " if spans else ""), Span(f"{figure.words} ", "muted"), Span(fit(text, 4, right=True))]
+        if wide:
+            spans += [Span(" "), Span(bars(figure, track, trends.bucket, CELLS), "curve")]
+    return spans
+
+
+def card(service: Service, width: int, trends: Trends, glyphs: Glyphs) -> list[Row]:
     """A card's body: state, what is wrong, then its figures in two columns."""
     glyph, word, role = state_of(service, glyphs)
-    load = ""
-    if service.load.memory is not None:
-        load = f"{percent(service.load.cpu)} cpu  {size(service.load.memory)}"
     inner = width - 3
     state = (Span("  "), Span(f"{glyph} {word}", f"{role}-strong" if role != "muted" else role))
-    room = inner - row_width(state) + 2
-    rows: list[Row] = [pad_row((*state, Span(fit(load, max(0, room), right=True), "muted")), width, glyphs.ellipsis)]
+    load = load_spans(service, trends, inner >= CURVES_FROM)
+    rows: list[Row] = [pad_row(spread(state, load, width - 1), width, glyphs.ellipsis)]
     if service.why:
         rows.append(pad_row((Span("  "), Span(service.why, role)), width, glyphs.ellipsis))
     items = list(service.figures.items())
@@ -155,7 +169,7 @@ class ServicesPane(Pane):
             )
         else:
             widths = [width // 3, width // 3, width - 2 * (width // 3)]
-            columns = [card(s, w, glyphs) for s, w in zip(services, widths, strict=True)]
+            columns = [card(s, w, self.cards.ui.trends, glyphs) for s, w in zip(services, widths, strict=True)]
             self.cards.set_rows([sum(rows, ()) for rows in zip(*columns, strict=True)])
         self.draw_title()
 
@@ -174,6 +188,7 @@ class ServicesPane(Pane):
             head = (
                 Span(glyphs.mark if here else " ", "accent"),
                 Span(" "),
+                Span(f"{self.number} " if index == 0 else "", "muted"),
                 Span(WORDS.get(service.role, service.role), "tab" if here else "strong"),
                 Span("  "),
                 Span(service.name, "muted"),

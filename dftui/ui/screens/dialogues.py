@@ -97,7 +97,7 @@ class DownScreen(ModalScreen[Down]):
         with Vertical(classes="dialogue"):
             yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
             yield plain("Its data is kept: the next 'bring up' finds everything again.")
-            yield plain("y  take down        v  delete the data, too …        n, Esc  leave it", "keys")
+            yield plain("y  take down     v  delete its data, too     Esc  leave it", "keys")
 
 
 class NameScreen(ModalScreen[bool]):

@@ -1,81 +1,213 @@
-"""Every key, from the registry."""
+"""The help: the page of the pane in focus, what is wrong now, every other page, and every key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
-from dftui.control.actions import MOVES, Action
-from dftui.ui.canvas import Canvas
-from dftui.ui.draw import Row, Span, fit
+from dftui.control.action import Action
+from dftui.control.actions import ACTIONS, MOVES
+from dftui.help import GROUPS, page
+from dftui.help.render import render
+from dftui.ui.canvas import Canvas, LineView
+from dftui.ui.draw import STATE_ROLES, Glyphs, Row, Span, fit, row_width, spread
 from dftui.ui.panes.history import HistoryLines
 
-TWINS_AT = 92
-"""Column of the commands, behind the longest help."""
+if TYPE_CHECKING:
+    from dftui.ui.app import DftuiApp
+
+KEYS = "keys"
+"""The topic that is made from the registry."""
+TWINS_FROM, TWINS_AT = 88, 66
+"""Cells from which the commands that do the same are shown, and their column."""
+READABLE = 96
+"""Cells of a line at most: longer ones are hard to follow."""
 
 
-def help_rows(actions: Sequence[Action], shown_keys: dict[str, str], width: int) -> list[Row]:
-    """Grouped as in the registry: key, what it does, the command that does the same."""
-    wide = width >= 118
+def help_rows(actions: Sequence[Action], shown_keys: Mapping[str, str], width: int, glyphs: Glyphs) -> list[Row]:
+    """Every key, grouped as in the registry: key, what it does, the command that does the same; then the signs."""
+    wide = width >= TWINS_FROM
     rows: list[Row] = []
     group = ""
     for action in actions:
         if action.group != group:
             group = action.group
             rows += [(), (Span(f"  {group}", "title"),)]
-        keys = max(4, len(shown_keys[action.id]) + 2)
+        keys = max(5, len(shown_keys[action.id]) + 2)
         twin = action.twin if wide else ""
-        room = max(20, width - keys - 4 - (len(twin) + 2 if twin else 0))
-        first, *rest = wrap(action.help, room)
+        first, *rest = wrap(action.help, max(20, (TWINS_AT if wide else width) - keys - 4))
         row: Row = (Span("  "), Span(fit(shown_keys[action.id], keys), "key"), Span(first))
         if twin:
-            row = (*row, Span(" " * max(2, TWINS_AT - keys - len(first))), Span(twin, "muted"))
+            row = (*row, Span(" " * max(2, TWINS_AT - keys - len(first) - 2)), Span(twin, "muted"))
         rows.append(row)
         rows += [(Span(" " * (2 + keys)), Span(line)) for line in rest]
     rows += [(), (Span("  Moving", "title"),)]
     rows += [(Span("  "), Span(fit(keys, 16), "key"), Span(text)) for keys, text in MOVES]
-    rows += [(), (Span("  Each state has a sign and a word:", "muted"),)]
+    rows += [(), (Span("  States", "title"),)]
+    states = [(f"{glyphs.states[state]} {state.value}", role) for state, role in STATE_ROLES.items()]
+    half = -(-len(states) // 2)
+    for left, right in zip(states[:half], [*states[half:], ("", "")], strict=False):
+        rows.append((Span("  "), Span(fit(left[0], 16), left[1]), Span(*right)))
     return rows[1:]
+
+
+def page_rows(topic: str, shown_keys: Mapping[str, str], width: int, glyphs: Glyphs) -> list[Row]:
+    """A page; where the user has changed a key, the page names the new one."""
+    changed = {action.show: shown_keys[action.id] for action in ACTIONS}
+    lines = render(page(topic), min(READABLE, width - 4), changed, bullet=glyphs.dot)
+    return [(Span("  "), *(Span(text, role) for text, role in line)) for line in lines]
+
+
+class Topics(LineView):
+    """The list of topics; the cursor skips the names of groups."""
+
+    def __init__(self, alarms: Sequence[str]) -> None:
+        super().__init__()
+        now = {"Now": tuple(alarms)} if alarms else {}
+        self.entries: list[tuple[str, bool]] = [(KEYS, True)]
+        for group, topics in (now | dict(GROUPS)).items():
+            self.entries += [("", False), (group, False), *((topic, True) for topic in topics)]
+        self.alarms = len(alarms)
+        self.cursor = 0
+
+    def count(self) -> int:
+        """Topics, names of groups, blanks."""
+        return len(self.entries)
+
+    def row(self, index: int) -> Row:
+        """One of them."""
+        text, is_topic = self.entries[index]
+        here = Span(f"{self.ui.glyphs.cursor if index == self.cursor else ' '} ", "accent")
+        if not is_topic:
+            return (Span("  "), Span(text, "muted"))
+        role = "strong" if index == self.cursor else "warning" if 0 < index - 2 <= self.alarms else ""
+        return (here, Span(fit(text, max(1, self.size.width - 3), mark=self.ui.glyphs.ellipsis), role))
+
+    @property
+    def topic(self) -> str:
+        """Under the cursor."""
+        return self.entries[self.cursor or 0][0]
+
+    def set_cursor(self, index: int) -> None:
+        """Move it, on in the same direction where there is no topic."""
+        last = len(self.entries) - 1
+        by = 1 if index >= (self.cursor or 0) else -1
+        index = max(0, min(index, last))
+        while not self.entries[index][1]:
+            index += by
+        super().set_cursor(index)
+        self.refresh()
+
+    def go(self, topic: str) -> None:
+        """To that topic; where it stands twice, to the first."""
+        found = next((n for n, entry in enumerate(self.entries) if entry == (topic, True)), 0)
+        self.set_cursor(found)
 
 
 class HelpScreen(ModalScreen[None]):
     """`?`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1", "dismiss", "Close"),
+        Binding("escape,q", "dismiss", "Close"),
+        Binding("question_mark,f1", "keys", "All keys"),
+        Binding("tab,shift+tab", "change", "List or page", priority=True),
+        Binding("right", "step(1)", "Next page", priority=True),
+        Binding("left", "step(-1)", "Page before", priority=True),
+        Binding("enter", "read", "Read"),
     ]
 
-    def __init__(self, actions: Sequence[Action], shown_keys: dict[str, str]) -> None:
+    def __init__(
+        self, topic: str, alarms: Sequence[str], actions: Sequence[Action], shown_keys: Mapping[str, str]
+    ) -> None:
         super().__init__()
         self.actions = actions
         self.shown_keys = shown_keys
-        self.lines = HistoryLines(500)
+        self.first = topic
+        self.topics = Topics(alarms)
+        self.lines = HistoryLines(2000)
         self.heading = Canvas(classes="title")
+        self.foot = Canvas(classes="foot")
+
+    @property
+    def ui(self) -> DftuiApp:
+        """The app, with its own type."""
+        return cast("DftuiApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Title, keys."""
+        """Title, list and page, keys."""
         with Vertical(classes="dialogue wide-dialogue"):
             yield self.heading
-            yield self.lines
+            with Horizontal():
+                yield self.topics
+                yield self.lines
+            yield self.foot
+
+    def on_mount(self) -> None:
+        """The page is read first; the list is a Tab away."""
+        self.lines.focus()
 
     def on_resize(self) -> None:
         """Draw for this width."""
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(
+            self.show, self.topics.topic if self.is_current and self.lines.count() else self.first
+        )
+
+    def show(self, topic: str) -> None:
+        """That page, from its top."""
+        self.topics.resize_content()
+        self.topics.go(topic)
+        self.topics.refresh()
+        self._draw()
 
     def _draw(self) -> None:
-        from dftui.ui.draw import STATE_ROLES
-
-        ui = self.lines.ui
-        self.heading.set_rows([(Span(" "), Span("Keys", "title"), Span("   Esc closes", "muted"))])
-        rows = help_rows(self.actions, self.shown_keys, self.lines.size.width)
-        states = [(Span("  "), Span(f"{ui.glyphs.states[s]} {s.value}", role)) for s, role in STATE_ROLES.items()]
-        self.lines.replace([*rows, *states])
+        glyphs, topic, width = self.ui.glyphs, self.topics.topic, self.lines.size.width
+        rows = help_rows(self.actions, self.shown_keys, width, glyphs) if topic == KEYS else []
+        self.lines.replace(rows or page_rows(topic, self.shown_keys, width, glyphs))
         self.lines.set_follow(False)
         self.lines.jump(0)
+        self._draw_frame()
+
+    def _draw_frame(self) -> None:
+        lines = self.lines
+        below = max(0, lines.count() - lines.scroll_offset.y - lines.size.height)
+        more = (Span(f"{below} more lines below  " if below else "", "muted"),)
+        title = (Span("  "), Span("Help", "title"), Span(f"  {self.topics.topic}", "strong"))
+        self.heading.set_rows([spread(title, (), self.heading.size.width)])
+        keys = (("Esc", "close"), ("?", "all keys"), ("Tab", "list"), ("← →", "other pages"), ("↑ ↓", "scroll"))
+        foot: Row = (Span("  "),)
+        for key, what in keys:
+            piece = (Span(key, "key"), Span(f" {what}   ", "muted"))
+            if row_width((*foot, *piece, *more)) < self.foot.size.width:
+                foot = (*foot, *piece)
+        self.foot.set_rows([spread(foot, more, self.foot.size.width)])
+
+    @on(LineView.Moved)
+    def _moved(self, event: LineView.Moved) -> None:
+        event.stop()
+        if self.topics.has_focus:
+            self._draw()
+        self._draw_frame()
+
+    def action_keys(self) -> None:
+        """Every key; pressed there, back to the page that was opened."""
+        self.show(self.first if self.topics.topic == KEYS and self.first != KEYS else KEYS)
+
+    def action_step(self, by: int) -> None:
+        """The page after, or before."""
+        self.topics.set_cursor((self.topics.cursor or 0) + by)
+        self._draw()
+
+    def action_change(self) -> None:
+        """From the page to the list, and back."""
+        (self.lines if self.topics.has_focus else self.topics).focus()
+
+    def action_read(self) -> None:
+        """From the list to the page."""
         self.lines.focus()

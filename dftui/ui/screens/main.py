@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -11,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
-from dftui.control.actions import ACTIONS, BY_ID, Action, Context
+from dftui.control.action import Action, Context
+from dftui.control.actions import ACTIONS, BY_ID
 from dftui.control.effects import refusal
 from dftui.control.entry import Entry
 from dftui.ui.backend import Backend
@@ -19,15 +19,18 @@ from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
 from dftui.ui.panes.footer import footer_row
+from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import ActionsPane, status_row
+from dftui.ui.panes.loglines import LogLines
 from dftui.ui.panes.logs import LogsPane
 from dftui.ui.panes.pane import Pane, TabPane
 from dftui.ui.panes.probe import ProbePane
+from dftui.ui.panes.pulse import pulse_row
 from dftui.ui.panes.replicas import ReplicasPane
 from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
-from dftui.ui.panes.services import CARD_ROWS, ServicesPane
+from dftui.ui.panes.services import ServicesPane
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ WIDE = 160
 """Columns from which logs and the other tabs stand side by side."""
 CARDS_FROM = 30
 """Rows from which services are cards."""
-KEYS = ("services", "replicas", "logs", "requests", "actions", "probe")
+KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs")
 
 
 class MainScreen(Screen[None]):
@@ -46,7 +49,7 @@ class MainScreen(Screen[None]):
 
     # Not annotated: textual declares them as instance variables.
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (CARDS_FROM, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (22, "-even"), (CARDS_FROM, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(a.key, f"do('{a.id}')", a.name, show=False, id=a.id) for a in ACTIONS),
         *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(KEYS, 1)),
@@ -66,6 +69,7 @@ class MainScreen(Screen[None]):
         self.requests = RequestsPane()
         self.history = ActionsPane()
         self.probe = ProbePane()
+        self.graphs = GraphsPane()
         self.status = Canvas(id="status")
         self.footer = Canvas(id="footer")
         self.empty = Canvas(id="empty")
@@ -75,6 +79,7 @@ class MainScreen(Screen[None]):
         self.error = ""
         self.tab = "logs"
         self.furnished = False
+        self._focused_pane = ""
 
     @property
     def ui(self) -> DftuiApp:
@@ -97,7 +102,7 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, id="side")
+        side = Container(self.requests, self.history, self.probe, self.graphs, id="side")
         lower = Horizontal(self.logs, side, id="lower")
         await self.query_one("#body").mount(self.services, self.replicas, lower)
         self.furnished = True
@@ -145,12 +150,15 @@ class MainScreen(Screen[None]):
 
     @property
     def visible_ids(self) -> frozenset[str]:
-        """Containers whose CPU and memory are on the screen."""
+        """Containers whose CPU and memory are wanted: all of a small stack, so that its curves have no holes when a
+        pane hides another; of a large one those on the screen, because each costs the engine a stream."""
         if self.snapshot is None or self.has_class("absent"):
             return frozenset()
-        services = (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer)
-        cards = {s.id for s in services if s.id} if self.services.cards.size.height >= CARD_ROWS else set()
-        return self.replicas.table.visible_ids | cards
+        services = {s.id for s in (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer) if s.id}
+        everything = services | {r.id for r in self.snapshot.web}
+        if len(everything) <= FOLLOWED:
+            return frozenset(everything)
+        return self.replicas.table.visible_ids | services
 
     def container_names(self) -> list[str]:
         """Of everything that writes logs."""
@@ -166,7 +174,9 @@ class MainScreen(Screen[None]):
             pane.draw_title()
         for ring in self.query(RingView):
             ring.redraw()
+        self.logs.lines.redraw()
         self.services.draw()
+        self.graphs.draw()
         self.replicas.table.draw(everything=True)
         if self.snapshot is not None:
             self.history.redraw()
@@ -178,14 +188,17 @@ class MainScreen(Screen[None]):
         if not width:
             return
         glyphs = self.ui.glyphs
-        now = time.time()
+        now = self.ui.wall()
         read_only = bool(self.ui.options.read_only)
-        name, pending = self.ui.spec.name, self.conductor.pending
-        self.header.set_rows([header_row(self.snapshot, name, width, glyphs, pending, read_only)])
-        banner = banner_row(self.snapshot, self.error, now, width, glyphs)
+        stack, pending = self.ui.spec.name, self.conductor.pending
+        header = header_row(self.snapshot, stack, width, glyphs, pending, self.error, read_only)
+        self.header.set_rows([header])
+        banner = banner_row(self.snapshot, self.ui.shown_keys, now, width, glyphs)
         self.set_class(banner is not None, "alarm")
         if banner is not None:
             self.banner.set_rows([banner])
+        elif self.snapshot is not None:
+            self.banner.set_rows([pulse_row(self.snapshot, self.ui.trends, width)])
         running = list(self.conductor.running.values())
         message = self.conductor.message
         if self.conductor.pending:
@@ -195,19 +208,29 @@ class MainScreen(Screen[None]):
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
             rows = empty_rows(
-                self.snapshot, self.ui.spec, self.error, steps, width, height - 4, glyphs, rising, read_only
+                self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising, read_only
             )
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))
 
+    def draw_curves(self) -> None:
+        """Time went on: the curves move by a bar."""
+        if self.furnished and self.snapshot is not None:
+            self.replicas.table.draw()
+            self.services.draw()
+            self.graphs.draw()
+            self.draw_chrome()
+
     def fit_replicas(self) -> None:
-        """As many rows as there are replicas, up to two fifths of the screen."""
+        """As many rows as there are replicas, up to two fifths of the screen; with room for the first few, so that
+        what is below stays where it is when one comes or goes."""
         if self.snapshot is None:
             return
         height = self.size.height
         most = max(3, height * 2 // 5 - 2)
-        rows = max(1, min(len(self.snapshot.web), most))
+        least = 3 if height < CARDS_FROM else height // 10
+        rows = max(least, min(len(self.snapshot.web), most))
         if self.has_class("zoomed"):
             self.replicas.styles.height = "1fr"
         elif self.replicas.styles.height is None or self.replicas.styles.height.value != rows + 2:
@@ -221,6 +244,12 @@ class MainScreen(Screen[None]):
         self.show_tab(self.tab, focus=False)
         self.fit_replicas()
         self.call_after_refresh(self.draw_all)
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        """textual takes the focus from what a small terminal hides; as soon as it is shown again it has it back."""
+        if self.focused is None and self._focused_pane:
+            self.pane_named(self._focused_pane).body.focus()
 
     # -- panes --------------------------------------------------------------------------------------------------
     @property
@@ -243,7 +272,7 @@ class MainScreen(Screen[None]):
     def show_tab(self, name: str, *, focus: bool = True) -> None:
         """Bring one of the tabs forward."""
         self.tab = name
-        offered = ["logs", "requests", "actions"] + (["probe"] if self.probe.result else [])
+        offered = ["logs", "requests", "actions", *(["probe"] if self.probe.result else []), "graphs"]
         for pane in self.query(TabPane):
             if self.wide:
                 side = name if name != "logs" else self._side(offered)
@@ -256,6 +285,8 @@ class MainScreen(Screen[None]):
         chosen = self.pane_named(name)
         if name == "actions":
             self.call_after_refresh(self.history.redraw)
+        if self.graphs.display:
+            self.call_after_refresh(self.graphs.draw)
         if focus:
             chosen.body.focus()
         self.call_after_refresh(self._draw_titles)
@@ -303,6 +334,8 @@ class MainScreen(Screen[None]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """What the keys mean depends on the pane."""
+        if self.pane is not None:
+            self._focused_pane = self.pane.pane
         self.draw_chrome()
 
     @on(LineView.Moved)
@@ -407,9 +440,11 @@ class MainScreen(Screen[None]):
         self.logs.show_only(frozenset((name,)) if name else None)
 
     def action_open_logs(self) -> None:
-        """Enter."""
+        """Enter: the selected container's logs; there, the stack trace at the cursor."""
         if isinstance(self.selected, Replica | Service) and self.pane in (self.services, self.replicas):
             self.show_logs_of(self.selected.name)
+        elif self.pane is self.logs:
+            self.logs.enter()
 
     def action_back(self) -> None:
         """Escape: out of the zoom, back to all lines."""
@@ -435,6 +470,6 @@ class MainScreen(Screen[None]):
     def toggle_follow(self) -> None:
         """`f`: hold the newest in sight, or let go."""
         pane = self.pane
-        if pane is not None and isinstance(pane.body, RingView):
+        if pane is not None and isinstance(pane.body, RingView | LogLines):
             pane.body.set_follow(not pane.body.follow)
             pane.draw_title()

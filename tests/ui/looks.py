@@ -1,0 +1,168 @@
+"""Screens as text with their styles, so that four looks at three sizes fit into one small file that can be read.
+
+A picture holds the text once, then for each row the runs of its styles, then what each style is in each look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any
+
+from rich.style import Style
+from textual.pilot import Pilot
+
+from dftui.stack.spec import StackSpec
+from dftui.ui.app import DftuiApp
+from dftui.ui.backend import Backend
+from dftui.ui.draw import ASCII
+from dftui.ui.options import Options
+
+from .fake_backend import NOW, FakeBackend, app_of, busy, nothing, remember, stack
+
+SIZES = ((80, 24), (120, 40), (200, 50))
+LOOKS_AT = (120, 40)
+LOOKS = ("night", "day", "terminal", "mono")
+_LETTERS = ascii_lowercase + ascii_uppercase
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A screen: what is behind it, the keys that lead there, what else happens."""
+
+    name: str
+    fake: Callable[[], FakeBackend] = lambda: busy(FakeBackend(stack(4)))
+    keys: tuple[str, ...] = ()
+    then: Callable[[DftuiApp], None] | None = None
+    connects: str = ""
+    """"" at once, "never", or what is wrong."""
+
+
+def working(app: DftuiApp) -> None:
+    """An action at work, and some that are done."""
+    fake: Any = app.backend
+    command = "docker run -d --name df-mysql --network df-back -v df-db:/var/lib/mysql dftui/db:1f2e3d4c5b6a"
+    fake.step("up", "networks and volumes", "ok", done=1, total=7)
+    fake.step("up", "start df-mysql", "ok", command=command, done=2, total=7)
+    fake.step("roll", "df-web2: its image cannot be pulled", "failed")
+    fake.step("up", "wait until df-mysql is healthy", done=2, total=7)
+
+
+def rising() -> FakeBackend:
+    fake = busy(FakeBackend(nothing()))
+    fake.hold = asyncio.Event()
+    return fake
+
+
+def app_for(scene: Scene, options: Options) -> DftuiApp:
+    if not scene.connects:
+        app = app_of(scene.fake(), options)
+        remember(app)
+        return app
+
+    async def connect() -> Backend:
+        if scene.connects == "never":
+            await asyncio.Event().wait()
+        raise RuntimeError(scene.connects)
+
+    app = DftuiApp(connect, StackSpec(), options)
+    app.wall = lambda: NOW
+    return app
+
+
+async def still(pilot: Pilot[None]) -> None:
+    """Until all that was to be drawn is drawn."""
+    for _ in range(3):
+        await pilot.pause()
+
+
+async def at_scene(pilot: Pilot[None], app: DftuiApp, scene: Scene) -> None:
+    for _ in range(4):
+        await pilot.pause(0.03)
+    await pilot.press(*scene.keys)
+    if scene.then is not None:
+        scene.then(app)
+    for _ in range(4):
+        await pilot.pause(0.03)
+
+
+Cells = list[list[tuple[str, str]]]
+
+
+def cells(app: DftuiApp) -> Cells:
+    """Every cell's character and style in words."""
+    rows: Cells = []
+    for strip in app.screen._compositor.render_strips():
+        row = [(letter, _words(segment.style)) for segment in strip for letter in segment.text]
+        rows.append(row)
+    return rows
+
+
+def _words(style: Style | None) -> str:
+    if style is None:
+        return ""
+    marks = [name for name in ("bold", "dim", "underline", "reverse") if getattr(style, name)]
+    ink, under = (
+        "" if colour is None or colour.is_default else colour.triplet.hex if colour.triplet else colour.name
+        for colour in (style.color, style.bgcolor)
+    )
+    return " ".join(filter(None, (ink, f"on {under}" if under else "", *marks)))
+
+
+def drawn(looks: Sequence[Cells]) -> str:
+    """One size: the text, the runs, the styles. All looks must have the same text."""
+    texts = ["\n".join("".join(letter for letter, _ in row).rstrip() for row in look) for look in looks]
+    for name, text in zip(LOOKS[1:], texts[1:], strict=False):
+        assert text == texts[0], f"{name} has another text:\n{text}"
+    names: dict[tuple[str, ...], str] = {}
+    runs: list[str] = []
+    for rows in zip(*looks, strict=True):
+        styles = [tuple(cell[1] for cell in column) for column in zip(*rows, strict=True)]
+        line = []
+        for style, same in groupby(styles):
+            name = names.setdefault(style, _LETTERS[len(names)] if len(names) < len(_LETTERS) else f"<{len(names)}>")
+            line.append(f"{name}{len(list(same))}")
+        runs.append(" ".join(line))
+    legend = [f"{name}: {' | '.join(word or '-' for word in style)}" for style, name in names.items()]
+    return "\n".join([texts[0], "", *runs, "", *legend])
+
+
+async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
+    """The scene at all sizes, in all looks at the middle one; `check` looks at every size.
+
+    At the end the terminal loses Unicode: then nothing beyond ASCII may be drawn.
+    """
+    seen: dict[tuple[int, int], list[Cells]] = {}
+    app = app_for(scene, Options(theme="night", fence=False, hz=50))
+    async with app.run_test(size=SIZES[0]) as pilot:
+        await at_scene(pilot, app, scene)
+        app.all_themes()
+        for size in SIZES:
+            if size != SIZES[0]:
+                await pilot.resize_terminal(*size)
+                await still(pilot)
+            seen[size] = [cells(app)]
+            check(app)
+            for theme in LOOKS[1:3] if size == LOOKS_AT else ():
+                app.use_theme(theme)
+                await still(pilot)
+                seen[size].append(cells(app))
+            app.use_theme(LOOKS[0])
+    app = app_for(scene, Options(plain=True, fence=False, hz=50))
+    async with app.run_test(size=LOOKS_AT) as pilot:
+        await at_scene(pilot, app, scene)
+        seen[LOOKS_AT].append(cells(app))
+        app.glyphs, app.palette.ascii = ASCII, True
+        app.set_class(True, "-ascii")
+        await pilot.resize_terminal(*SIZES[0])
+        for part in app.screen.query("*"):
+            part.refresh()
+        await still(pilot)
+        letters = {letter for row in cells(app) for letter, _ in row}
+        assert all(letter.isascii() for letter in letters), sorted(letters)
+    heads = {size: " | ".join(LOOKS[: len(looks)]) for size, looks in seen.items()}
+    parts = [f"=== {size[0]}x{size[1]}: {heads[size]}\n{drawn(looks)}" for size, looks in seen.items()]
+    return "\n\n".join(parts) + "\n"

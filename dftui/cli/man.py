@@ -57,7 +57,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the page; at a terminal through man, if there is one."""
     text = page()
-    if sys.stdout.isatty() and not args.json:
+    # Not under read-only: man's pager opens a shell on request.
+    if sys.stdout.isatty() and not args.json and not args.read_only:
         import shutil
         import subprocess
 

@@ -11,10 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.messages import TerminalSupportsSynchronizedOutput
+from textual.screen import Screen
 
 from dftui.control.action import Context
 from dftui.control.actions import ACTIONS, BY_ID, offered
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from dftui.control.known import OtherStack
 
 RETRY = 3.0
+READY = 2.0
+"""Seconds for which keys wait for a dialogue that opens."""
 SLOW_TICKS = 1.0
 """Seconds between figures; states are drawn at once."""
 Connect = Callable[[], Awaitable[Backend]]
@@ -88,6 +93,7 @@ class DftuiApp(App[None]):
         self.others: list[OtherStack] = []
         self.next_stack: tuple[StackSpec, str] | None = None
         """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
+        self._typed_on: WeakKeyDictionary[events.Key, Screen[object]] = WeakKeyDictionary()
         self._visit: asyncio.Task[None] | None = None
         self.away = False
         """The terminal belongs to a shell: nothing may be written to it."""
@@ -346,6 +352,28 @@ class DftuiApp(App[None]):
                     main.show_tab("logs", focus=False)
                 at = context.selected.name if context.selected else ""
                 logdialogues.act(main.logs, name, main.container_names(), at)
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key that was typed on a screen which a dialogue has covered meanwhile is the dialogue's."""
+        if isinstance(event, events.Key):
+            # textual 8.2.8 hands keys to the pane in focus as they come, and gets them back one by one.
+            typed_on = self._typed_on.setdefault(event, self.screen)
+            if event.is_forwarded and typed_on is self.main is not self.screen and self.focused is not None:
+                again = events.Key(event.key, event.character)
+                self._typed_on[again] = self.screen
+                self.focused._forward_event(again)
+                return
+        await super().on_event(event)
+
+    async def dialogue_ready(self) -> None:
+        """Until a dialogue that was just opened can take keys."""
+        screen = self.screen
+        if screen is self.main:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY):
+                while not screen.is_mounted or (screen.focused is None and screen.focus_chain):  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
 
     def _step_aside(self) -> None:
         from dftui.ui.terminal import job_control

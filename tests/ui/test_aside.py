@@ -152,3 +152,14 @@ def test_a_paste_never_acts_as_keys() -> None:
         run.send("\x1b")
         run.wait_until(lambda text: "Take down df" not in text)
         assert "3 of 3 serving" in run.text()
+
+
+def test_what_is_typed_faster_than_a_dialogue_opens_is_the_dialogues() -> None:
+    with fake() as run:
+        run.wait_text("3 of 3 serving")
+        run.send("\x10theme day\r")
+        run.wait_text("Theme day")
+        run.send("=7\r")
+        run.wait_text("7 of 7 serving")
+        run.send("xn-")
+        run.wait_text("6 of 6 serving")

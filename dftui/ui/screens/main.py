@@ -378,9 +378,10 @@ class MainScreen(Screen[None]):
             read_only=self.ui.options.read_only,
         )
 
-    def action_do(self, name: str) -> None:
-        """A key of the registry."""
+    async def action_do(self, name: str) -> None:
+        """A key of the registry. What is typed on waits for the dialogue that it opens, and is not lost."""
         self.do(name)
+        await self.ui.dialogue_ready()
 
     def do(self, name: str) -> None:
         """Do an action if it applies, else say why not."""

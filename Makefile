@@ -35,6 +35,7 @@ bench:
 soak:
 	@.ci/setup test
 	@$(PYTHON) -m tests.bench.soak $(ARGS)
+	@$(PYTHON) -m tests.bench.alarms
 
 screenshots:
 	@.ci/setup screenshots

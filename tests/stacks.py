@@ -51,10 +51,11 @@ def web_writes_line(container: str, word: str) -> str:
 class Stack:
     """Runs `dftui` for a stack of its own. Use as a context manager: what it made is removed, by its own label.
 
-    `text` is more YAML for the stack file.
+    `text` is more YAML for the stack file; `host` is another engine than the machine's own.
     """
 
-    def __init__(self, folder: Path, text: str = "", name: str = "", port: int = 0) -> None:
+    def __init__(self, folder: Path, text: str = "", name: str = "", port: int = 0, host: str = "") -> None:
+        self.host = host
         self.name = name or f"t{secrets.token_hex(3)}"
         self._held = contextlib.ExitStack()
         self.port = port or self._held.enter_context(a_port())
@@ -68,7 +69,12 @@ class Stack:
             "DFTUI_STATE_DIR": str(folder / "state"),
             "PYTHONPATH": str(Path(__file__).parent.parent),
             "TERM": "xterm-256color",
+            **({"DOCKER_HOST": host} if host else {}),
         }
+
+    def docker(self, *argv: str, check: bool = True) -> str:
+        """The docker client's stdout, from this stack's engine."""
+        return docker(*(("-H", self.host) if self.host else ()), *argv, check=check)
 
     @property
     def url(self) -> str:
@@ -110,9 +116,9 @@ class Stack:
         """Names of every container, network and volume that carries this stack's label."""
         wanted = ("--filter", f"label={LABEL}={self.name}", "--format")
         return [
-            *docker("ps", "-a", *wanted, "container {{.Names}}").splitlines(),
-            *docker("network", "ls", *wanted, "network {{.Name}}").splitlines(),
-            *docker("volume", "ls", *wanted, "volume {{.Name}}").splitlines(),
+            *self.docker("ps", "-a", *wanted, "container {{.Names}}").splitlines(),
+            *self.docker("network", "ls", *wanted, "network {{.Name}}").splitlines(),
+            *self.docker("volume", "ls", *wanted, "volume {{.Name}}").splitlines(),
         ]
 
     def serving(self) -> list[str]:
@@ -131,11 +137,11 @@ class Stack:
             kind, name = line.split()
             match kind:
                 case "container":
-                    docker("rm", "-f", "-v", name, check=False)
+                    self.docker("rm", "-f", "-v", name, check=False)
                 case "network":
-                    docker("network", "rm", name, check=False)
+                    self.docker("network", "rm", name, check=False)
                 case _:
-                    docker("volume", "rm", name, check=False)
+                    self.docker("volume", "rm", name, check=False)
 
     def __enter__(self) -> Stack:
         return self

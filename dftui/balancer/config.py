@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dftui.balancer import rules
+
 CONFIG_PATH = "/usr/local/etc/haproxy/haproxy.cfg"
 SOCKET_PATH = "/var/lib/haproxy/admin.sock"
 PORT = 80
@@ -26,6 +28,7 @@ PROBE_HEADER = "X-Dftui-Probe"
 SCHEMA = 1
 MARK = "#dftui "
 MARK_SERVER = "#dftui-server "
+MARK_HELD = "#dftui-held "
 BALANCES = ("roundrobin", "leastconn", "random", "source")
 """Algorithms that accept servers at run time (HAProxy calls them dynamic)."""
 
@@ -62,10 +65,19 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A replica that runs and is kept out of the table: the short id of its container, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerConfig:
     """All that haproxy.cfg depends on. `probe_nonce` is the value of `PROBE_HEADER` that marks dftui's own requests
-    ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; above `full_rate` requests a second
-    only one in `sample` is recorded singly."""
+    ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; `trusted_proxies` are addresses or
+    networks (CIDR) whose forwarding headers are believed; above `full_rate` requests a second only one in `sample` is
+    recorded singly."""
 
     stack: str
     wanted: int
@@ -74,8 +86,11 @@ class BalancerConfig:
     health_path: str = "/status"
     probe_nonce: str = ""
     deny_setup: bool = False
+    trusted_proxies: tuple[str, ...] = ()
     full_rate: int = 2000
     sample: int = 20
+    held: tuple[Held, ...] = ()
+    """Only noted, for whoever looks next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,7 @@ class Marked:
     deny_setup: bool = False
     probe_nonce: str = ""
     whole: bool = True
+    held: tuple[Held, ...] = ()
 
 
 def check_server(server: Server) -> Server:
@@ -109,6 +125,15 @@ def check_server(server: Server) -> Server:
     return server
 
 
+def check_proxy(proxy: str) -> str:
+    """The address or network itself, if it may stand in a configuration or command. Raises ConfigError."""
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        raise ConfigError(f"trusted proxy {proxy!r}: an IP address, or a network as 10.1.0.0/16") from None
+    return proxy
+
+
 def _check(cfg: BalancerConfig) -> None:
     if not 0 <= cfg.wanted <= 100_000:
         raise ConfigError(f"wanted {cfg.wanted}: 0 or more")
@@ -118,6 +143,8 @@ def _check(cfg: BalancerConfig) -> None:
         raise ConfigError(f"health path {cfg.health_path!r}: starts with / and is made of plain URL characters")
     if not _NONCE.fullmatch(cfg.probe_nonce):
         raise ConfigError("probe nonce: letters and digits only")
+    for proxy in cfg.trusted_proxies:
+        check_proxy(proxy)
     if not 1 <= cfg.full_rate <= 1_000_000 or not 1 <= cfg.sample <= 10_000:
         raise ConfigError(f"sampling {cfg.full_rate}, 1 in {cfg.sample}: positive numbers")
     seen: set[str] = set()
@@ -139,15 +166,9 @@ def endpoint(server: Server) -> str:
 # one run of the balancer from the next, where both begin anew.
 _LOG_FORMAT = (
     '{"t":%[date(0,ms)],"c":"%ci","m":"%[capture.req.method,json(utf8s)]","u":"%[capture.req.uri,json(utf8s)]",'
-    '"s":%ST,"q":%Tw,"k":%Tc,"r":%Tr,"a":%Ta,"n":"%s","i":"%ID","e":"%rc","rt":%rt,"lc":%lc,"z":"%[var(proc.boot)]","b":%B,"x":"%ts",'
+    '"s":%ST,"q":%Tw,"k":%Tc,"r":%Tr,"a":%Ta,"n":"%s","i":"%[var(txn.id)]","e":"%rc","rt":%rt,"lc":%lc,"z":"%[var(proc.boot)]","b":%B,"x":"%ts",'
     '"p":"%[var(txn.probe)]","w":"%[var(txn.weight)]","g":"%[capture.req.hdr(0),json(utf8s)]"}'
 )
-
-
-def _answer(status: int, message: str) -> str:
-    """One of the balancer's own answers, shaped as DreamFactory's errors are."""
-    body = json.dumps({"error": {"code": status, "message": message, "status_code": status}}, separators=(",", ":"))
-    return f"status {status} content-type application/json string '{body}'"
 
 
 _ANSWERS = (
@@ -201,21 +222,9 @@ def _defaults() -> list[str]:
         "    timeout http-request 15s",
         "    timeout http-keep-alive 60s",
         "    timeout tunnel 1h",
-        *[f"    http-error {_answer(status, text)}{more}" for status, text, more in _ANSWERS],
+        *[f"    http-error {rules.answer(status, text)}{more}" for status, text, more in _ANSWERS],
         "",
     ]
-
-
-# /setup in every spelling that the application or a proxy in it takes for it: percent-encoded, with doubled or
-# trailing slashes, in other case, behind the front controller, or reached through dot segments.
-_SETUP_RULES = (
-    r"    acl setup_path path,url_dec -m reg -i '^[/\\]*(index\.php[/\\]+)*setup(_db)?([/\\;]|$)'",
-    r"    acl setup_end path,url_dec -m reg -i '[/\\]setup(_db)?[/\\]*$'",
-    r"    acl dot_segments path,url_dec -m reg '[/\\]\.{1,2}[/\\]'",
-    "    acl setup_closed var(proc.setup_closed) -m int 1",
-    "    http-request set-var(txn.setup) bool(true) if setup_path or setup_end dot_segments",
-    "    http-request return {answer} if setup_closed {{ var(txn.setup) -m bool }}",
-)
 
 
 def _frontend(cfg: BalancerConfig) -> list[str]:
@@ -237,14 +246,11 @@ def _frontend(cfg: BalancerConfig) -> list[str]:
         )
     lines += [
         f"    http-request del-header {PROBE_HEADER}",
-        # Set, not appended: what a client claims about itself is not passed on.
-        "    http-request set-header X-Forwarded-For %[src]",
-        "    http-request set-header X-Request-ID %[unique-id]",
-        "    http-after-response set-header X-Request-ID %[unique-id]",
+        *rules.forwarding(cfg.trusted_proxies),
+        *rules.setup(),
+        f"    default_backend {BACKEND}",
+        "",
     ]
-    closed = _answer(403, "Setup is closed: an administrator exists.")
-    lines += [rule.format(answer=closed) if "{answer}" in rule else rule for rule in _SETUP_RULES]
-    lines += [f"    default_backend {BACKEND}", ""]
     return lines
 
 
@@ -301,6 +307,7 @@ def render(cfg: BalancerConfig) -> str:
             )
             for s in cfg.servers
         ],
+        *[MARK_HELD + json.dumps({"name": h.name, "why": h.why[:300]}, separators=(",", ":")) for h in cfg.held],
         "",
         *_global(cfg),
         *_defaults(),
@@ -340,8 +347,14 @@ def parse(text: str) -> Marked | None:
     `whole` is False."""
     state: dict[str, Any] | None = None
     servers: dict[str, Server] = {}
+    held: list[Held] = []
     whole = True
     for line in text.splitlines():
+        if line.startswith(MARK_HELD):
+            note = _object(line[len(MARK_HELD) :]) or {}
+            if isinstance(note.get("name"), str) and isinstance(note.get("why"), str):
+                held.append(Held(note["name"], note["why"]))
+            continue
         if line.startswith(MARK_SERVER):
             server = _server(_object(line[len(MARK_SERVER) :]))
             if server is None or server.name in servers:
@@ -367,4 +380,5 @@ def parse(text: str) -> Marked | None:
         deny_setup=state.get("deny_setup") is True,
         probe_nonce=nonce if isinstance(nonce, str) and _NONCE.fullmatch(nonce) else "",
         whole=whole and schema == SCHEMA and state.get("count") == len(servers),
+        held=tuple(held),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from dftui.balancer import stat
 from dftui.balancer.config import (
@@ -20,6 +20,7 @@ from dftui.balancer.config import (
     BalancerConfig,
     Marked,
     Server,
+    check_proxy,
     check_server,
     endpoint,
     parse,
@@ -27,6 +28,7 @@ from dftui.balancer.config import (
 )
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.records import RawRequest, RingReader
+from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
 from dftui.balancer.stat import FrontendState, Latency, ServerState, Table
 from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
@@ -34,6 +36,7 @@ from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
 _RETRY_FIRST = 0.2
 _RETRY_MOST = 2.0
 _DELETE_TIMEOUT = 15.0
+_GONE_KEPT = 1000
 
 
 class BalancerLink:
@@ -51,6 +54,8 @@ class BalancerLink:
         self._latencies = stat.LatencyDeltas()
         self._events: ByteStream | None = None
         self._closed = False
+        self.gone: dict[str, ServerState] = {}
+        """Last counters of the newest servers that were deleted here; they went with them."""
         self.ring = RingReader()
         """The books of `requests`: received, malformed, lost, restarts."""
 
@@ -64,11 +69,21 @@ class BalancerLink:
     async def _command(self, line: str) -> str:
         fresh = self._session is None
         try:
-            return await self._ask(line)
+            reply = await self._ask(line)
+            if fresh or not stat.of_old_worker(line, reply):
+                return reply
+            await self._leave()
         except EngineError:
             if fresh or self._closed:
                 raise
         return await self._ask(line)
+
+    async def _leave(self) -> None:
+        """Somebody reloaded the balancer: its old worker lives as long as it is spoken to, and hears of nothing."""
+        session, self._session = self._session, None
+        for held in (session, self._events):
+            if held is not None:
+                await held.close()
 
     async def _ask(self, line: str) -> str:
         if self._session is None:
@@ -148,20 +163,23 @@ class BalancerLink:
         if reply:
             raise BalancerError(f"the balancer refused `{what}` for {name}: {_brief(reply)}")
 
-    async def _gate(self, name: str) -> None:
+    async def _gate(self, name: str, *, closed: bool = False) -> None:
         """Bring a server out of maintenance so that it gets nothing before its next check has passed. Leaving
-        maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise."""
+        maintenance directly forces it UP unchecked; by way of drain it stays DOWN until the check says otherwise.
+        `closed`: it stays in drain, checked all the while, until `ready`."""
         reply = await self.command(f"enable health {BACKEND}/{name}")
         if reply:
             raise BalancerError(f"the balancer refused to check {name}: {_brief(reply)}")
         await self._set(name, "state drain")
         await self._set(name, "health down")
-        await self._set(name, "state ready")
+        if not closed:
+            await self._set(name, "state ready")
 
-    async def add(self, server: Server) -> None:
-        """Add a server that gets no request before its health check has passed (poll `servers` for that). One that
-        is there already with the same address is let through the gate if it was out, else left alone; with another
-        address it is a BalancerError. A failure part-way takes the server out again."""
+    async def add(self, server: Server, *, closed: bool = False) -> None:
+        """Add a server that gets no request before its health check has passed (poll `servers` for that), and with
+        `closed` not before `ready` either. One that is there already with the same address is let through the gate if
+        it was out, else left alone; with another address it is a BalancerError. A failure part-way takes the server
+        out again."""
         check_server(server)
         reply = await self.command(f"add server {BACKEND}/{server.name} {endpoint(server)} {SERVER_OPTIONS}")
         if "lready exists" in reply:
@@ -173,7 +191,7 @@ class BalancerLink:
         elif "registered" not in reply:
             raise BalancerError(f"the balancer did not take {server.replica}: {_brief(reply)}")
         try:
-            await self._gate(server.name)
+            await self._gate(server.name, closed=closed)
         except (EngineError, asyncio.CancelledError):
             with contextlib.suppress(EngineError):
                 await self.delete(server.name)
@@ -231,6 +249,9 @@ class BalancerLink:
             pause = min(pause * 2, 0.25)
         with contextlib.suppress(BalancerError):
             await self.command(f"clear table {LATENCY} key {name}")
+        self.gone[name] = last
+        if len(self.gone) > _GONE_KEPT:
+            del self.gone[next(iter(self.gone))]
         return last
 
     async def close_setup(self, closed: bool) -> None:
@@ -246,6 +267,24 @@ class BalancerLink:
                 reply = await self._command(line)
                 if reply:
                     raise BalancerError(f"the balancer did not switch its setup rule: {_brief(reply)}")
+
+    async def setup_closed(self) -> bool:
+        """Whether /setup and /setup_db are refused now."""
+        return "value=<1>" in await self.command("get var proc.setup_closed")
+
+    async def trust(self, proxies: Iterable[str]) -> None:
+        """Believe the forwarding headers of these addresses and networks and of no others, from now on. Lasts until
+        a restart; write `trusted_proxies` into the configuration as well."""
+        wanted = [check_proxy(proxy) for proxy in proxies]
+        reply = await self.command(f"prepare acl #{TRUSTED_ACL}")
+        _, _, version = reply.rpartition(": ")
+        if not version.isdigit():
+            if not wanted:
+                return  # started from a file that has no such list, and so trusts nobody
+            raise BalancerError(f"the balancer did not take the trusted proxies: {_brief(reply)}")
+        for proxy in wanted or (NOBODY,):
+            await self.command(f"add acl @{version} #{TRUSTED_ACL} {proxy}")
+        await self.command(f"commit acl @{version} #{TRUSTED_ACL}")
 
     # -- requests as they happen
 

@@ -21,6 +21,7 @@ STAT = "show stat -1 7 -1"
 """The command whose reply `parse_stat` reads: frontends, backends and servers."""
 STATE = f"show servers state {BACKEND}"
 
+_STOPPED = re.compile(rf"^{FRONTEND},FRONTEND,(?:[^,]*,){{15}}STOP,", re.MULTILINE)
 _CODES = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 # Bits of srv_admin_state.
 _MAINT = 0x01 | 0x02 | 0x20 | 0x40
@@ -222,6 +223,11 @@ def _backend(row: Mapping[str, str]) -> BackendState:
         active=_int(row, "act"),
         status=row.get("status", ""),
     )
+
+
+def of_old_worker(line: str, reply: str) -> bool:
+    """Whether the reply to a command comes from a worker that a reload has replaced."""
+    return reply.startswith("Proxy is disabled") or (line == STAT and _STOPPED.search(reply) is not None)
 
 
 def parse_stat(text: str) -> Table:

@@ -7,6 +7,7 @@ import argparse
 from dftui.cli.common import emit, opened
 from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import columns
+from dftui.watch.sanitise import clean
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,6 @@ async def run(args: argparse.Namespace) -> int:
     ]
     print("\n".join(columns(rows)))
     print(f"{len(result.hosts)} hosts answered: " + ", ".join(f"{host} {n}" for host, n in result.hosts.items()))
-    for name in result.silent:
-        print(f"{name} serves, and answered none of these.")
+    for name, why in result.silent.items():
+        print(clean(f"{name} {why}."))
     return Exit.DONE if sound else Exit.UNTRUE

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from dftui.cli.common import emit, opened
-from dftui.cli.exits import Exit
+from dftui.cli.exits import Exit, UsageError
 from dftui.control.effects import Effect
 from dftui.watch.sanitise import clean
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Look only."""
+    """Look only, or whom to replace."""
+    parser.add_argument("who", nargs="*", metavar="WHO", help="replace these replicas, a new one first")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing; 4 if anything")
 
 
@@ -22,6 +23,8 @@ def effect(args: argparse.Namespace) -> Effect:
 
 async def run(args: argparse.Namespace) -> int:
     """Repair, or with --dry-run only look."""
+    if args.dry_run and args.who:
+        raise UsageError("--dry-run only looks; WHO would be replaced whatever it looks like.")
     async with opened(args) as world, world.operator(args) as operator:
         if args.dry_run:
             findings = await operator.findings()
@@ -30,7 +33,7 @@ async def run(args: argparse.Namespace) -> int:
             for finding in () if args.json else findings:
                 print(clean(f"{finding.what}: would {finding.repair}"))
             return Exit.UNTRUE if findings else Exit.DONE
-        result = await operator.repair()
+        result = await operator.repair(args.who)
     if args.json:
         emit(result.to_json())
     elif not result.findings:

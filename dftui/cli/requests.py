@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dftui.cli.common import Opened, emit_line, masker, opened, say
 from dftui.cli.exits import UsageError
-from dftui.cli.text import request_text
+from dftui.cli.text import REQUEST_HEAD, request_text
+from dftui.watch.requestfilter import HELP, Filter
 
 if TYPE_CHECKING:
     from dftui.balancer.link import BalancerLink
@@ -30,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--last", type=int, default=_LAST, metavar="N", help=f"the last N that happened (default {_LAST})"
     )
+    parser.add_argument("--filter", metavar="WORDS", default="", help=f"only those that hold all of these {HELP}")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -42,7 +44,10 @@ async def run(args: argparse.Namespace) -> int:
         from dftui.watch.ledger import Ledger
 
         link = BalancerLink(world.engine, container_name(world.spec.name, "balancer"))
-        book = _Book(world, Ledger(await masker(world)), _print_json if args.json else _print_text)
+        ledger = Ledger(await masker(world))
+        book = _Book(world, ledger, _print_json if args.json else _print_text, Filter(args.filter))
+        if not args.json and sys.stdout.isatty():
+            print(REQUEST_HEAD)
         try:
             if args.follow:
                 await _follow(link, book, args.last)
@@ -64,10 +69,14 @@ def _print_text(request: Request) -> None:
 class _Book:
     """Turns raw records into lines; learns the replicas' names when a new one shows up."""
 
-    def __init__(self, world: Opened, ledger: Ledger, printer: Callable[[Request], None]) -> None:
+    def __init__(
+        self, world: Opened, ledger: Ledger, printer: Callable[[Request], None], passes: Callable[[Request], bool]
+    ) -> None:
         self._world = world
         self._ledger = ledger
         self._print = printer
+        self._passes = passes
+        self._sampling = 1
         self._known: set[str] = set()
         self._asked_at = 0.0
 
@@ -76,10 +85,18 @@ class _Book:
         await self._learn({record.server for record in batch if record.server})
         seq = self._ledger.total
         self._ledger.add(batch)
-        requests, _ = self._ledger.since(seq)
+        self._say_sampling(batch)
+        requests = [request for request in self._ledger.since(seq)[0] if self._passes(request)]
         for request in requests if last is None else requests[max(0, len(requests) - last) :]:
             self._print(request)
         sys.stdout.flush()
+
+    def _say_sampling(self, batch: list[RawRequest]) -> None:
+        """Where not every request is recorded singly, that is said."""
+        weight = max((record.weight for record in batch), default=self._sampling)
+        if weight > 1 and weight != self._sampling:
+            say(f"There are too many to record each: 1 in {weight} stands here. Exact totals: dftui stats")
+        self._sampling = max(1, weight)
 
     async def _learn(self, servers: set[str]) -> None:
         # A replica that is gone has no name any more: ask once, and not again for each of its records.

@@ -16,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accept a changed APP_KEY: it logs everyone out and makes stored service credentials unreadable",
     )
+    parser.add_argument("--no-backup", action="store_true", help="to another image without a backup first")
     held = parser.add_mutually_exclusive_group()
     held.add_argument(
         "--hold", action="store_true", help="let the roll that runs, here or elsewhere, wait before its next replica"
@@ -36,12 +37,14 @@ async def run(args: argparse.Namespace) -> int:
                 waits = "waits before its next replica; dftui roll --go-on lets it go on" if args.hold else "goes on"
                 say(f"The roll of {roller.who} {waits}.")
             return Exit.DONE
-        result = await operator.roll(args.image, new_key=args.new_key)
+        result = await operator.roll(args.image, new_key=args.new_key, backup=not args.no_backup)
     if args.json:
         emit(result.to_json())
     else:
         for old, new in result.replaced:
             print(f"{old} → {new}")
+        if result.backup:
+            say(f"The data as it was before is in {result.backup}.")
         word = "Went back" if result.rolled_back else "Done"
         got = result.receipt
         print(

@@ -120,6 +120,8 @@ def document(snapshot: Snapshot, trends: Trends, seconds: int) -> dict[str, Any]
                 "host": one.host,
                 "state": one.state.value,
                 "requests_per_second": one.traffic.rate,
+                "requests": one.traffic.requests,
+                "share": one.traffic.share,
                 "p50_ms": one.traffic.p50_ms,
                 "p95_ms": one.traffic.p95_ms,
                 "cpu_percent": one.load.cpu,

@@ -48,7 +48,9 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
     if snapshot.source == "bundled":
         lines.append("  Images: bundled. The web is a stand-in, not DreamFactory itself.")
     if snapshot.admin == "no admin":
-        lines.append("  There is no first admin yet: whoever reaches the port can become it.")
+        lines.append("  There is no first admin yet: whoever reaches the port can become it. `dftui admin create`")
+    elif snapshot.admin == "not migrated":
+        lines.append("  The database holds no tables of DreamFactory yet.")
     services = [_service(service) for service in (snapshot.db, snapshot.cache, snapshot.balancer)]
     webs = [
         (
@@ -98,13 +100,15 @@ def stats_text(snapshot: Snapshot, trends: Trends) -> str:
         curve = series.until(trends.bucket, min(trends.known, 60))
         most = max((value for value in curve if value is not None), default=0.0)
         lines.append(f"  {word:<6}{figure:>6}  {spark(curve, most * 1.5) if len(curve) > 1 else ''}".rstrip())
-    rows = [("name", "state", "cpu", "mem", "req/s", "p95", "sess", "errors")]
+    rows = [("name", "state", "cpu", "mem", "req/s", "share", "p50", "p95", "sess", "errors")]
     for service in (snapshot.db, snapshot.cache, snapshot.balancer):
-        rows.append((service.name, service.state, percent(service.load.cpu), size(service.load.memory), *("",) * 4))
+        rows.append((service.name, service.state, percent(service.load.cpu), size(service.load.memory), *("",) * 6))
     for one in snapshot.web:
         t = one.traffic
-        figures = (percent(one.load.cpu), size(one.load.memory), rate(t.rate), millis(t.p95_ms))
-        rows.append((one.name, f"{SIGNS[one.state]} {one.state.value}", *figures, str(t.sessions), str(t.errors)))
+        used = (percent(one.load.cpu), size(one.load.memory))
+        share = percent(None if t.share is None else 100 * t.share)
+        traffic = (rate(t.rate), share, millis(t.p50_ms), millis(t.p95_ms), str(t.sessions), str(t.errors))
+        rows.append((one.name, f"{SIGNS[one.state]} {one.state.value}", *used, *traffic))
     return "\n".join([*lines, "", *columns(rows, figures_from=2)])
 
 
@@ -127,12 +131,20 @@ def receipt_text(result: ScaleResult) -> str:
     return "\n".join(lines)
 
 
+REQUEST_HEAD = (
+    f"{'time':<12}  {'replica':<10} {'host':<12}  {'code':>4}  {'ms':>8}  {'queue+connect+response':<22}  "
+    "method path  client  id"
+)
+
+
 def request_text(request: Request) -> str:
-    """One line of the ledger."""
+    """One line of the ledger; its head is `REQUEST_HEAD`."""
     when = datetime.fromtimestamp(request.time).strftime("%H:%M:%S.%f")[:-3]
     status = "gone" if request.status < 0 else str(request.status)
     probe = "  (probe)" if request.probe else ""
+    parts = (request.queue_ms, request.connect_ms, request.response_ms)
+    phases = "+".join("-" if part < 0 else str(part) for part in parts)
     return (
         f"{when}  {request.replica or '-':<10} {request.host or '-':<12}  {status:>4}  {request.ms:>5} ms  "
-        f"{request.method} {request.path}  {request.client}{probe}"
+        f"{phases:<22}  {request.method} {request.path}  {request.client}  {request.id or '-'}{probe}"
     )

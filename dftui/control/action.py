@@ -23,6 +23,8 @@ class Context:
     """Actions that run now ("up", "scale", …)."""
     read_only: str = ""
     """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
+    fixable: bool = False
+    """The last verify found something that repair puts right."""
 
     @property
     def stack(self) -> bool:

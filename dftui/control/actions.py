@@ -34,15 +34,20 @@ def _incomplete(context: Context) -> bool:
     return not all(s.state == "running" for s in services) or len(snapshot.web) < snapshot.wanted
 
 
+def _no_admin(context: Context) -> bool:
+    """There is none, for certain."""
+    return context.stack and context.snapshot is not None and context.snapshot.admin not in ("", "ready")
+
+
 def _drainable(context: Context) -> bool:
     replica = context.replica
     states = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.DRAINED)
-    return context.connected and replica is not None and replica.state in states
+    return context.connected and replica is not None and (replica.state in states or replica.held_out)
 
 
 def _drifted(context: Context) -> bool:
-    """Something is missing, stopped, or not as the balancer believes."""
-    return context.stack and bool(context.snapshot and context.snapshot.drift)
+    """Something is missing, stopped, not as the balancer believes, or not as verify would have it."""
+    return context.stack and (context.fixable or bool(context.snapshot and context.snapshot.drift))
 
 
 def _replica(context: Context) -> bool:
@@ -119,7 +124,7 @@ ACTIONS: tuple[Action, ...] = (
         "Take the selected replica out of rotation, or put it back",
         "Replicas",
         _drainable,
-        "Select a replica that serves or drains first.",
+        "Select a replica that serves, drains or is held out first.",
         "dftui drain WHO, dftui undrain WHO",
         rank=13,
         effect=Effect.CHANGE,
@@ -168,7 +173,7 @@ ACTIONS: tuple[Action, ...] = (
         "R",
         "R",
         "repair",
-        "Put right what differs between wanted, existing and the balancer's table",
+        "Put right what differs between wanted, existing and the balancer's table, or what verify found",
         "Replicas",
         _drifted,
         "Nothing has drifted: there is nothing to repair.",
@@ -187,6 +192,19 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to probe.",
         "dftui probe",
         rank=14,
+        effect=Effect.LOOK,
+    ),
+    Action(
+        "verify",
+        "v",
+        "v",
+        "verify",
+        "Try every replica against every other: keys, tokens, backends, clocks, who serves",
+        "Look",
+        _serving,
+        "No replica is serving, so there is nothing to verify.",
+        "dftui verify",
+        rank=15,
         effect=Effect.LOOK,
     ),
     Action(
@@ -315,6 +333,31 @@ ACTIONS: tuple[Action, ...] = (
         "dftui up",
         rank=1,
         effect=Effect.CHANGE,
+    ),
+    Action(
+        "admin",
+        "A",
+        "A",
+        "first admin",
+        "Make the first admin, and close the setup form",
+        "Stack",
+        _no_admin,
+        "There is an admin, or it is not known yet; further ones are made in DreamFactory.",
+        "dftui admin create",
+        rank=2,
+        effect=Effect.CHANGE,
+    ),
+    Action(
+        "backup",
+        "B",
+        "B",
+        "back up",
+        "Write database, secrets and files into one file, while the stack serves",
+        "Stack",
+        _stack,
+        _NO_STACK,
+        "dftui backup",
+        effect=Effect.REVEAL,
     ),
     Action(
         "down",

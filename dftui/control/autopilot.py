@@ -1,4 +1,5 @@
-"""What dftui does by itself while the screen or `dftui watch` runs: repair and autoscale, if the stack file asks."""
+"""What dftui does by itself while the screen or `dftui watch` runs: repair and autoscale, if the stack file asks;
+and the setup form closed behind the first admin."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ REST_AFTER_FAILURE = 15.0
 
 
 class Autopilot:
-    """Looks at snapshots and acts; off unless the stack file says `repair: auto` or gives a target."""
+    """Looks at snapshots and acts; off unless the stack file says `repair: auto`, `admin: none` or a target."""
 
     def __init__(
         self,
@@ -37,6 +38,8 @@ class Autopilot:
         self._snapshot = snapshot
         self._report = report
         self._repairs = spec.repair == "auto"
+        # The form is open on purpose until there is an admin, and then closed without being asked for.
+        self._closes = spec.admin.mode == "none"
         web = spec.web
         self._scaler: Autoscaler | None = None
         self._by_cpu = web.target_cpu is not None
@@ -48,7 +51,7 @@ class Autopilot:
     @property
     def on(self) -> bool:
         """Whether it has anything to do."""
-        return self._repairs or self._scaler is not None
+        return self._repairs or self._closes or self._scaler is not None
 
     async def run(self) -> None:
         """Until cancelled; a failed action is told and tried again later."""
@@ -58,9 +61,14 @@ class Autopilot:
             if not snapshot.at or not snapshot.exists or snapshot.engine.lost_since is not None:
                 continue
             try:
-                if self._repairs and snapshot.drift:
+                if self._closes and snapshot.setup_open:
                     with self._acting():
-                        await self._operator.repair()
+                        await self._operator.close_setup()
+                elif self._repairs and snapshot.drift:
+                    with self._acting():
+                        done = await self._operator.repair()
+                    if not done.findings:  # what no repair helps, or what the next look will not show any more
+                        await asyncio.sleep(REST_AFTER_FAILURE)
                 elif self._scaler is not None:
                     await self._autoscale(self._scaler, snapshot)
             except ActionError as error:

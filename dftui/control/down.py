@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dftui.control.errors import ActionError
+from dftui.control.specs import BALANCER_STOP
 from dftui.control.steps import Progress
 from dftui.control.world import World
 from dftui.engine.api import Container, EngineError
@@ -33,9 +34,8 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
         with progress.step(f"stop and remove {container.name}", command=command):
             if container.state == "paused":
                 await world.engine.unpause(container.id)
-            # The balancer's stop signal is a soft stop that waits for idle clients: three seconds are enough.
             role = container.labels.get(names.LABEL_ROLE)
-            await world.engine.stop(container.id, 3 if role == "balancer" else 10)
+            await world.engine.stop(container.id, BALANCER_STOP if role == "balancer" else 10)
             await world.engine.remove(container.id, force=True)
 
     groups = [[c for c in everyone if c.labels.get(names.LABEL_ROLE) == role] for role in _ORDER]
@@ -48,11 +48,16 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
             await world.engine.remove_network(network.id)
     if not volumes:
         return
-    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
-        with progress.step(f"remove volume {volume.name}", command=f"docker volume rm {volume.name}"):
-            await world.engine.remove_volume(volume.name)
+    await remove_volumes(world, progress)
     info = await world.engine.info()
     path = secrets_path(info.id, world.stack)
     if path.exists():
         with progress.step(f"remove {path}: its APP_KEY opened nothing but this data", command=f"rm {path}"):
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def remove_volumes(world: World, progress: Progress) -> None:
+    """The stack's data, for good."""
+    for volume in await world.engine.volumes({names.LABEL_STACK: world.stack}):
+        with progress.step(f"remove volume {volume.name}", command=f"docker volume rm {volume.name}"):
+            await world.engine.remove_volume(volume.name)

@@ -37,6 +37,16 @@ async def check_names(world: World, wanted: int) -> None:
             )
 
 
+async def check_whole(world: World) -> None:
+    """Raise ActionError when a restore of this stack began and did not end."""
+    marker = names.volume_name(world.stack, "restoring")
+    if any(v.name == marker for v in await world.engine.volumes({names.LABEL_STACK: world.stack})):
+        raise ActionError(
+            f"a restore of the stack {world.stack} did not end, so its data is not whole",
+            "restore again: dftui restore FILE --replace; or remove what there is: dftui down --volumes",
+        )
+
+
 def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
     """The name of another container that publishes this host port, else ""."""
     for container in containers:
@@ -141,22 +151,34 @@ def local_routes() -> list[str]:
 
 
 async def gather_secrets(
-    world: World, progress: Progress | None = None, *, make: bool = True, new_admin: bool = False
+    world: World,
+    progress: Progress | None = None,
+    *,
+    make: bool = True,
+    new_admin: bool = False,
+    odd_keys: bool = False,
 ) -> Recovered:
     """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed.
-    `new_admin`: the data is new, so an admin's password that nobody knows is made anew."""
+    `new_admin`: the data is new, so an admin's password that nobody knows is made anew. `odd_keys`: the caller names
+    replicas that hold another key or password, so the file holds as long as any replica runs with its key."""
     info = await world.engine.info()
     try:
         saved = load_secrets(info.id, world.stack)
         if saved is not None and not make and _labels_agree(await world.containers(), saved.fingerprint):
             return Recovered(saved)
-        found = await told(world.engine, world.stack)
+        # What is held out, mostly for its key, tells nothing about what is right.
+        found = await told(world.engine, world.stack, [one.name for one in await world.held()])
+        if odd_keys and saved is not None and saved.app_key in found.keys().values():
+            return Recovered(saved)
         if not make and saved is None and not found.envs:
             raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
         result = recover(found.envs, saved=saved, volumes=found.volumes)
         if new_admin and not result.secrets.admin_password:
-            result = replace(result, secrets=replace(result.secrets, admin_password=new_password()))
+            result = replace(result, secrets=replace(result.secrets, admin_password=new_password(), admin_email=""))
             save_secrets(info.id, world.stack, result.secrets)
+        elif world.spec.admin.mode == "none" and saved is None:
+            # Nobody's: whoever fills in the form chooses one.
+            result = replace(result, secrets=replace(result.secrets, admin_password=""))
         if result.changed:
             path = save_secrets(info.id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:
@@ -167,6 +189,15 @@ async def gather_secrets(
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
     return result
+
+
+async def keep_admin(world: World, plan: Plan, email: str, password: str) -> Path:
+    """Keep who the admin is, and the password that dftui may log in with ("": none); the file. Raises ActionError."""
+    info = await world.engine.info()
+    try:
+        return save_secrets(info.id, world.stack, replace(plan.secrets, admin_email=email, admin_password=password))
+    except SecretsError as error:
+        raise ActionError(str(error), error.hint) from None
 
 
 def _labels_agree(containers: Iterable[Container], key: str) -> bool:
@@ -202,8 +233,8 @@ async def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered
     return Plan(world.spec, recovered.secrets, resolved.refs, ids, resolved.source, subnet)
 
 
-async def current_plan(world: World) -> Plan:
-    """The plan of a stack that is up already: nothing is made, pulled or built.
+async def current_plan(world: World, *, odd_keys: bool = False) -> Plan:
+    """The plan of a stack that is up already: nothing is made, pulled or built. `odd_keys` as in `gather_secrets`.
 
     Raises ActionError when the stack is not there.
     """
@@ -212,7 +243,7 @@ async def current_plan(world: World) -> Plan:
     balancer = by_role(await world.containers(), "balancer")
     if front is None or balancer is None or not front.subnets:
         raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
-    recovered = await gather_secrets(world, make=False)
+    recovered = await gather_secrets(world, make=False, odd_keys=odd_keys)
 
     def on_image(progress: ImageProgress) -> None:
         return None

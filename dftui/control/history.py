@@ -36,8 +36,7 @@ _TAIL = 512 * 1024
 
 def history_path(engine_id: str, stack: str) -> Path:
     """Where the history of a stack on an engine is kept."""
-    safe = "".join(c if c.isalnum() or c in "_.-" else "-" for c in engine_id).strip(".") or "engine"
-    return paths.state_dir() / safe / f"{stack}.history.jsonl"
+    return paths.state_dir() / paths.engine_folder(engine_id) / f"{stack}.history.jsonl"
 
 
 def append(engine_id: str, stack: str, entry: Entry) -> None:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from dftui.balancer.link import BalancerLink
-from dftui.control import hold, inside, replicas
+from dftui.control import ground, hold, inside, replicas
+from dftui.control.admin import AdminResult, create_admin
+from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
 from dftui.control.effects import Effect, refusal
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, note_receipt, recorded, recording
 from dftui.control.lock import Holder, held, held_outside, holder
+from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
 from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
+from dftui.control.restore import Intent, RestoreResult, restore
+from dftui.control.restore import look as look_at_backup
 from dftui.control.roll import Roller, RollResult
-from dftui.control.scale import Scaler, look
+from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
+from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
+from dftui.dreamfactory.admin import NewAdmin
 from dftui.engine.api import Container, Engine, EngineError, Session
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
@@ -133,10 +141,11 @@ class Operator:
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
-    async def roll(self, image: str | None = None, *, new_key: bool = False) -> RollResult:
-        """Replace replicas one by one, to `image` or to what the stack file says now."""
+    async def roll(self, image: str | None = None, *, new_key: bool = False, backup: bool = True) -> RollResult:
+        """Replace replicas one by one, to `image` or to what the stack file says now; another image only after a
+        `backup`, unless the stack file says otherwise."""
         async with self._acting("roll"):
-            result = await self._roller.run(image, new_key=new_key)
+            result = await self._roller.run(image, new_key=new_key, backup=backup)
             note_receipt(result.to_json())
             return result
 
@@ -172,10 +181,10 @@ class Operator:
         async with self._acting("recover"):
             return await self._repairer.recover()
 
-    async def repair(self) -> RepairResult:
-        """Bring wanted, existing and believed together."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Bring wanted, existing and believed together; `who` are replaced first, whatever they look like."""
         async with self._acting("repair"):
-            result = await self._repairer.repair()
+            result = await self._repairer.repair([(await self._find(one)).name for one in who])
             note_receipt(result.to_json())
             return result
 
@@ -204,15 +213,31 @@ class Operator:
             raise ActionError(str(error), error.hint) from None
 
     async def undrain(self, who: str) -> None:
-        """Let a draining or drained replica serve again; one on its way out by `scale` stays."""
+        """Let a draining or drained replica serve again; one on its way out by `scale` stays. One that is held out is
+        let in if it passes now."""
         progress = Progress("undrain", self._world.report, total=1)
         async with self._recorded(f"undrain {who}"):
             try:
                 container = await self._find(who)
+                if (await look(self._world)).outside(container):
+                    async with self._locked(f"undrain {who}"):
+                        await self._scaler.try_again(container)
+                    return
                 with progress.step(f"{container.name} serves again"):
                     await self.link.ready(container.short)
             except EngineError as error:
                 raise ActionError(str(error), error.hint) from None
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin, and close the setup form behind it."""
+        async with self._acting("admin"):
+            return await create_admin(self._world, admin, keep=keep)
+
+    async def close_setup(self) -> None:
+        """Refuse the setup form in the balancer, now and after its restarts."""
+        async with self._acting("close setup"):
+            with Progress("setup", self._world.report, total=1).step("close the setup form: there is an admin"):
+                await self._world.close_setup(await ground.current_plan(self._world))
 
     async def probe(self, count: int = 9) -> ProbeResult:
         """Which Host serves, `count` times through the balancer."""
@@ -242,6 +267,36 @@ class Operator:
                     await session.close()
             except EngineError as error:
                 raise ActionError(str(error), error.hint) from None
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Every replica tried against every other; changes nothing. Raises PasswordNeeded when the admin's password
+        is not known here and none, or a wrong one, was given."""
+        try:
+            return await verify(self._world, login)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Database, secrets and files in one file. Others may act meanwhile: it changes nothing."""
+        async with self._recorded("backup", Effect.REVEAL):
+            result = await backup(self._world, path)
+            note_receipt(result.to_json())
+            return result
+
+    async def look_at_backup(self, path: Path) -> Intent:
+        """What restoring this file would do."""
+        try:
+            return await look_at_backup(self._world, path)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def restore(self, path: Path, *, replace: bool, first: bool) -> RestoreResult:
+        """Put a backup's data in place and bring the stack up on it; what is there now is backed up `first`."""
+        await self._scaler.cancel()
+        async with self._acting("restore"):
+            return await restore(
+                self._world, path, replace=replace, first=first, bring_up=lambda wanted: up(self._world, wanted)
+            )
 
     async def down(self, *, volumes: bool = False) -> None:
         """Remove the stack; with `volumes` its data and secrets too."""

@@ -13,13 +13,17 @@ from typing import Any
 
 from dftui.balancer.config import Marked
 from dftui.control import ground, replicas
+from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
-from dftui.control.scale import Pool, Scaler, look
+from dftui.control.pool import Pool, look
+from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import PARALLEL, World, bounded, by_role
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
+from dftui.watch.datatier import READY, Database
+from dftui.watch.drift import SETUP_OPEN
 
 Work = Callable[[], Awaitable[None]]
 
@@ -51,12 +55,23 @@ class RepairResult:
 
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
+REPLACE = "replace it, a new one first"
 _SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
 
 
-def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked: Marked | None) -> list[Finding]:
-    """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared."""
+def find(
+    containers: Sequence[Container],
+    pool: Pool,
+    plan: Plan | None,
+    marked: Marked | None,
+    *,
+    setup_open: bool = False,
+) -> list[Finding]:
+    """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared;
+    `setup_open`: the setup form can be reached although there is an admin."""
     found: list[Finding] = []
+    if setup_open:
+        found.append(Finding("setup-open", "balancer", SETUP_OPEN.what, SETUP_OPEN.repair))
     for role, word in _SERVICES:
         service = by_role(containers, role)
         if service is None:
@@ -70,12 +85,15 @@ def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked:
             found.append(
                 Finding("setup", container.name, f"{container.name} is left over; it holds ADMIN_*", "remove it")
             )
-    alive = {c.short: c for c in pool.containers if c.state == "running"}
+    # What is held out is no drift: it is kept on purpose, and counts as nothing.
+    held = {h.name for h in marked.held} - set(pool.states) if marked else set()
+    pool_of = [c for c in pool.containers if c.short not in held]
+    alive = {c.short: c for c in pool_of if c.state == "running"}
     for name in sorted(set(pool.states) - {c.short for c in pool.containers}):
         found.append(Finding("server", name, f"server {name} in the balancer has no container", "take it out"))
     in_file = {s.name for s in marked.servers} if marked else set()
-    too_many = marked is not None and len(pool.containers) > marked.wanted
-    for container in pool.containers:
+    too_many = marked is not None and len(pool_of) > marked.wanted
+    for container in pool_of:
         found += _of_replica(container, pool, plan)
         state = pool.states.get(container.short)
         if state is not None and state.admin == "drain" and container.short not in in_file and not too_many:
@@ -83,7 +101,7 @@ def find(containers: Sequence[Container], pool: Pool, plan: Plan | None, marked:
             found.append(Finding("unknown", container.name, text, "admit it once it is healthy"))
     if marked is not None:
         wanted = marked.wanted
-        there = len(pool.containers)
+        there = len(pool_of)
         if there != wanted:
             doing = f"add {wanted - there}" if there < wanted else f"drain and remove {there - wanted}"
             found.append(Finding("count", "web", f"{wanted} replicas are wanted, {there} exist", doing))
@@ -105,14 +123,18 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if plan is not None:
         odd = _odd(container, plan)
         if odd:
-            return [Finding("replace", name, f"{name} {odd}", "replace it, a new one first")]
+            return [Finding("replace", name, f"{name} {odd}", REPLACE)]
     if container.short not in pool.states:
         return [Finding("unknown", name, f"the balancer does not know {name}", "admit it once it is healthy")]
     state = pool.states[container.short]
+    address = container.addresses.get(names.network_name(container.labels.get(names.LABEL_STACK, ""), "front"))
+    if address and state.address.rpartition(":")[0] != address:
+        text = f"the balancer looks for {name} at {state.address.rpartition(':')[0]}, where it is not"
+        return [Finding("unknown", name, text, "put its address right")]
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
     if state.admin == "ready" and state.weight == 0:
-        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "set it to 100")]
+        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "give it back")]
     return []
 
 
@@ -145,8 +167,17 @@ class Repairer:
         balancer = by_role(containers, "balancer")
         if balancer is None or balancer.state != "running":
             return find(containers, Pool([], {}), None, None)
-        plan = await ground.current_plan(self._world)
-        return find(containers, await look(self._world), plan, await self._world.marked())
+        plan = await ground.current_plan(self._world, odd_keys=True)
+        pool, marked = await look(self._world), await self._world.marked()
+        return find(containers, pool, plan, marked, setup_open=await self._setup_open(containers))
+
+    async def _setup_open(self, containers: Sequence[Container]) -> bool:
+        if await self._world.setup_closed():
+            return False
+        if self._world.spec.admin.mode == "auto":
+            return True
+        db = by_role(containers, "db")
+        return db is not None and (await Database(self._world.engine, db.id).once()).admin == READY
 
     async def recover(self) -> tuple[Finding, ...]:
         """Finish or take back what an interrupted action left half done, and nothing else: what somebody stopped or
@@ -163,12 +194,18 @@ class Repairer:
             await self._put_right(progress, findings)
         return tuple(done)
 
-    async def repair(self) -> RepairResult:
-        """Put right what is off; what it is going to do is told first. Raises ActionError."""
+    async def repair(self, replaced: Sequence[str] = ()) -> RepairResult:
+        """Put right what is off, and replace those named; what it is going to do is told first. Raises
+        ActionError."""
         begin = time.monotonic()
         progress = Progress("repair", self._world.report)
         try:
             done: list[Finding] = []
+            asked = [Finding("replace", name, f"{name} is to be replaced", REPLACE) for name in replaced]
+            if asked:
+                progress.total += len(asked)
+                await self._put_right(progress, asked)
+                done += asked
             # Again: a missing service hides what stands behind it, and a start can reveal a failure.
             for _ in range(3):
                 findings = await self.look()
@@ -195,7 +232,7 @@ class Repairer:
         if any(f.kind in ("service", "setup") for f in findings):
             await self._bring_up()
             return
-        plan = await ground.current_plan(self._world)
+        plan = await ground.current_plan(self._world, odd_keys=True)
         containers = {c.name: c for c in await self._world.containers()}
         wanted = await self._world.wanted()
 
@@ -215,6 +252,10 @@ class Repairer:
         self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int
     ) -> None:
         world = self._world
+        if finding.kind == "setup-open":
+            with progress.step("close the setup form in the balancer"):
+                await world.close_setup(plan)
+            return
         if finding.kind == "server":
             with progress.step(f"take server {finding.who} out of the balancer"):
                 await replicas.forget(world, finding.who)
@@ -233,8 +274,10 @@ class Repairer:
             case "unknown":
                 await self._admit_again(progress, plan, container)
             case "weight":
-                with progress.step(f"weight of {container.name} back to 100"):
-                    await world.link.command(f"set server web/{container.short} weight 100")
+                with progress.step(f"weight of {container.name} as it was"):
+                    await world.link.command(f"set server web/{container.short} weight 100%")
+            case "replace" if (await look(world)).outside(container):
+                await replicas.dispose(world, progress, container)  # it serves nothing, and another is there for it
             case "replace":
                 await self._scaler.replace(progress, plan, container, wanted, "it is not like the others")
 
@@ -246,7 +289,11 @@ class Repairer:
             await replicas.forget(self._world, container.short)
         try:
             await replicas.admit(self._world, progress, plan, container)
-        except ActionError:
-            if any(c.id == container.id for c in await self._world.containers()):
+        except ActionError as error:
+            # Else gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
+            if not any(c.id == container.id for c in await self._world.containers()):
+                return
+            if not isinstance(error, HeldOut):
                 raise
-            # Gone meanwhile: a removal that was under way when its dftui was killed.  The next look counts anew.
+            self._scaler.held[container.short] = error.why
+            progress.tell(str(error), state="failed")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from dftui.balancer.stat import ServerState
+from dftui.control import admission
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained
 from dftui.control.specs import Plan
@@ -14,6 +15,7 @@ from dftui.control.steps import Progress, docker_run
 from dftui.control.world import World
 from dftui.dreamfactory.api import Status, parse_status
 from dftui.engine.api import Conflict, Container, ContainerSpec, NotFound
+from dftui.watch.sanitise import clean
 
 POLL = 0.1
 """Seconds between two looks at the balancer's table (0.3 ms each over the long stream)."""
@@ -39,6 +41,11 @@ async def own_answer(world: World, ref: str) -> tuple[int, bytes]:
     words = head.split(b" ", 2)
     code = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
     return code, body
+
+
+async def admin_exists(world: World, ref: str) -> bool:
+    """Whether the web's `/status` counts an admin."""
+    return parse_status(*await own_answer(world, ref)).admins > 0
 
 
 async def ensure_alive(world: World, ref: str, name: str, plan: Plan) -> None:
@@ -99,29 +106,36 @@ async def create(
     return ref
 
 
-async def admit(world: World, progress: Progress, plan: Plan, container: Container) -> None:
-    """Put a running replica into the balancer and wait until its own check has passed there.
+async def admit(world: World, progress: Progress, plan: Plan, container: Container, *, known: bool = False) -> None:
+    """Put a running replica into the balancer and wait until it has passed: its key and backends, and its own health
+    check there. Before that it gets no request. `known`: one of its kind serves already.
 
-    Raises ActionError when it exits, or is not up within `web.start_timeout`; it is then out of the table again.
+    Raises HeldOut when it does not pass within `web.start_timeout`, ActionError when it exits; it is then out of the
+    table again.
     """
     server = world.server(plan, container)
     with progress.step(f"admit {container.name} once {world.spec.web.health} answers", command=""):
-        await world.link.add(server)
+        await world.link.add(server, closed=True)
         try:
-            await _until_up(world, container, plan)
+            if await admission.check(world, plan, container, known=known):
+                await _until(world, container, plan, lambda state: state.status in ("DRAIN", "UP"))
+                await admission.check_file(world, plan, container)
+            await world.link.ready(container.short)
+            await _until(world, container, plan, lambda s: s.status.startswith("UP") and s.admin == "ready")
         except BaseException:
             await asyncio.shield(forget(world, container.short))
             raise
 
 
-async def _until_up(world: World, container: Container, plan: Plan) -> None:
+async def _until(world: World, container: Container, plan: Plan, so: Callable[[ServerState], bool]) -> None:
+    """Wait until the balancer's entry is so. Raises HeldOut when the time is over, ActionError when it has exited."""
     end = time.monotonic() + world.spec.web.start_timeout
     look = time.monotonic() + 1.0
     why = ""
     while time.monotonic() < end:
         state = await state_of(world, container.short)
         if state is not None:
-            if state.status.startswith("UP") and state.admin == "ready":
+            if so(state):
                 return
             why = state.check_why
         if time.monotonic() > look:
@@ -129,11 +143,9 @@ async def _until_up(world: World, container: Container, plan: Plan) -> None:
             look = time.monotonic() + 1.0
         await asyncio.sleep(POLL / 5)
     words = await world.last_words(container.id, plan)
-    raise ActionError(
-        f"{container.name} did not become healthy within {world.spec.web.start_timeout:g} s"
-        + (f" (the balancer's check says: {why})" if why else "")
-        + (f"; its last lines:\n{words}" if words else ""),
-        f"it is out of the balancer; look at all of it: docker logs {container.name}",
+    said = f" (the balancer's check says: {clean(why)})" if why else ""
+    raise admission.HeldOut(
+        container.name, f"did not become healthy within {world.spec.web.start_timeout:g} s{said}", words
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dftui.control import ground, hold, replicas, specs
+from dftui.control.backup import keep_one
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained, Receipt
@@ -30,7 +31,8 @@ HELD_PERIOD = 0.3
 
 @dataclass(frozen=True, slots=True)
 class RollResult:
-    """`roll --json`: who was replaced by whom, and the receipt."""
+    """`roll --json`: who was replaced by whom, and the receipt. `backup` is the file that was made before the first
+    was replaced, "" where the image stayed the same."""
 
     image: str
     replaced: tuple[tuple[str, str], ...]
@@ -38,6 +40,7 @@ class RollResult:
     seconds: float
     receipt: Receipt
     why: str = ""
+    backup: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The documented shape."""
@@ -48,6 +51,7 @@ class RollResult:
             "replaced": [{"old": old, "new": new} for old, new in self.replaced],
             "rolled_back": self.rolled_back,
             "why": self.why,
+            "backup": self.backup,
             "seconds": round(self.seconds, 3),
             "receipt": asdict(self.receipt),
         }
@@ -93,10 +97,11 @@ class Roller:
                 told = True
             await asyncio.sleep(HELD_PERIOD)
 
-    async def run(self, image: str | None, *, new_key: bool = False) -> RollResult:
-        """To `image`, or to what the stack file says now. Raises ActionError."""
+    async def run(self, image: str | None, *, new_key: bool = False, backup: bool = True) -> RollResult:
+        """To `image`, or to what the stack file says now; to another image only after a `backup`. Raises
+        ActionError."""
         try:
-            return await self._run(image, new_key)
+            return await self._run(image, new_key, backup and self._world.spec.backup.before_roll)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
@@ -114,7 +119,18 @@ class Roller:
         recovered = await ground.gather_secrets(world, make=False)
         return await ground.make_plan(world, resolved, recovered, current.subnet)
 
-    async def _run(self, image: str | None, new_key: bool) -> RollResult:
+    async def _back_up(self) -> str:
+        """The way back for the data: another version migrates the database, and going back to the old image does
+        not undo that."""
+        try:
+            return (await keep_one(self._world, "before-roll", self._world.spec.backup.keep)).file
+        except ActionError as error:
+            raise ActionError(
+                f"{error}; nothing was replaced",
+                "roll without it: --no-backup, or backup: {before_roll: false} in dftui.yaml",
+            ) from None
+
+    async def _run(self, image: str | None, new_key: bool, backup: bool) -> RollResult:
         begin = time.monotonic()
         progress = Progress("roll", self._world.report)
         new = await self._target(image, progress)
@@ -130,6 +146,9 @@ class Roller:
         wanted_hash = specs.spec_hash(new)
         old = [c for c in pool if c.labels.get(names.LABEL_SPEC) != wanted_hash or c.state != "running"]
         progress.total = 3 * len(old)
+        kept = ""
+        if backup and any(c.image_id != new.image_ids.get("web", c.image_id) for c in old):
+            kept = await self._back_up()
         start = await read_counters(self._world)
         await hold.let_go(self._world)  # what an interrupted roll left
         replaced: list[tuple[str, str]] = []
@@ -156,11 +175,13 @@ class Roller:
             seconds=time.monotonic() - begin,
             receipt=receipt(start, await read_counters(self._world), removed),
             why=why,
+            backup=kept,
         )
         got = result.receipt
         progress.tell(
             f"{'went back after' if back else 'replaced'} {len(replaced)} of {len(old)} in {result.seconds:.1f} s; "
-            f"{got.requests} requests, {got.failed} failed, {got.retries} retries",
+            f"{got.requests} requests, {got.failed} failed, {got.retries} retries"
+            + (f"; backup in {kept}" if kept else ""),
             state="failed" if back else "ok",
         )
         return result

@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from dftui.balancer.stat import ServerState
+from dftui.balancer.config import Held
 from dftui.control import ground, replicas, specs
+from dftui.control.admission import HeldOut
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
 from dftui.control.history import note_receipt
+from dftui.control.pool import HELD_KEPT, Pool, look
 from dftui.control.receipts import Drained, ScaleResult
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
@@ -25,44 +27,6 @@ from dftui.control.world import PARALLEL, World, bounded, webs
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
 from dftui.watch.derive import number_of
-
-
-@dataclass(slots=True)
-class Pool:
-    """The replicas at one moment, with what the balancer believes of each."""
-
-    containers: list[Container]
-    states: dict[str, ServerState]
-
-    def serving(self, container: Container) -> bool:
-        """Whether the balancer gives it new requests."""
-        state = self.states.get(container.short)
-        return (
-            container.state == "running"
-            and state is not None
-            and state.status.startswith("UP")
-            and state.admin == "ready"
-        )
-
-    def healthy(self) -> list[Container]:
-        """Those that serve."""
-        return [c for c in self.containers if self.serving(c)]
-
-    def in_table(self) -> list[Container]:
-        """Those that count towards the target: running and known to the balancer, serving or drained.  One that
-        never became healthy stands outside, kept to be looked at."""
-        return [c for c in self.containers if c.state == "running" and c.short in self.states]
-
-    def victims(self, count: int, chosen: str | None) -> list[Container]:
-        """Who goes: the chosen one, then those that do not serve, then the youngest."""
-        order = sorted(self.containers, key=lambda c: (c.name != chosen, self.serving(c), -c.created, -number_of(c)))
-        return order[:count]
-
-
-async def look(world: World) -> Pool:
-    """The replicas and the balancer's table, now."""
-    containers = webs(await world.containers())
-    return Pool(containers, {s.name: s for s in await world.link.servers()})
 
 
 @dataclass(slots=True)
@@ -78,6 +42,11 @@ class Scaler:
     admitting: set[str] = field(default_factory=set)
     """Servers that have not passed their health check yet: the file does not know them, so that one that was left
     half-way (in the gate it looks drained) can be told from one that was drained on purpose."""
+    held: dict[str, str] = field(default_factory=dict)
+    """Why each server is held out that was found wanting here, until the file has it."""
+    _making: set[str] = field(default_factory=set)
+    _discard: list[str] = field(default_factory=list)
+    """Replicas outside that are to go, by name."""
     _victims: list[str] = field(default_factory=list)
     _task: asyncio.Task[ScaleResult] | None = None
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -101,17 +70,18 @@ class Scaler:
         assert self._ahead is not None
         pool, (_, plan, known) = await asyncio.gather(look(self.world), self._ahead)
         marked = self.target if self.target is not None else known
+        by = self._discarding(pool, to, by, victim)
         if to is not None:
             target = to
         elif by is not None and by < 0:
-            base = self.target if self.target is not None else max(marked, len(pool.containers))
+            base = self.target if self.target is not None else max(marked, len(pool.counted()))
             target = base + by
         else:
             target = marked + (by or 0)
         self._check(target, pool, below_min)
         begins = self.target is None
         self.target = target
-        if victim is not None:
+        if victim is not None and victim not in self._discard:
             self._victims.append(victim)
         if by is not None and by > 0:
             for name in list(self.draining)[::-1][:by]:
@@ -120,6 +90,19 @@ class Scaler:
             self._ahead = None
             self._task = asyncio.create_task(self._run(marked, plan))
         return self._task
+
+    def _discarding(self, pool: Pool, to: int | None, by: int | None, victim: str | None) -> int | None:
+        """Those that are held out go before any that serves does, and their going changes no number: what is left of
+        `by`."""
+        out = [c.name for c in pool.containers if pool.outside(c) and c.name not in self._making]
+        out = [name for name in out if name not in self._discard]
+        if to == 0:
+            self._discard += out
+        if by is None or by >= 0:
+            return by
+        gone = [victim] if victim in out else [] if victim is not None else out[by:]
+        self._discard += [name for name in gone if name]
+        return by + len(gone)
 
     def prepare(self) -> None:
         """Look ahead: what a change needs to know is asked for while the operator's fingers are still on the keys.
@@ -140,7 +123,7 @@ class Scaler:
             raise ActionError(f"{target} replicas are more than web.max allows ({web.max})", "raise web.max")
         if target < 0:
             raise ActionError("there is no replica left to remove")
-        if target < web.min and not below_min and target < len(pool.containers):
+        if target < web.min and not below_min and target < len(pool.counted()):
             raise ActionError(
                 f"that would leave {target} replicas, fewer than web.min ({web.min}); nothing was done",
                 "scale 0 --yes empties the stack on purpose" if target == 0 else "lower web.min in dftui.yaml",
@@ -205,20 +188,33 @@ class Scaler:
         target = self.target
         assert target is not None
         pool = await look(self.world)
+        if self._discard:
+            await self._throw_out(progress, plan, pool, target, removed)
+            return True
         in_table = pool.in_table()
         if len(in_table) < target:
             count = target - len(in_table)
             progress.total = progress.done + 2 * count
             await self._add(progress, plan, pool, count, target, added)
             return True
-        if len(pool.containers) > target:
-            victims = pool.victims(len(pool.containers) - target, self._victims[-1] if self._victims else None)
+        if len(pool.counted()) > target:
+            victims = pool.victims(len(pool.counted()) - target, self._victims[-1] if self._victims else None)
             self._refuse_last(pool, victims)
             progress.total = progress.done + 2 * len(victims)
             await self._remove(progress, plan, pool, victims, target, removed)
             return True
         await self.keep(plan, target)
         return False
+
+    async def _throw_out(
+        self, progress: Progress, plan: Plan, pool: Pool, target: int, removed: list[Drained]
+    ) -> None:
+        """Remove those that are held out: nothing has to be drained."""
+        going, self._discard = self._discard, []
+        for container in (c for c in pool.containers if c.name in going):
+            await replicas.dispose(self.world, progress, container)
+            removed.append(Drained(container.name, 0, 0.0))
+        await self.keep(plan, target)
 
     def _refuse_last(self, pool: Pool, victims: list[Container]) -> None:
         before = len(pool.healthy())
@@ -242,6 +238,7 @@ class Scaler:
         async def add(number: int) -> None:
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
+            self._making.add(spec.name)
             ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
             started.set()
             if not ref:
@@ -260,7 +257,10 @@ class Scaler:
             )
             self.admitting.add(short.short)
             try:
-                await replicas.admit(self.world, progress, plan, short)
+                await replicas.admit(self.world, progress, plan, short, known=pool.knows(short))
+            except HeldOut as error:
+                self.held[short.short] = error.why
+                raise
             except asyncio.CancelledError:
                 await asyncio.shield(self.world.engine.remove(ref, force=True))
                 raise
@@ -278,6 +278,7 @@ class Scaler:
             except (ActionError, EngineError) as error:
                 failures.append(error)  # its siblings go on
             finally:
+                self._making.discard(names.container_name(self.world.stack, "web", number))
                 started.set()
 
         async def intent() -> None:
@@ -288,8 +289,16 @@ class Scaler:
 
         await asyncio.gather(intent(), bounded(PARALLEL, guarded, numbers))
         if failures:
+            await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))
             raise failures[0]
+
+    async def _prune(self, progress: Progress) -> None:
+        """Keep the last few of those that are held out; who adds by itself would else fill the machine with them."""
+        pool = await look(self.world)
+        out = sorted((c for c in pool.containers if pool.outside(c)), key=lambda c: c.created)
+        for container in out[:-HELD_KEPT]:
+            await replicas.dispose(self.world, progress, container)
 
     async def _remove(
         self,
@@ -338,7 +347,7 @@ class Scaler:
             if before is not None:
                 await before(ref, spec.name)
             fresh = next(c for c in webs(await self.world.containers()) if c.id == ref)
-            await replicas.admit(self.world, progress, plan, fresh)
+            await replicas.admit(self.world, progress, plan, fresh, known=pool.knows(fresh))
         except BaseException:
             await asyncio.shield(self.world.engine.remove(ref, force=True))
             raise
@@ -348,6 +357,18 @@ class Scaler:
             await self.keep(plan, wanted, without=[old])
             await replicas.dispose(self.world, progress, old)
         return spec.name, drained
+
+    async def try_again(self, container: Container) -> None:
+        """Let in one that is held out, if it passes now; it counts from then on. Raises HeldOut. The lock is held."""
+        plan, wanted = await asyncio.gather(ground.current_plan(self.world), self.world.wanted())
+        progress = Progress("undrain", self.world.report, total=1)
+        try:
+            await replicas.admit(self.world, progress, plan, container)
+        except HeldOut as error:
+            self.held[container.short] = error.why
+            await self.keep(plan, wanted)
+            raise
+        await self.keep(plan, wanted + 1)
 
     def _lift(self, name: str) -> None:
         """An undone drain keeps one replica more, unless a key has raised the target for it already."""
@@ -398,7 +419,13 @@ class Scaler:
                 for c in pool.containers
                 if c.short in pool.states and c.short not in leaving
             ]
-            await self.world.write_config(plan, wanted, servers)
+            await self.world.write_config(plan, wanted, servers, await self._held(pool))
+
+    async def _held(self, pool: Pool) -> list[Held]:
+        """Those outside of whom the file, or this one, says why."""
+        why = {one.name: one.why for one in await self.world.held()} | self.held
+        self.held = {}
+        return [Held(c.short, why[c.short]) for c in pool.containers if pool.outside(c) and c.short in why]
 
 
 def summary(result: ScaleResult) -> str:

@@ -21,6 +21,10 @@ BALANCER_HOST = 2
 FIRST_WEB_HOST = 10
 """Fixed addresses in the front network: .2 for the balancer, .10+N for replica N."""
 
+BALANCER_STOP = 1
+"""Seconds.  Told to stop, HAProxy takes no new connections and waits for those it has, idle ones too: the engine's
+usual ten would be ten without an answer at each restart of the balancer or the engine."""
+
 _DB_CHECK = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" '
     "--protocol=tcp -h 127.0.0.1 -u root -N -e 'SELECT 1' >/dev/null"
@@ -59,6 +63,11 @@ class Plan:
         """Fingerprint of the APP_KEY."""
         return fingerprint(self.secrets.app_key)
 
+    @property
+    def admin_email(self) -> str:
+        """Who the first admin is, as far as this dftui knows."""
+        return self.secrets.admin_email or self.spec.admin.email
+
     def address(self, host: int) -> str:
         """The fixed address `host` places into the front network."""
         return str(ipaddress.ip_network(self.subnet)[host])
@@ -66,7 +75,12 @@ class Plan:
     def probe_nonce(self) -> str:
         """What dftui's own probes carry, so that the request ledger can mark them: from the key, so every dftui
         that may act on this stack knows it, and no client does."""
-        return hmac.new(self.secrets.app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
+        return probe_nonce(self.secrets.app_key)
+
+
+def probe_nonce(app_key: str) -> str:
+    """The same from the key alone."""
+    return hmac.new(app_key.encode(), b"dftui-probe", hashlib.sha256).hexdigest()[:24]
 
 
 def publish(spec: StackSpec, source: str) -> Port:
@@ -110,14 +124,15 @@ def cache(plan: Plan) -> ContainerSpec:
     )
 
 
-def _web_env(plan: Plan) -> dict[str, str]:
+def web_env(spec: StackSpec, secrets: Secrets) -> dict[str, str]:
+    """The variables that a replica is started with; they hold secrets."""
     return variables.web_variables(
-        app_key=plan.secrets.app_key,
-        db_name=plan.secrets.db_name,
-        db_user=plan.secrets.db_user,
-        db_password=plan.secrets.db_password,
-        cache_password=plan.secrets.cache_password,
-        extra=plan.spec.web.env,
+        app_key=secrets.app_key,
+        db_name=secrets.db_name,
+        db_user=secrets.db_user,
+        db_password=secrets.db_password,
+        cache_password=secrets.cache_password,
+        extra=spec.web.env,
     )
 
 
@@ -126,7 +141,8 @@ def spec_hash(plan: Plan) -> str:
     parts = {
         "image": plan.image_ids.get("web", plan.images["web"]),
         "env": {
-            k: fingerprint(v) if k in variables.SECRET_VARIABLES else v for k, v in sorted(_web_env(plan).items())
+            k: fingerprint(v) if k in variables.SECRET_VARIABLES else v
+            for k, v in sorted(web_env(plan.spec, plan.secrets).items())
         },
         "cpus": plan.spec.web.cpus,
         "memory": plan.spec.web.memory,
@@ -144,7 +160,7 @@ def web(plan: Plan, number: int) -> ContainerSpec:
         labels=names.stack_labels(
             stack, "web", number=str(number), key=plan.key, spec=spec_hash(plan), source=plan.source
         ),
-        env=_web_env(plan),
+        env=web_env(plan.spec, plan.secrets),
         command=variables.WEB_COMMAND,
         networks=(
             Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
@@ -164,7 +180,7 @@ def setup(plan: Plan) -> ContainerSpec:
         name=names.container_name(stack, "setup"),
         image=plan.images["web"],
         labels=names.stack_labels(stack, "setup", key=plan.key, source=plan.source),
-        env=_web_env(plan)
+        env=web_env(plan.spec, plan.secrets)
         | variables.admin_variables(
             email=admin.email,
             password=plan.secrets.admin_password,
@@ -189,4 +205,5 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
         ports=(publish(plan.spec, plan.source),),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
+        stop_timeout=BALANCER_STOP,
     )

@@ -81,6 +81,8 @@ def docker_run(spec: ContainerSpec) -> str:
         words += ["--cpus", f"{spec.cpus:g}"]
     if spec.memory:
         words += ["--memory", str(spec.memory)]
+    if spec.stop_timeout is not None:
+        words += ["--stop-timeout", str(spec.stop_timeout)]
     for name, value in spec.env.items():
         words += ["-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}"]
     words.append(spec.image)

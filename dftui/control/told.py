@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from dftui.engine.api import Engine, NotFound
@@ -22,12 +23,13 @@ class Told:
         }
 
 
-async def told(engine: Engine, stack: str) -> Told:
-    """Look at every container of the stack that holds secrets, stopped ones too."""
+async def told(engine: Engine, stack: str, without: Collection[str] = ()) -> Told:
+    """Look at every container of the stack that holds secrets, stopped ones too, but for those with a short id of
+    `without`."""
     envs: dict[str, dict[str, str]] = {}
     for container in await engine.containers({names.LABEL_STACK: stack}):
         role = container.labels.get(names.LABEL_ROLE, "")
-        if role not in ("web", "db", "cache", "setup"):
+        if role not in ("web", "db", "cache", "setup") or container.short in without:
             continue
         try:
             detail = await engine.inspect(container.id)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
-from dftui.control import ground, replicas, specs
+from dftui.balancer.config import Held
+from dftui.control import admission, ground, replicas, specs
+from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
@@ -38,6 +41,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     if wanted > world.spec.web.max:
         raise ActionError(f"{wanted} replicas are more than web.max allows ({world.spec.web.max})", "raise web.max")
     await ground.check_names(world, wanted)
+    await ground.check_whole(world)
     images_seen: dict[str, str] = {}
 
     def on_image(image: ImageProgress) -> None:
@@ -52,19 +56,20 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
         resolved = await ground.gather_images(world, on_image)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
-    recovered = await ground.gather_secrets(world, progress, new_admin=fresh)
+    auto = world.spec.admin.mode == "auto"
+    recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
     plan = await ground.make_plan(world, resolved, recovered, "")
-    plan = await _networks(world, progress, plan)
-    await _volumes_made(world, plan)
+    plan = await networks(world, progress, plan)
+    await volumes_made(world, plan)
     await asyncio.gather(
-        _service(world, progress, plan, specs.database(plan)), _service(world, progress, plan, specs.cache(plan))
+        service(world, progress, plan, specs.database(plan)), service(world, progress, plan, specs.cache(plan))
     )
-    await _answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
-    await _answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
+    await answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
+    await answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
     containers = await world.containers()
     plan = ground.pinned_to_pool(plan, webs(containers))
     left_over = by_role(containers, "setup")
-    if world.spec.admin.mode == "auto" and (fresh or left_over is not None):
+    if auto and (fresh or left_over is not None):
         await _setup(world, progress, plan, left_over)
     await _webs(world, progress, plan, wanted)
     await _balancer(world, progress, plan, wanted)
@@ -74,7 +79,7 @@ async def _volumes(world: World) -> set[str]:
     return {v.name for v in await world.engine.volumes({names.LABEL_STACK: world.stack})}
 
 
-async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
+async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
     """Both networks, and the plan with the front's subnet in it."""
     ours = {n.name: n for n in await world.engine.networks({names.LABEL_STACK: world.stack})}
     front, back = (names.network_name(world.stack, which) for which in ("front", "back"))
@@ -109,7 +114,8 @@ async def _networks(world: World, progress: Progress, plan: Plan) -> Plan:
     return replace(plan, subnet=subnet)
 
 
-async def _volumes_made(world: World, plan: Plan) -> None:
+async def volumes_made(world: World, plan: Plan) -> None:
+    """The stack's volumes, those that are not there yet."""
     there = await _volumes(world)
     for which in ("db", "cache", "storage"):
         name = names.volume_name(world.stack, which)
@@ -117,7 +123,7 @@ async def _volumes_made(world: World, plan: Plan) -> None:
             await world.engine.create_volume(name, names.stack_labels(world.stack, which, source=plan.source))
 
 
-async def _service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
+async def service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
     """The database or the cache: created when missing, started when stopped, thawed when paused."""
     role = spec.labels[names.LABEL_ROLE]
     there = by_role(await world.containers(), role)
@@ -133,7 +139,7 @@ async def _service(world: World, progress: Progress, plan: Plan, spec: Container
         progress.done += 1
 
 
-async def _answers(
+async def answers(
     world: World, progress: Progress, plan: Plan, role: str, word: str, check: tuple[str, ...], timeout: float
 ) -> None:
     """Wait until the service answers its own health check (asked at once, not at the engine's next interval)."""
@@ -152,7 +158,7 @@ async def _answers(
             except NotFound:
                 # Still on its way out when this `up` began (another one was killed over its removal).
                 spec = specs.database(plan) if role == "db" else specs.cache(plan)
-                await _service(world, progress, plan, spec)
+                await service(world, progress, plan, spec)
                 continue
             await replicas.ensure_alive(world, name, name, plan)
             await asyncio.sleep(replicas.POLL)
@@ -178,15 +184,24 @@ async def _setup(world: World, progress: Progress, plan: Plan, left_over: Contai
         # Stopped and kept: its log is what the user needs; the next `up` replaces it.
         await asyncio.shield(world.engine.stop(ref, 1))
         raise
+    await ground.keep_admin(world, plan, world.spec.admin.email, plan.secrets.admin_password)
     with progress.step(
         f"remove {spec.name}, so that no container keeps ADMIN_*", command=f"docker rm -f {spec.name}"
     ):
         await world.engine.remove(ref, force=True)
 
 
+async def _held(world: World, everyone: Iterable[Container]) -> list[Held]:
+    """Those that were held out before and are still there."""
+    there = {c.short for c in webs(everyone)}
+    return [one for one in await world.held() if one.name in there]
+
+
 async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
     """Start what is stopped, then create what is missing: the first alone when none is ready, then in parallel."""
-    there = webs(await world.containers())
+    everyone = webs(await world.containers())
+    held = {one.name for one in await _held(world, everyone)}
+    there = [c for c in everyone if c.short not in held]
     if len(there) > wanted:
         return  # `up` never removes a replica: that is scale's, with a drain
     for container in there:
@@ -195,13 +210,13 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
         elif container.state != "running":
             with progress.step(f"start {container.name}", command=f"docker start {container.name}"):
                 await world.engine.start(container.id)
-    missing = names.lowest_free((number_of(c) for c in there), max(0, wanted - len(there)))
+    missing = names.lowest_free((number_of(c) for c in everyone), max(0, wanted - len(there)))
     progress.total += len(missing)
     running = list(there)
     if not running and missing:
         first = specs.web(plan, missing.pop(0))
         await replicas.create(world, progress, first)
-        running = webs(await world.containers())
+        running = [c for c in webs(await world.containers()) if c.name == first.name]
         await _web_ready(world, plan, running[0])
 
     async def make(number: int) -> None:
@@ -212,7 +227,7 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
 
 async def _web_ready(world: World, plan: Plan, container: Container) -> None:
     if world.spec.admin.mode == "none":
-        await _migrate(world, container)
+        await migrate(world, container)
     await replicas.wait_for_status(
         world,
         container.id,
@@ -224,7 +239,7 @@ async def _web_ready(world: World, plan: Plan, container: Container) -> None:
     )
 
 
-async def _migrate(world: World, container: Container) -> None:
+async def migrate(world: World, container: Container) -> None:
     """With `admin: none` nobody else migrates; the health path needs the tables before the form can be reached.
 
     As www-data: artisan run as root leaves a root-owned log, and then the web answers 500 to everything.
@@ -246,9 +261,11 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
     """Create, start or catch up the balancer; ends when every replica is in its table and up."""
     everyone = await world.containers()
     there = by_role(everyone, "balancer")
-    pool = [c for c in webs(everyone) if c.state == "running"]
+    held = await _held(world, everyone)
+    out = {one.name for one in held}
+    pool = [c for c in webs(everyone) if c.state == "running" and c.short not in out]
     if there is not None and there.state == "running":
-        await catch_up(world, progress, plan, wanted, pool)
+        await catch_up(world, progress, plan, wanted, pool, held)
         return
 
     # Before the balancer begins: each replica's own answer, so that it starts with servers that are up.
@@ -257,14 +274,20 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
 
     with progress.step(f"{len(pool)} replicas answer {world.spec.web.health}"):
         await bounded(PARALLEL, ready, pool)
+    refused = await _refused(world, plan, pool)
+    pool = [c for c in pool if c.id not in refused]
+    held += [Held(ref[:12], error.why) for ref, error in refused.items()]
+    if refused and not pool:
+        raise next(iter(refused.values()))
+    wanted -= len(refused)
     servers = [world.server(plan, c) for c in pool]
     if there is not None:
-        await world.write_config(plan, wanted, servers)
+        await world.write_config(plan, wanted, servers, held)
         with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
             await world.engine.start(there.id)
     else:
-        config = world.config(plan, wanted, servers)
-        spec = specs.balancer(plan, config)
+        closed = bool(pool) and await replicas.admin_exists(world, pool[0].id)
+        spec = specs.balancer(plan, world.config(plan, wanted, servers, held, closed=closed))
         with progress.step(f"start {spec.name}", command=docker_run(spec)):
             ref = await world.engine.create(spec)
             try:
@@ -274,6 +297,23 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
                 raise
     with progress.step("balancer sees every replica up"):
         await _all_up(world, plan, pool)
+    for error in refused.values():
+        raise error
+
+
+async def _refused(world: World, plan: Plan, pool: list[Container]) -> dict[str, HeldOut]:
+    """Which of these may not be let in, by id; what the application reads is looked at in the first of them."""
+    refused: dict[str, HeldOut] = {}
+
+    async def one(container: Container) -> None:
+        try:
+            if await admission.check(world, plan, container, known=container is not pool[0]):
+                await admission.check_file(world, plan, container)
+        except HeldOut as error:
+            refused[container.id] = error
+
+    await bounded(PARALLEL, one, pool)
+    return refused
 
 
 async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
@@ -294,16 +334,32 @@ async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
     raise ActionError(f"the balancer ({name}) is not ready after 30 s: {problem}", f"docker logs {name}")
 
 
-async def catch_up(world: World, progress: Progress, plan: Plan, wanted: int, pool: list[Container]) -> None:
-    """Bring a running balancer's table to the replicas that run: forget dead servers, admit new ones."""
+async def catch_up(
+    world: World, progress: Progress, plan: Plan, wanted: int, pool: list[Container], held: list[Held]
+) -> None:
+    """Bring a running balancer's table to the replicas that run: forget dead servers, admit new ones; `held` are
+    those that stay out. Raises HeldOut, when all is done, if one more has to."""
     states = {s.name: s for s in await world.link.servers()}
     alive = {c.short: c for c in pool}
     for gone in set(states) - set(alive):
         with progress.step(f"forget server {gone}: its container is gone"):
             await replicas.forget(world, gone)
 
+    refused: dict[str, HeldOut] = {}
+
     async def take(container: Container) -> None:
-        await replicas.admit(world, progress, plan, container)
+        try:
+            await replicas.admit(world, progress, plan, container)
+        except HeldOut as error:
+            refused[container.short] = error
 
     await bounded(PARALLEL, take, [c for c in pool if c.short not in states])
-    await world.write_config(plan, wanted, [world.server(plan, c) for c in pool])
+    held += [Held(name, error.why) for name, error in refused.items()]
+    servers = [world.server(plan, c) for c in pool if c.short not in refused]
+    await world.link.trust(world.spec.balancer.trusted_proxies)
+    if pool and not await world.setup_closed() and await replicas.admin_exists(world, pool[0].id):
+        with progress.step("close the setup form: there is an admin"):
+            await world.link.close_setup(True)
+    await world.write_config(plan, wanted - len(refused), servers, held)
+    for error in refused.values():
+        raise error

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dftui.balancer.config import BalancerConfig, Marked, Server
+from dftui.balancer.config import BalancerConfig, Held, Marked, Server
 from dftui.balancer.link import BalancerLink, read_config, write_config
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
@@ -54,13 +54,27 @@ class World:
         """What the balancer's configuration file says is wanted; None without a balancer."""
         return await read_config(self.engine, self.name("balancer"))
 
+    async def held(self) -> tuple[Held, ...]:
+        """The replicas that are noted as held out; some may be gone."""
+        noted = await self.marked()
+        return noted.held if noted else ()
+
     async def wanted(self) -> int:
         """The wanted number: from the balancer's file, else the stack file."""
         marked = await self.marked()
         return marked.wanted if marked else self.spec.web.replicas
 
-    def config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> BalancerConfig:
-        """The balancer's whole configuration."""
+    def config(
+        self,
+        plan: Plan,
+        wanted: int,
+        servers: Iterable[Server],
+        held: Iterable[Held] = (),
+        *,
+        closed: bool = False,
+    ) -> BalancerConfig:
+        """The balancer's whole configuration; `held` are replicas that are kept out; `closed`: the setup form is
+        refused, because there is an admin."""
         return BalancerConfig(
             stack=self.stack,
             wanted=wanted,
@@ -68,20 +82,43 @@ class World:
             balance=self.spec.balancer.balance,
             health_path=self.spec.web.health,
             probe_nonce=plan.probe_nonce(),
+            trusted_proxies=self.spec.balancer.trusted_proxies,
             # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
-            deny_setup=self.spec.admin.mode == "auto",
+            deny_setup=closed or self.spec.admin.mode == "auto",
+            held=tuple(held),
         )
+
+    def address(self, container: Container) -> str:
+        """Where the balancer reaches a replica: its address on the front network, "" when it is not on it."""
+        return container.addresses.get(names.network_name(self.stack, "front"), "")
 
     def server(self, plan: Plan, container: Container) -> Server:
         """The balancer's entry for a replica: named by its Host, at its fixed address."""
-        address = container.addresses.get(names.network_name(self.stack, "front"), "")
-        if not address:
-            address = plan.address(FIRST_WEB_HOST + number_of(container))
+        address = self.address(container) or plan.address(FIRST_WEB_HOST + number_of(container))
         return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
 
-    async def write_config(self, plan: Plan, wanted: int, servers: Iterable[Server]) -> None:
+    async def write_config(
+        self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()
+    ) -> None:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
-        await write_config(self.engine, self.name("balancer"), self.config(plan, wanted, servers))
+        closed = self.spec.admin.mode == "auto" or await self.setup_closed()
+        config = self.config(plan, wanted, servers, held, closed=closed)
+        await write_config(self.engine, self.name("balancer"), config)
+
+    async def setup_closed(self) -> bool:
+        """Whether the balancer refuses the setup form, or will when it runs again."""
+        try:
+            return await self.link.setup_closed()
+        except EngineError:
+            marked = await self.marked()
+            return marked is not None and marked.deny_setup
+
+    async def close_setup(self, plan: Plan) -> None:
+        """Refuse the setup form from now on, over restarts of the balancer too."""
+        await self.link.close_setup(True)
+        marked = await self.marked()
+        if marked is not None:
+            await self.write_config(plan, marked.wanted, marked.servers, marked.held)
 
     async def last_words(self, ref: str, plan: Plan | None = None, lines: int = 8) -> str:
         """The last log lines of a container, cleaned and with the secrets masked."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import h11
 
+from dftui.dreamfactory.clock import Bounds, of_date
 from dftui.engine.api import ByteStream, Engine, EngineError
 
 MAX_BODY = 4 * 1024 * 1024
@@ -30,6 +33,12 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: tuple[str, ...] = ()
+
+    def cookies(self) -> dict[str, str]:
+        """Name and value of each cookie that was set."""
+        pairs = (line.partition(";")[0].partition("=") for line in self.set_cookies)
+        return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
     def json(self) -> Any:
         """The body as JSON. Raises HttpError when it is none."""
@@ -61,12 +70,18 @@ class HttpConnection:
         *,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        form: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> Response:
-        """Send and wait for the whole answer; `body` goes as JSON. Raises HttpError."""
+        """Send and wait for the whole answer; `body` goes as JSON, `form` as a web form. Raises HttpError."""
+        content: tuple[str, bytes] | None = None
+        if form is not None:
+            content = "application/x-www-form-urlencoded", urlencode(form).encode()
+        elif body is not None:
+            content = "application/json", json.dumps(body).encode()
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(method, path, headers or {}, body)
+                return await self._exchange(method, path, headers or {}, content)
         except TimeoutError:
             raise HttpError(f"no answer to {method} {path.partition('?')[0]} within {timeout:g} s") from None
         except h11.ProtocolError as error:
@@ -74,13 +89,15 @@ class HttpConnection:
         except EngineError as error:
             raise HttpError(f"the connection is gone: {error}") from None
 
-    async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Response:
+    async def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], content: tuple[str, bytes] | None
+    ) -> Response:
         if self._h11.our_state is h11.DONE:
             self._h11.start_next_cycle()
-        data = b"" if body is None else json.dumps(body).encode()
-        lines = [("Host", self._host), ("Accept", "application/json"), *headers.items()]
-        if body is not None:
-            lines += [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        kind, data = content or ("", b"")
+        lines = [("Host", self._host), *{"Accept": "application/json", **headers}.items()]
+        if content is not None:
+            lines += [("Content-Type", kind), ("Content-Length", str(len(data)))]
         out = self._h11.send(h11.Request(method=method, target=path, headers=lines)) or b""
         if data:
             out += self._h11.send(h11.Data(data)) or b""
@@ -108,7 +125,8 @@ class HttpConnection:
         if head is None:
             raise HttpError("the connection was closed before an answer came")
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
-        return Response(head.status_code, named, b"".join(chunks))
+        cookies = tuple(value.decode("latin-1") for name, value in head.headers if name.lower() == b"set-cookie")
+        return Response(head.status_code, named, b"".join(chunks), cookies)
 
     async def close(self) -> None:
         """End the connection."""
@@ -119,3 +137,51 @@ async def connect_through(engine: Engine, balancer: str, address: str, port: int
     """A connection from inside the balancer's container to `address:port`. Raises EngineError."""
     stream = await engine.exec_stream(balancer, ("socat", "-", f"TCP:{address}:{port},connect-timeout=5"))
     return HttpConnection(stream, "localhost" if address.startswith("127.") else address)
+
+
+class Line:
+    """One replica (or the balancer itself) asked again and again from inside the balancer's container, one request
+    at a time. A connection that has ended is opened again, and a GET asked once more."""
+
+    def __init__(self, engine: Engine, balancer: str, address: str, port: int) -> None:
+        self._where = engine, balancer, address, port
+        self._connection: HttpConnection | None = None
+        self._turn = asyncio.Lock()
+        self.clock = Bounds()
+        """Its clock against this machine's (unix time at both ends), from all its answers."""
+
+    async def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Response:
+        """The whole answer. Raises HttpError; EngineError when the balancer's container cannot be used."""
+        async with self._turn:
+            try:
+                return await self._ask(method, path, headers, body)
+            except HttpError:
+                if method != "GET":
+                    raise
+            return await self._ask(method, path, headers, body)
+
+    async def _ask(self, method: str, path: str, headers: Mapping[str, str] | None, body: Any) -> Response:
+        if self._connection is not None and not self._connection.reusable:
+            await self._drop()
+        if self._connection is None:
+            self._connection = await connect_through(*self._where)
+        sent = time.time()
+        try:
+            answer = await self._connection.request(method, path, headers=headers, body=body)
+        except BaseException:
+            await self._drop()
+            raise
+        if date := answer.headers.get("date"):
+            self.clock = self.clock.narrowed(of_date(date, sent, time.time()))
+        return answer
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._drop()

@@ -122,6 +122,8 @@ class ContainerDetail:
     """Volume name by target path."""
     tty: bool = False
     log_path: str = ""
+    command: tuple[str, ...] = ()
+    """What it runs, its image's entrypoint aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class ContainerSpec:
     """Removed by the engine when it exits; needs `restart="no"`."""
     isolated: bool = False
     """No network at all."""
+    stop_timeout: int | None = None
+    """Seconds from the stop signal to SIGKILL when the engine stops it and nobody says otherwise; None: 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +389,16 @@ class Engine(Protocol):
 
     async def get_file(self, ref: str, path: str) -> bytes:
         """Read a file, also from a stopped container. Raises NotFound."""
+        ...
+
+    def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+        """A folder or file as an uncompressed tar, as it comes, also from a container that does not run; its members'
+        names begin with the path's last part. Raises NotFound. A file that changes meanwhile cuts the tar short."""
+        ...
+
+    async def put_archive(self, ref: str, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Unpack an uncompressed tar into a folder that exists, also in a container that does not run; owners and
+        modes are the tar's. Raises NotFound."""
         ...
 
     async def exec(

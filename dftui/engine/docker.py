@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from dftui.engine import docker_images, execs, streams, translate
+from dftui.engine import archives, docker_images, execs, streams, translate
 from dftui.engine.api import (
     Attachment,
     ByteStream,
@@ -227,6 +227,14 @@ class DockerEngine:
             raise EngineError(f"Could not read {path} in {ref}: it is no plain file.")
 
         return await self._look(f"read {path} in {ref}", fetch)
+
+    def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+        """A folder or file as a tar, as it comes; closing the iterator ends the transfer."""
+        return archives.get(self.wire, ref, path)
+
+    async def put_archive(self, ref: str, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Unpack a tar into a folder that exists."""
+        await archives.put(self.wire, ref, path, chunks)
 
     async def exec(
         self,

@@ -138,6 +138,7 @@ def detail_of(raw: Mapping[str, Any]) -> ContainerDetail:
         },
         tty=bool(config.get("Tty")),
         log_path=str(raw.get("LogPath") or ""),
+        command=tuple(str(word) for word in config.get("Cmd") or ()),
     )
 
 
@@ -252,6 +253,8 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
             "Retries": spec.health.retries,
             "StartPeriod": round(spec.health.start_period * 1e9),
         }
+    if spec.stop_timeout is not None:
+        body["StopTimeout"] = spec.stop_timeout
     if spec.auto_remove:
         host["AutoRemove"] = True
     if spec.isolated:

@@ -10,7 +10,7 @@ from dftui.watch.alarms import Alarm
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Begin": ("tutorial", "screen"),
-    "Panes": ("services", "replicas", "logs", "requests", "actions", "probe", "graphs"),
+    "Panes": ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify"),
     "Tasks": (
         "up-and-down",
         "scale",
@@ -18,6 +18,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "roll",
         "repair",
         "inside",
+        "backup",
         "stack-file",
         "config",
         "secrets",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.stack import values
-from dftui.stack.spec import AdminSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
+from dftui.stack.spec import AdminSpec, BackupSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
 
 if TYPE_CHECKING:
     import yaml
@@ -61,6 +61,7 @@ _ADMIN: Mapping[str, values.Reader] = {
     "last_name": values.person,
     "phone": values.phone,
 }
+_BACKUP: Mapping[str, values.Reader] = {"before_roll": values.truth, "keep": values.whole(1, 1000)}
 _TOP: Mapping[str, values.Reader | None] = {
     "name": values.stack_name,
     "images": None,
@@ -68,6 +69,7 @@ _TOP: Mapping[str, values.Reader | None] = {
     "balancer": None,
     "admin": None,
     "logs": None,
+    "backup": None,
     "subnet": values.subnet,
     "repair": values.one_of("ask", "auto"),
     "theme": values.theme,
@@ -259,6 +261,9 @@ class _Reader:
             found["admin"] = self.admin(pairs["admin"].value)
         if "logs" in pairs:
             found["logs"] = self.logs(pairs["logs"].value)
+        if "backup" in pairs:
+            section = self.section(pairs["backup"].value, "backup", _BACKUP)
+            found["backup"] = BackupSpec(**section.found) if section.good else BackupSpec()
         if "keys" in pairs:
             found["keys"] = self.keys(pairs["keys"].value)
         if self.errors:
@@ -281,8 +286,26 @@ class _Reader:
         return ImagesSpec(**section.found) if section.good else ImagesSpec()
 
     def balancer(self, node: yaml.Node) -> BalancerSpec:
-        section = self.section(node, "balancer", _BALANCER)
-        return BalancerSpec(**section.found) if section.good else BalancerSpec()
+        pairs = self.mapping(node, "balancer", {**_BALANCER, "trusted_proxies": None})
+        before = len(self.errors)
+        found: dict[str, Any] = {
+            key: self.scalar(pair.value, f"balancer.{key}", _BALANCER[key])
+            for key, pair in pairs.items()
+            if key in _BALANCER
+        }
+        if "trusted_proxies" in pairs:
+            name = "balancer.trusted_proxies"
+            found["trusted_proxies"] = self.items(pairs["trusted_proxies"].value, name, values.proxy)
+        return BalancerSpec() if len(self.errors) > before else BalancerSpec(**found)
+
+    def items(self, node: yaml.Node, where: str, read: values.Reader) -> tuple[Any, ...]:
+        """The values of a list, each with its own place for a mistake."""
+        import yaml
+
+        if not isinstance(node, yaml.SequenceNode):
+            self.error(node, f"{where} must be a list, as [10.0.0.5, 10.1.0.0/16], not {_kind(node)}")
+            return ()
+        return tuple(self.scalar(item, f"an item of {where}", read) for item in node.value)
 
     def web(self, node: yaml.Node) -> WebSpec:
         pairs = self.mapping(node, "web", {**_WEB, "env": None})

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 SCHEMA = "1"
 LABEL_STACK = "dftui.stack"
 LABEL_ROLE = "dftui.role"
-"""db, cache, balancer, web, or setup (the first web, which holds ADMIN_* and never stays)."""
+"""db, cache, balancer, web, or setup (the first web, which holds ADMIN_* and never stays), helper (never started: it
+holds the storage's volume while a backup is read or restored)."""
 LABEL_SCHEMA = "dftui.schema"
 LABEL_NUMBER = "dftui.number"
 LABEL_SPEC = "dftui.spec"
@@ -34,8 +35,8 @@ def container_name(stack: str, role: str, number: int = 0) -> str:
             return f"{stack}-lb"
         case "web":
             return f"{stack}-web{number}"
-        case "setup":
-            return f"{stack}-setup"
+        case "setup" | "helper":
+            return f"{stack}-{role}"
     raise ValueError(f"no such role: {role}")
 
 

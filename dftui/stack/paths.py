@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,6 +14,11 @@ CONFIG_VARIABLE = "DFTUI_CONFIG_DIR"
 SYSTEM_CONFIG_FILE = Path("/etc/dftui/config.yaml")
 """What the machine's owner wants of everybody's dftui. No variable names another: read-only is imposed by it."""
 STATE_VARIABLE = "DFTUI_STATE_DIR"
+
+
+def engine_folder(engine_id: str) -> str:
+    """An engine's id as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", engine_id).strip(".") or "engine"
 
 
 def config_dir() -> Path:

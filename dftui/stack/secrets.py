@@ -25,7 +25,9 @@ _VARIABLES: Mapping[str, str] = {
     "DB_PASSWORD": "db_password",
     "CACHE_PASSWORD": "cache_password",
     "ADMIN_PASSWORD": "admin_password",
+    "ADMIN_EMAIL": "admin_email",
 }
+_OPTIONAL = ("admin_password", "admin_email")
 """Names in the file, and the fields of `Secrets` that they fill."""
 
 _FROM_CONTAINERS: Mapping[str, Mapping[str, str]] = {
@@ -78,7 +80,8 @@ class SecretsError(Exception):
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
     """All secrets of one stack; `admin_password` is the generated one of the first admin, "" when it is not known
-    (the file was lost: it stands in no container, and a new one would not log in)."""
+    (the file was lost: it stands in no container, and a new one would not log in); `admin_email` is whose it is, ""
+    for the stack file's."""
 
     app_key: str
     db_root_password: str
@@ -87,6 +90,7 @@ class Secrets:
     admin_password: str
     db_name: str = "dreamfactory"
     db_user: str = "dreamfactory"
+    admin_email: str = ""
 
     def __repr__(self) -> str:
         """Show nothing but the key's fingerprint."""
@@ -134,8 +138,7 @@ def secrets_path(engine_id: str, stack: str) -> Path:
 
     The engine's id goes into the path because two engines may each have a stack of the same name.
     """
-    engine = re.sub(r"[^A-Za-z0-9_.-]", "-", engine_id).strip(".") or "engine"
-    return paths.config_dir() / engine / f"{stack}.env"
+    return paths.config_dir() / paths.engine_folder(engine_id) / f"{stack}.env"
 
 
 def load_secrets(engine_id: str, stack: str) -> Secrets | None:
@@ -188,7 +191,8 @@ def _parse(path: Path, data: bytes) -> Secrets:
         if not match[2]:
             raise SecretsError(f"{path}:{number}: {match[1]} has no value", _RESTORE)
         values[name] = match[2]
-    values.setdefault("admin_password", "")
+    for name in _OPTIONAL:
+        values.setdefault(name, "")
     missing = [variable for variable, name in _VARIABLES.items() if name not in values]
     if missing:
         raise SecretsError(f"the secrets file {path} lacks {', '.join(missing)}", _RESTORE)
@@ -196,6 +200,18 @@ def _parse(path: Path, data: bytes) -> Secrets:
     if problem:
         raise SecretsError(f"{path}: {problem}", _RESTORE)
     return Secrets(**values)
+
+
+def text_of(secrets: Secrets) -> str:
+    """The file's text: every secret there is. Never shown."""
+    lines = ["# Secrets of a dftui stack. Losing APP_KEY loses the credentials stored in DreamFactory."]
+    lines += [f"{variable}={value}" for variable, name in _VARIABLES.items() if (value := getattr(secrets, name))]
+    return "\n".join(lines) + "\n"
+
+
+def parse_secrets(text: bytes, where: Path) -> Secrets:
+    """Read a file's text; `where` names it for messages. Raises SecretsError."""
+    return _parse(where, text)
 
 
 def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existing: bool = True) -> Path:
@@ -211,17 +227,15 @@ def save_secrets(engine_id: str, stack: str, secrets: Secrets, *, replace_existi
     path = secrets_path(engine_id, stack)
     for variable, name in _VARIABLES.items():
         value = getattr(secrets, name)
-        if not value and name == "admin_password":
+        if not value and name in _OPTIONAL:
             continue
         if not value or not value.isascii() or not value.isprintable():
             raise SecretsError(f"{variable} is empty or holds characters that are not printable ASCII")
-    lines = ["# Secrets of a dftui stack. Losing APP_KEY loses the credentials stored in DreamFactory."]
-    lines += [f"{variable}={value}" for variable, name in _VARIABLES.items() if (value := getattr(secrets, name))]
     try:
         paths.config_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         path.parent.chmod(0o700)
-        _write(path, "\n".join(lines) + "\n", stack, secrets, replace_existing)
+        _write(path, text_of(secrets), stack, secrets, replace_existing)
     except FileExistsError:
         raise SecretsError(
             f"the secrets file {path} has just been made by another dftui", "run the command again"

@@ -49,10 +49,12 @@ class WebSpec:
 
 @dataclass(frozen=True, slots=True)
 class BalancerSpec:
-    """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else."""
+    """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else. What others claim
+    of the client (X-Forwarded-For, X-Request-ID) is believed from the addresses and networks of `trusted_proxies`."""
 
     publish: str | None = None
     balance: str = "roundrobin"
+    trusted_proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class LogsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupSpec:
+    """Backups that dftui makes by itself: before a roll to another image (`before_roll`) and before a restore over
+    data; of these the last `keep` stay."""
+
+    before_roll: bool = True
+    keep: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class StackSpec:
     """A whole stack file; `path` is where it came from, "" for the defaults."""
 
@@ -86,6 +97,7 @@ class StackSpec:
     balancer: BalancerSpec = field(default_factory=BalancerSpec)
     admin: AdminSpec = field(default_factory=AdminSpec)
     logs: LogsSpec = field(default_factory=LogsSpec)
+    backup: BackupSpec = field(default_factory=BackupSpec)
     subnet: str | None = None
     """Front network in CIDR form; None takes a free /24."""
     repair: Literal["ask", "auto"] = "ask"

@@ -107,6 +107,13 @@ def one_of(*choices: str) -> Reader:
     return read
 
 
+def truth(value: Scalar) -> bool:
+    """Yes or no."""
+    if value.text not in ("true", "false"):
+        raise Bad("true or false")
+    return value.text == "true"
+
+
 def seconds(low: float, high: float) -> Reader:
     """A time: a number of seconds, or with a unit, as 30, 30s, 2m, 1h."""
 
@@ -169,11 +176,16 @@ def subnet(value: Scalar) -> str:
     return str(network)
 
 
-def truth(value: Scalar) -> bool:
-    """true or false."""
-    if value.tag != BOOL or value.text.lower() not in ("true", "false"):
-        raise Bad("true or false")
-    return value.text.lower() == "true"
+def proxy(value: Scalar) -> str:
+    """An address, or a network in CIDR form, of a proxy in front of the balancer."""
+    allowed = "an IP address, or a network as 10.1.0.0/16"
+    try:
+        network = ipaddress.ip_network(value.text)
+    except ValueError:
+        raise Bad(allowed) from None
+    if network.prefixlen == 0:
+        raise Bad(f"{allowed}; never everybody")
+    return value.text
 
 
 def variable(value: Scalar) -> str:

@@ -18,6 +18,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
+from textual.widgets import Input
 
 from dftui.control.action import Context
 from dftui.control.actions import ACTIONS, BY_ID, offered
@@ -38,6 +39,7 @@ from dftui.watch.trends import Trends
 
 if TYPE_CHECKING:
     from dftui.control.known import OtherStack
+    from dftui.control.verify import PasswordNeeded
 
 RETRY = 3.0
 READY = 2.0
@@ -58,6 +60,7 @@ class DftuiApp(App[None]):
         "panes/services.tcss",
         "panes/replicas.tcss",
         "panes/logs.tcss",
+        "panes/requests.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True)]
     TITLE = "dftui"
@@ -282,6 +285,14 @@ class DftuiApp(App[None]):
         """The terminal's answer to a fence (textual itself handles the first one)."""
         self.fence.answered()
 
+    def on_key(self, event: events.Key) -> None:
+        """A field takes what was typed before it had the focus: a key that is sent behind `/` in one go has gone to
+        the list, and would be taken for an action when it comes back from there."""
+        field = self.focused
+        if isinstance(field, Input) and event.is_printable and event.character:
+            event.prevent_default()
+            field.insert_text_at_cursor(event.character)
+
     # -- what keys do ---------------------------------------------------------------------------------------------
     def perform(self, main: MainScreen, name: str, context: Context) -> None:
         """An action that applies; the registry has the list."""
@@ -302,9 +313,11 @@ class DftuiApp(App[None]):
             case "pause-roll":
                 conductor.pause_roll()
             case "repair":
-                conductor.repair()
+                conductor.repair(main.verify.replaces, verify=main.verify.fixable)
             case "probe":
                 conductor.probe(main.snapshot.serving if main.snapshot else 1)
+            case "verify":
+                conductor.verify()
             case "logs":
                 if context.pane == "logs":
                     selected = main.replicas.table.selected
@@ -319,6 +332,12 @@ class DftuiApp(App[None]):
                 self.visit((context.snapshot.db if name == "database" else context.snapshot.cache).name, client=True)
             case "zoom":
                 main.toggle_zoom()
+            case "admin":
+                self._ask_admin(main)
+            case "backup":
+                self._ask_backup(main)
+            case "filter" if context.pane == "requests":
+                main.requests.open_filter()
             case "follow":
                 main.toggle_follow()
             case "up":
@@ -457,6 +476,35 @@ class DftuiApp(App[None]):
         self.push_screen(
             ConfirmScreen(f"Replace what is not up to date among {count} replicas, one by one?", what), chosen
         )
+
+    def ask_password(self, main: MainScreen, needed: PasswordNeeded) -> None:
+        """The admin's, because it is not known here or was refused; then verify goes on."""
+        from dftui.control.verify import Login
+        from dftui.ui.screens.dialogues import PasswordScreen
+
+        def chosen(typed: tuple[str, str] | None) -> None:
+            if typed is not None:
+                main.conductor.verify(Login(*typed))
+
+        self.push_screen(PasswordScreen(clean(f"{needed}.", 300), clean(needed.email, 200)), chosen)
+
+    def _ask_admin(self, main: MainScreen) -> None:
+        from dftui.ui.screens.admin import AdminScreen, Answer
+
+        def chosen(answer: Answer | None) -> None:
+            if answer is not None:
+                main.conductor.create_admin(answer.admin, keep=answer.keep)
+
+        self.push_screen(AdminScreen(self.spec.admin), chosen)
+
+    def _ask_backup(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import BackupScreen
+
+        def chosen(path: str | None) -> None:
+            if path:
+                main.conductor.backup(path)
+
+        self.push_screen(BackupScreen(self.spec.name), chosen)
 
     def _ask_down(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import DownScreen, NameScreen

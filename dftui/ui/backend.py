@@ -18,10 +18,16 @@ from dftui.watch.rings import Reader
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Session
 
 Unsubscribe = Callable[[], None]
@@ -64,6 +70,11 @@ class Logs(Protocol):
         """The number of each container's oldest record that is held."""
         ...
 
+    @property
+    def freed_bytes(self) -> int:
+        """Memory of the records that are no longer held."""
+        ...
+
     def lag_of(self, record: Record) -> float | None:
         """Seconds since a line was written; None of one that was there before we looked."""
         ...
@@ -81,8 +92,22 @@ class Requests(Protocol):
         """Requests seen since the start."""
         ...
 
+    @property
+    def sampling(self) -> int:
+        """N while only one request in N is recorded singly, else 1."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Requests that were recorded and never arrived here."""
+        ...
+
     def since(self, seq: int) -> tuple[Sequence[Request], int]:
         """Requests after `seq` (0: all that are held), oldest first, and what to ask with next time."""
+        ...
+
+    def find(self, text: str, limit: int) -> Sequence[Request]:
+        """The newest that are held and pass a filter of this text, oldest first."""
         ...
 
 
@@ -141,8 +166,8 @@ class Backend(Protocol):
         """Hold a roll before its next replica or let it go on; whether it waits now."""
         ...
 
-    async def repair(self) -> RepairResult:
-        """Put right what differs between wanted, existing and believed."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Put right what differs between wanted, existing and believed; `who` are replaced first."""
         ...
 
     async def drain(self, who: str) -> None:
@@ -157,6 +182,14 @@ class Backend(Protocol):
         """Remove the stack; its data too when `volumes`."""
         ...
 
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin and close the setup form; `keep` the password for dftui's own logins."""
+        ...
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Write database, secrets and files into one file."""
+        ...
+
     async def probe(self, count: int) -> ProbeResult:
         """Send requests through the balancer and note each Host."""
         ...
@@ -169,6 +202,10 @@ class Backend(Protocol):
         self, name: str, role: str, *, client: bool, size: tuple[int, int]
     ) -> AbstractAsyncContextManager[Session]:
         """A shell in the container `name`, or its role's own client, at a terminal of `size` (columns, rows)."""
+        ...
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Try every replica against every other; PasswordNeeded when the admin's password has to be typed."""
         ...
 
     async def close(self) -> None:

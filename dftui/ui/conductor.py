@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.control.receipts import ScaleResult
 from dftui.ui.backend import Backend
+from dftui.watch.format import size
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, PasswordNeeded, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
 
 
 GATHER = 0.0
@@ -36,9 +42,18 @@ def scale_words(result: ScaleResult) -> str:
 class Conductor:
     """Starts actions and reports. `changed` is called whenever there is something new to draw."""
 
-    def __init__(self, changed: Callable[[], None], probed: Callable[[ProbeResult], None]) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        probed: Callable[[ProbeResult], None],
+        verified: Callable[[VerifyResult], None],
+        asked: Callable[[PasswordNeeded], None],
+    ) -> None:
+        """`changed` when there is something new to draw, the others when there is a result, or a password to type."""
         self._changed = changed
         self._probed = probed
+        self._verified = verified
+        self._asked = asked
         self.backend: Backend | None = None
         self.message: tuple[str, str] = ("", "")
         self.running: dict[str, Step] = {}
@@ -138,7 +153,8 @@ class Conductor:
             if not result.replaced:
                 return "Every replica is already what it should be; nothing was replaced."
             lost = f"{result.receipt.failed} of {result.receipt.requests:,} requests failed"
-            return f"{len(result.replaced)} replicas replaced in {result.seconds:.1f} s, {lost}."
+            kept = f" The data as it was before: {result.backup}" if result.backup else ""
+            return f"{len(result.replaced)} replicas replaced in {result.seconds:.1f} s, {lost}.{kept}"
 
         self._start("roll", lambda backend: backend.roll(), words)
 
@@ -148,15 +164,41 @@ class Conductor:
             held = self.backend.pause_roll()
             self.say("The roll waits before its next replica; p lets it go on." if held else "The roll goes on.")
 
-    def repair(self) -> None:
-        """Put right what drifted."""
+    def repair(self, who: Sequence[str] = (), *, verify: bool = False) -> None:
+        """Put right what drifted, replacing `who`; then `verify` again, where that asked for it."""
 
         def words(result: RepairResult) -> str:
+            if verify:
+                self.verify()
             if not result.findings:
                 return "Nothing to repair."
             return f"Put right: {'; '.join(f.what for f in result.findings)}."
 
-        self._start("repair", lambda backend: backend.repair(), words)
+        self._start("repair", lambda backend: backend.repair(who), words)
+
+    def verify(self, login: Login | None = None) -> None:
+        """Try every replica against every other."""
+
+        async def work(backend: Backend) -> VerifyResult | None:
+            from dftui.control.verify import PasswordNeeded
+
+            try:
+                return await backend.verify(login)
+            except PasswordNeeded as needed:
+                self._asked(needed)
+                return None
+
+        def words(result: VerifyResult | None) -> str:
+            if result is None:
+                return ""
+            self._verified(result)
+            bad = [check.name for check in result.checks if not check.ok]
+            if bad:
+                self.say(f"Not interchangeable: {', '.join(bad)}.", "bad")
+                return ""
+            return f"All {len(result.checks)} checks hold: the replicas are interchangeable."
+
+        self._start("verify", work, words)
 
     def drain(self, who: str) -> None:
         """Out of rotation."""
@@ -174,6 +216,24 @@ class Conductor:
         """Take the stack down."""
         kept = "and its data" if volumes else "its data is kept"
         self._start("down", lambda backend: backend.down(volumes=volumes), lambda _: f"The stack is gone; {kept}.")
+
+    def create_admin(self, admin: NewAdmin, *, keep: bool) -> None:
+        """Make the first admin."""
+
+        def words(result: AdminResult) -> str:
+            kept = f"; the password is ADMIN_PASSWORD in {result.file}" if result.file else ""
+            return f"{result.email} is the first admin{kept}; the setup form is closed."
+
+        self._start("admin", lambda backend: backend.create_admin(admin, keep=keep), words)
+
+    def backup(self, path: str) -> None:
+        """Everything that cannot be made anew, into one file."""
+
+        def words(result: BackupResult) -> str:
+            left = f"; left out: {', '.join(result.left_out[:3])}" if result.left_out else ""
+            return f"Backed up, {size(result.size)} with key and passwords in it: {result.file}{left}"
+
+        self._start("backup", lambda backend: backend.backup(Path(path).expanduser()), words)
 
     def probe(self, replicas: int) -> None:
         """A few requests for each replica."""

@@ -10,7 +10,7 @@ from textual.keys import Keys, _character_to_key, format_key
 from dftui.control.actions import ACTIONS, BY_ID
 
 RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 ctrl+c ctrl+q "
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 ctrl+c ctrl+q "
     "ctrl+f ctrl+b".split()
 )
 """Keys that move; they belong to the panes."""

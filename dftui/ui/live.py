@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,17 @@ from dftui.watch.records import Step
 from dftui.watch.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.known import OtherStack
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Engine, Session
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
@@ -91,6 +97,8 @@ class LiveBackend:
         self._spec = spec
         self._masker = LearningMasker()
         self._knows = False
+        self._values: tuple[str, ...] = ()
+        self._typed: Login | None = None
         self._learn()
         self._link = BalancerLink(engine, container_name(spec.name, "balancer"))
         self._watcher: Watcher = Watcher(engine, spec, self._link, masker=self._masker)
@@ -132,7 +140,8 @@ class LiveBackend:
         with suppress(Exception):
             found = load_secrets(self._engine_id, self._spec.name)
             if found is not None:
-                self._masker.learn(found.values())
+                self._values = found.values()
+                self._masker.learn(self._values)
                 self._knows = True
 
     def _report(self, step: Step) -> None:
@@ -217,10 +226,10 @@ class LiveBackend:
         """Hold a roll or let it go on; whether it waits now."""
         return self._operator.pause_roll()
 
-    async def repair(self) -> RepairResult:
-        """Bring wanted, existing and believed together."""
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
+        """Bring wanted, existing and believed together; `who` are replaced first."""
         with self._watcher.acting():
-            return await self._operator.repair()
+            return await self._operator.repair(who)
 
     async def drain(self, who: str) -> None:
         """Out of rotation."""
@@ -240,6 +249,15 @@ class LiveBackend:
             # The secrets went with the data; the next `up` makes others.
             self._knows = False
 
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        """Make the first admin and close the setup form."""
+        with self._watcher.acting():
+            return await self._operator.create_admin(admin, keep=keep)
+
+    async def backup(self, path: Path) -> BackupResult:
+        """Database, secrets and files in one file."""
+        return await self._operator.backup(path)
+
     async def probe(self, count: int) -> ProbeResult:
         """Send requests, note each Host."""
         return await self._operator.probe(count)
@@ -255,6 +273,16 @@ class LiveBackend:
     ) -> AbstractAsyncContextManager[Session]:
         """A shell or a client in a container."""
         return self._operator.inside(name, role, client=client, size=size)
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        """Try every replica against every other. A login that was typed and taken holds until the screen ends."""
+        chosen = login or self._typed
+        if chosen is not None:
+            self._masker.learn((*self._values, chosen.password))
+        self._typed = None
+        result = await self._operator.verify(chosen)
+        self._typed = chosen
+        return result
 
     async def close(self) -> None:
         """Let go of the engine; the stack stays as it is."""

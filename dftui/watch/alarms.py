@@ -30,6 +30,7 @@ class Alarm(StrEnum):
     TOO_MANY = "too-many-replicas"
     ANOTHER_KEY = "another-key"
     ANOTHER_IMAGE = "another-image"
+    OFF_NETWORK = "off-network"
 
     TABLE_EMPTY = "table-empty"
     TABLE_UNREADABLE = "table-unreadable"
@@ -37,6 +38,7 @@ class Alarm(StrEnum):
     SERVER_ADDRESS = "server-address"
     NOT_IN_BALANCER = "not-in-balancer"
 
+    SETUP_OPEN = "setup-open"
     OPEN = "open"
     NO_ADMIN = "no-admin"
     STAND_IN = "stand-in"

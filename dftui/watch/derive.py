@@ -14,6 +14,7 @@ from dftui.balancer.stat import FrontendState, ServerState
 from dftui.engine.api import Container
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.datatier import NOTHING, READY, Reading
 from dftui.watch.drift import find_drift
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import (
@@ -36,8 +37,9 @@ _LOOPBACK = ("127.", "::1", "localhost")
 class Facts:
     """All that is known at one moment. `servers` is None while the balancer's table cannot be read, and
     `servers_error` says why; `wanted` is None when the balancer's file is not known (the stack file's number holds);
+    `held` is why a replica is kept out of the table, by its short id;
     `been_up` holds names of servers that were once up; `loads` are by container id, `traffic` by server name,
-    `figures` by role."""
+    `readings` by role."""
 
     engine: EngineFacts
     at: float
@@ -46,12 +48,14 @@ class Facts:
     servers_error: str = ""
     frontend: FrontendState | None = None
     wanted: int | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
     been_up: frozenset[str] = frozenset()
     loads: Mapping[str, Load] = field(default_factory=dict)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     total: Traffic = field(default_factory=Traffic)
-    figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    admin: str = ""
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    setup_closed: bool | None = None
+    """Whether the balancer refuses the setup form; None while that is not known."""
     busy: bool = False
     """An action of this dftui runs: what it is about to put right is no drift."""
 
@@ -77,6 +81,8 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     url, exposed = _url(spec, by_role.get("balancer", ()), facts.engine.host)
     wanted = spec.web.replicas if facts.wanted is None else facts.wanted
     images = {role: one.image for role, one in services.items() if one.image}
+    admin = facts.readings.get("db", NOTHING).admin
+    setup_open = admin == READY and facts.setup_closed is False
     if replicas:
         images["web"] = replicas[0].image
     return Snapshot(
@@ -92,9 +98,12 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         images={role: images[role] for role in ("web", "db", "cache", "balancer") if role in images},
         source=safe(next((c.labels[names.LABEL_SOURCE] for c in webs if names.LABEL_SOURCE in c.labels), "")),
         exposed=exposed,
-        drift=() if facts.busy else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe),
+        drift=()
+        if facts.busy
+        else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe, setup_open=setup_open),
         traffic=facts.total,
-        admin=facts.admin,
+        admin=admin,
+        setup_open=setup_open,
     )
 
 
@@ -112,7 +121,10 @@ def _replica(
     start_timeout: float,
     safe: Callable[[str], str],
 ) -> Replica:
+    held_out = known and server is None and container.short in facts.held
     state, why = replica_state(container, server, known, facts, start_timeout)
+    if held_out and container.state == "running":
+        state, why = ReplicaState.HELD, f"held out: it {facts.held[container.short]}"
     front = [address for network, address in container.addresses.items() if network.endswith("-front")]
     return Replica(
         name=safe(container.name),
@@ -127,6 +139,7 @@ def _replica(
         created=container.created,
         load=facts.loads.get(container.id, Load()),
         traffic=facts.traffic.get(container.short, Traffic()),
+        held_out=held_out,
     )
 
 
@@ -200,7 +213,8 @@ def _service(
     if not found:
         return Service(role=role, name=expected)
     container = next((c for c in found if c.state == "running"), found[0])
-    why = ""
+    reading = facts.readings.get(role, NOTHING)
+    why = reading.trouble
     if container.state in ("exited", "dead", "restarting"):
         why = f"ended{_code(container)}"
     elif container.state == "paused":
@@ -219,7 +233,8 @@ def _service(
         health=container.health,
         why=safe(why),
         image=safe(container.image),
-        figures={safe(k): safe(v) for k, v in facts.figures.get(role, {}).items()},
+        figures={safe(k): safe(v) for k, v in reading.figures.items()},
+        values=reading.values,
         load=facts.loads.get(container.id, Load()),
     )
 

@@ -13,6 +13,12 @@ from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
 
 _WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 _YOUNG = 10.0
+_LOOK = "look at the log of {}: no repair of dftui's helps there"
+SETUP_OPEN = Drift(
+    "the setup form can be reached although there is an admin: a stranger could make a second one",
+    "close it in the balancer",
+    Alarm.SETUP_OPEN,
+)
 
 
 def find_drift(
@@ -23,16 +29,25 @@ def find_drift(
     servers: Sequence[ServerState] | None,
     at: float,
     safe: Callable[[str], str],
+    *,
+    setup_open: bool = False,
 ) -> tuple[Drift, ...]:
-    """All differences, the gravest first; () for a stack that does not exist."""
+    """All differences, the gravest first; () for a stack that does not exist. `setup_open`: the setup form can be
+    reached although there is an admin."""
     if not webs and not any(service.id for service in services.values()):
         return ()
-    found = [*_services(services)]
+    # What is held out is kept on purpose, and counts as nothing.
+    out = {replica.id for replica in replicas if replica.held_out}
+    webs = [web for web in webs if web.id not in out]
+    replicas = [replica for replica in replicas if not replica.held_out]
+    found = [SETUP_OPEN] if setup_open else []
+    found += _services(services)
     if servers is not None and services["balancer"].state == "running":
         found += _table(webs, servers, at, safe)
     found += _replicas(replicas)
     found += _number(wanted, replicas)
     found += _odd_ones(webs, safe)
+    found += _off_network(webs, safe)
     return tuple(found)
 
 
@@ -45,7 +60,7 @@ def _services(services: Mapping[str, Service]) -> list[Drift]:
             case "running":
                 if service.health == "unhealthy":
                     what = f"the {word} {name} does not pass its health check"
-                    found.append(Drift(what, f"restart {name}", Alarm.SERVICE_UNHEALTHY))
+                    found.append(Drift(what, _LOOK.format(name), Alarm.SERVICE_UNHEALTHY))
             case "missing":
                 found.append(Drift(f"the {word} {name} is missing", f"create {name} again", Alarm.SERVICE_MISSING))
             case "paused":
@@ -54,7 +69,7 @@ def _services(services: Mapping[str, Service]) -> list[Drift]:
                 found.append(Drift(f"the {word} {name} does not run", f"start {name}", Alarm.SERVICE_STOPPED))
             case "restarting":
                 what = f"the {word} {name} restarts again and again"
-                found.append(Drift(what, f"look at the log of {name}", Alarm.SERVICE_RESTARTS))
+                found.append(Drift(what, _LOOK.format(name), Alarm.SERVICE_RESTARTS))
     return found
 
 
@@ -131,6 +146,18 @@ def _odd_ones(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Dri
                     kind = Alarm.ANOTHER_IMAGE
                     text = f"{name} runs another image than the others"
                 found.append(Drift(text, f"replace {name}", kind))
+    return found
+
+
+def _off_network(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Drift]:
+    """Running replicas that are not on both networks: unreachable for the balancer, or without their database."""
+    found: list[Drift] = []
+    for web in (one for one in webs if one.state == "running"):
+        for which in ("front", "back"):
+            if names.network_name(web.labels.get(names.LABEL_STACK, ""), which) not in web.addresses:
+                name = safe(web.name)
+                what = f"{name} is not on the {which} network"
+                found.append(Drift(what, f"replace {name}", Alarm.OFF_NETWORK))
     return found
 
 

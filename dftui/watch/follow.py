@@ -61,6 +61,8 @@ class Follower:
         self.attached = False
         self.opened_ns = 0
         self.quiet_since = 0.0
+        self.told_ns = 0
+        """Stamp of the last line that was given to the sink."""
         self.heard = False
         """The engine has given something since the log was opened."""
         self._last: dict[str, LogLine] = {"stdout": LogLine(0, "stdout", b""), "stderr": LogLine(0, "stderr", b"")}

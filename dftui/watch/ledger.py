@@ -1,15 +1,16 @@
-"""The request ledger: single requests through the balancer, sanitised, masked, bounded, and summed per replica."""
+"""The request ledger: single requests through the balancer, sanitised, masked, bounded. What each replica served in
+all is counted by the balancer itself (`traffic`): under load only one request in so many is recorded singly."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from dftui.balancer.records import RawRequest
 from dftui.watch.mask import Masker
 from dftui.watch.records import Request
+from dftui.watch.requestfilter import Filter
 from dftui.watch.sanitise import clean
 
 MOST = 10_000
@@ -18,28 +19,6 @@ WINDOW = 60.0
 """Seconds over which percentiles are taken."""
 _MOST_TIMES = 3000
 _PATH, _SHORT = 1024, 64
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaTotals:
-    """One replica's part. `requests` and `errors` (5xx) since the ledger began, each sampled record counted for those
-    it stands for; `share` of all requests, 0 to 1; percentiles in milliseconds over the last minute, None without
-    requests; probes are in none of it."""
-
-    name: str
-    host: str
-    requests: int
-    errors: int
-    share: float
-    p50_ms: float | None
-    p95_ms: float | None
-
-
-@dataclass(slots=True)
-class _Sums:
-    requests: int = 0
-    errors: int = 0
-    times: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MOST_TIMES))
 
 
 class Ledger:
@@ -53,7 +32,6 @@ class Ledger:
         self._masker = masker or Masker()
         self._kept: deque[Request] = deque(maxlen=most)
         self._names: dict[str, str] = {}
-        self._sums: dict[str, _Sums] = {}
         self._clock = clock
         self._sampled_at = 0.0
         self._weight = 1
@@ -79,14 +57,6 @@ class Ledger:
                 self._sampled_at, self._weight = self._clock(), raw.weight
             if raw.probe:
                 self.probes += 1
-                continue
-            sums = self._sums.get(request.host)
-            if sums is None:
-                sums = self._sums[request.host] = _Sums()
-            weight = max(1, raw.weight)
-            sums.requests += weight
-            sums.errors += weight * (raw.status >= 500)
-            sums.times.append((raw.time, raw.ms))
 
     def since(self, seq: int) -> tuple[Sequence[Request], int]:
         """Requests after `seq` (0: all that are kept), oldest first, and what to ask with next time."""
@@ -101,10 +71,11 @@ class Ledger:
         return tuple(found), self.total
 
     def find(self, text: str, limit: int = MOST) -> list[Request]:
-        """The newest kept requests that hold `text`, oldest first; see `matches`."""
+        """The newest kept requests that pass a `Filter`, oldest first."""
+        passes = Filter(text)
         found: list[Request] = []
         for request in reversed(self._kept):
-            if matches(request, text):
+            if passes(request):
                 found.append(request)
                 if len(found) >= limit:
                     break
@@ -115,21 +86,6 @@ class Ledger:
     def sampling(self) -> int:
         """N while only one request in N is recorded singly (in the last seconds), else 1."""
         return self._weight if self._clock() - self._sampled_at < 5 else 1
-
-    def replicas(self) -> tuple[ReplicaTotals, ...]:
-        """Each replica's part, by name."""
-        everything = sum(sums.requests for sums in self._sums.values())
-        oldest = self._clock() - WINDOW
-        found: list[ReplicaTotals] = []
-        for host, sums in self._sums.items():
-            while sums.times and sums.times[0][0] < oldest:
-                sums.times.popleft()
-            times = sorted(ms for _, ms in sums.times if ms >= 0)
-            share = sums.requests / everything if everything else 0.0
-            p50, p95 = percentile(times, 0.5), percentile(times, 0.95)
-            name = self._names.get(host, host)
-            found.append(ReplicaTotals(name, host, sums.requests, sums.errors, share, p50, p95))
-        return tuple(sorted(found, key=lambda one: one.name))
 
     def percentiles(self) -> tuple[float | None, float | None]:
         """p50 and p95 in milliseconds of all replicas' requests over the last minute (of the newest, when many)."""
@@ -159,14 +115,8 @@ class Ledger:
             host=host,
             id=self._masker.mask(clean(raw.id, _SHORT)),
             probe=raw.probe,
+            weight=max(1, raw.weight),
         )
-
-
-def matches(request: Request, text: str) -> bool:
-    """Whether every word of `text` is in the request: method, path, status, replica, Host, client, id or "probe"."""
-    parts = (request.method, request.path, str(request.status), request.replica, request.host, request.client)
-    line = " ".join((*parts, request.id, "probe" if request.probe else "")).lower()
-    return all(word in line for word in text.lower().split())
 
 
 def percentile(ordered: Sequence[int], q: float) -> float | None:

@@ -29,6 +29,7 @@ from dftui.watch.lines import (
 )
 from dftui.watch.mask import Masker
 from dftui.watch.merge import Merge, count_lines
+from dftui.watch.pace import Pace, jumps
 from dftui.watch.paint import Painter
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
@@ -43,6 +44,8 @@ MOST_LAG = 10.0
 """Seconds behind at which a flooding container's unread lines are skipped, with a gap mark."""
 _SKIP_TAIL = 500
 _TICK = 0.05
+_BEHIND = 1.0
+"""Seconds behind from which on a jump of the stamps is taken for a loss."""
 _SILENT = 0.5
 """Seconds after which a log of which nothing came at all is taken to be empty."""
 _LIVE = ("running", "paused", "restarting")
@@ -71,9 +74,7 @@ class LogHub:
         self._painter = Painter(masker or Masker())
         self._tail = tail
         self._since_ns = since_ns
-        self._pace = pace
-        self._credit = pace or 0.0
-        self._credit_at = 0.0
+        self._pace = Pace(pace)
         self._rings = Rings(ring_bytes, total_bytes)
         self._merge = Merge(wait)
         self._on_release = on_release
@@ -231,7 +232,10 @@ class LogHub:
         ]
         size = sum([len(record[4]) for record in records])
         counts.bytes += size
-        newest = lines[-1].time_ns
+        if counts.lag > _BEHIND:
+            for before, after in jumps(lines, follower.told_ns):
+                self.gap(follower, before, after, "the log was rotated before it could be read", "may be")
+        newest = follower.told_ns = lines[-1].time_ns
         self._opened[name] = follower.opened_ns
         if newest >= follower.opened_ns:
             lag = time.time() - newest / 1e9
@@ -244,17 +248,15 @@ class LogHub:
         self._arrived.set()
         if self._merge.full:
             self._release(loop_time)
-        if self._pace is None:
-            return 0.0
-        if self._settled and counts.lag > MOST_LAG and self._credit < 0:
+        if self._settled and counts.lag > MOST_LAG and self._pace.exceeded:
             follower.skip_ahead(_SKIP_TAIL)
-        return self._spend(len(lines), loop_time)
+        return self._pace.spend(len(lines), loop_time)
 
-    def gap(self, follower: Follower, after_ns: int, before_ns: int, why: str) -> None:
-        """Lines of this container are missing."""
+    def gap(self, follower: Follower, after_ns: int, before_ns: int, why: str, sure: str = "are") -> None:
+        """Lines of this container are (or may be) missing."""
         self._count(follower.name).gaps += 1
         span = f"{_clock(after_ns)} and {_clock(before_ns)}"
-        self._mark(follower.name, before_ns - 1, GAP, f"lines between {span} are missing: {why}")
+        self._mark(follower.name, before_ns - 1, GAP, f"lines between {span} {sure} missing: {why}")
 
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """This container's lines from this stamp on that are held."""
@@ -342,6 +344,11 @@ class LogHub:
         """Memory that the rings take."""
         return self._rings.bytes
 
+    @property
+    def freed_bytes(self) -> int:
+        """Memory that the rings ever gave up."""
+        return self._rings.freed
+
     def flush(self) -> None:
         """Release everything that waits, now."""
         self._settled = True
@@ -382,14 +389,6 @@ class LogHub:
             self._on_release(ready)
         self._rings.add(ready)
         self._released.set()
-
-    def _spend(self, lines: int, now: float) -> float:
-        """A bucket of lines, refilled at the pace: how long to wait for the next ones."""
-        pace = self._pace or PACE
-        self._credit = min(pace / 2, self._credit + (now - self._credit_at) * pace)
-        self._credit_at = now
-        self._credit -= lines
-        return min(0.25, -self._credit / pace) if self._credit < 0 else 0.0
 
 
 def _cut(stamp: int, name: str, stream: str, data: bytes) -> Record:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from dftui.balancer.config import Marked
 from dftui.balancer.link import BalancerLink, read_config
-from dftui.balancer.stat import Table
+from dftui.balancer.stat import Latency, Table
 from dftui.engine.api import Container, Engine, EngineError, EngineInfo
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.datatier import NOTHING, Cache, Client, Database, Reading
 from dftui.watch.derive import Facts, derive
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import EngineFacts, Snapshot
@@ -31,6 +34,16 @@ def running(containers: tuple[Container, ...], role: str) -> Container | None:
     return found[0] if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """What the balancer says in one look; `table` None when it did not answer, and `error` why."""
+
+    table: Table | None = None
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    setup_closed: bool | None = None
+    error: str = ""
+
+
 async def observe(
     engine: Engine,
     spec: StackSpec,
@@ -38,50 +51,76 @@ async def observe(
     *,
     mask: Callable[[str], str] = lambda text: text,
 ) -> Snapshot:
-    """The snapshot now; rates and live figures are not in it. Raises EngineUnreachable or another EngineError when
-    the engine cannot be asked; a balancer that does not answer is a fact, not an error."""
+    """The snapshot now. Rates need two looks and are not in it; latencies and shares are those since the balancer
+    began. Raises EngineUnreachable or another EngineError when the engine cannot be asked; a balancer, database or
+    cache that does not answer is a fact, not an error."""
     info, containers = await asyncio.gather(engine.info(), engine.containers({names.LABEL_STACK: spec.name}))
-    balancer = running(containers, "balancer")
-    wanted = await wanted_number(engine, containers)
-    table: Table | None = None
-    error = ""
-    if balancer is not None:
-        own = link or BalancerLink(engine, balancer.id)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                table = await own.table()
-        except EngineError as failed:
-            error = str(failed)
-        except TimeoutError:
-            error = "it did not answer in time"
-        finally:
-            if link is None:
-                await own.close()
-    traffics = Traffics()
+    noted, balancer, db, cache = await asyncio.gather(
+        marked(engine, containers),
+        _ask_balancer(engine, running(containers, "balancer"), link),
+        _ask(Database, engine, running(containers, "db")),
+        _ask(Cache, engine, running(containers, "cache")),
+    )
+    readings = {"db": db, "cache": cache}
+    traffics = Traffics(whole=True)
+    table = balancer.table
     if table is not None:
-        traffics.update(table, time.monotonic())
+        traffics.update(table, time.monotonic(), balancer.latencies)
+        readings["balancer"] = Reading({k: v for k, v in traffics.figures.items() if k != "req/s"})
     facts = Facts(
         engine=engine_facts(info),
         at=time.time(),
         containers=containers,
         servers=None if table is None else table.servers,
-        servers_error=error,
+        servers_error=balancer.error,
         frontend=None if table is None else table.frontend,
-        wanted=wanted,
+        wanted=None if noted is None else noted.wanted,
+        held=held_out(noted),
         traffic=traffics.by_server,
         total=traffics.total,
-        figures={"balancer": traffics.figures} if table is not None else {},
+        readings=readings,
+        setup_closed=balancer.setup_closed,
     )
     return derive(spec, facts, mask)
 
 
-async def wanted_number(engine: Engine, containers: tuple[Container, ...]) -> int | None:
-    """The wanted number from the balancer's own file, which every dftui writes; None without one."""
+async def _ask_balancer(engine: Engine, found: Container | None, link: BalancerLink | None) -> Balancer:
+    if found is None:
+        return Balancer()
+    own = link or BalancerLink(engine, found.id)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return Balancer(await own.table(), await own.latencies(), await own.setup_closed())
+    except EngineError as failed:
+        return Balancer(error=str(failed))
+    except TimeoutError:
+        return Balancer(error="it did not answer in time")
+    finally:
+        if link is None:
+            await own.close()
+
+
+async def _ask(client: type[Client], engine: Engine, found: Container | None) -> Reading:
+    if found is None:
+        return NOTHING
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await client(engine, found.id).once()
+    except TimeoutError:
+        return NOTHING
+
+
+async def marked(engine: Engine, containers: tuple[Container, ...]) -> Marked | None:
+    """What stands in the balancer's own file, which every dftui writes; None without one."""
     found = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "balancer"]
     if not found:
         return None
     try:
-        marked = await read_config(engine, found[0].id)
+        return await read_config(engine, found[0].id)
     except EngineError:
         return None
-    return None if marked is None else marked.wanted
+
+
+def held_out(noted: Marked | None) -> dict[str, str]:
+    """Why each replica that the file names is kept out, by its short id."""
+    return {one.name: one.why for one in noted.held} if noted else {}

@@ -9,7 +9,8 @@ from typing import Any, Literal
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request through the balancer, as `requests --json` prints it. Times in milliseconds; `status` -1 when
-    the client went away; `probe` marks dftui's own; `replica` is the container's name, `host` its short id."""
+    the client went away; `probe` marks dftui's own; `replica` is the container's name, `host` its short id; `weight`
+    says for how many requests it stands (above 1 while only some are recorded singly)."""
 
     time: float
     client: str
@@ -24,6 +25,7 @@ class Request:
     host: str
     id: str
     probe: bool = False
+    weight: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """One line of `requests --json`."""

@@ -43,6 +43,8 @@ class Rings:
         self.each = each
         self.total = total
         self.bytes = 0
+        self.freed = 0
+        """Bytes of all records that ever left."""
         self.last_seq = 0
         self.by_name: dict[str, Ring] = {}
 
@@ -105,6 +107,7 @@ class Rings:
                 lines += 1
         ring.bytes -= freed
         self.bytes -= freed
+        self.freed += freed
         ring.evicted += lines
 
 
@@ -155,6 +158,8 @@ class Reader:
     def __init__(self, rings: Rings, who: frozenset[str] | None = None) -> None:
         self.who = who
         self.lost = 0
+        self.missed: dict[str, int] = {}
+        """Of the lines that were lost, those of the last read, by container."""
         self._rings = rings
         self._last = 0
         self._read: dict[str, int] = {}
@@ -174,6 +179,10 @@ class Reader:
         return LogBatch(tuple(records), self._last)
 
     def _settle(self) -> None:
+        self.missed = {}
         for name, ring in self._rings.chosen(self.who):
-            self.lost += max(0, ring.evicted - self._read.get(name, 0))
+            missed = ring.evicted - self._read.get(name, 0)
+            if missed > 0:
+                self.lost += missed
+                self.missed[name] = missed
             self._read[name] = ring.kept

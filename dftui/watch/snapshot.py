@@ -36,7 +36,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """From the balancer: totals since the server was added, and rates over the last second."""
+    """From the balancer: totals (as far back as its counters go), and rates over the last second. `share` of all
+    requests of the last minute, 0 to 1, None without any."""
 
     requests: int = 0
     errors: int = 0
@@ -45,6 +46,7 @@ class Traffic:
     p95_ms: float | None = None
     sessions: int = 0
     queue: int = 0
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,14 @@ class Replica:
     created: float = 0.0
     load: Load = field(default_factory=Load)
     traffic: Traffic = field(default_factory=Traffic)
+    held_out: bool = False
+    """It was found wanting, is kept to be looked at, and does not count towards the wanted number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """Database, cache or balancer; `state` is the engine's word or "missing". `figures` are ready to draw:
-    name → value, in the order to show them."""
+    name → value, in the order to show them; `values` are numbers, as they were when a figure last changed."""
 
     role: str
     name: str
@@ -78,6 +82,7 @@ class Service:
     why: str = ""
     image: str = ""
     figures: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict, compare=False)
     load: Load = field(default_factory=Load)
 
     @property
@@ -126,6 +131,8 @@ class Snapshot:
     traffic: Traffic = field(default_factory=Traffic)
     admin: str = ""
     """State of the first admin: "", "not migrated", "no admin", "ready"."""
+    setup_open: bool = False
+    """The setup form can be reached although there is an admin."""
 
     @property
     def exists(self) -> bool:
@@ -148,6 +155,7 @@ class Snapshot:
                 "health": s.health,
                 "why": s.why,
                 "figures": dict(s.figures),
+                "values": {k: int(v) if v == int(v) else v for k, v in s.values.items()},
             }
 
         return {
@@ -160,6 +168,8 @@ class Snapshot:
             "wanted": self.wanted,
             "url": self.url,
             "exposed": self.exposed,
+            "admin": self.admin,
+            "setup_open": self.setup_open,
             "images": {**self.images, "source": self.source},
             "db": service(self.db),
             "cache": service(self.cache),
@@ -174,6 +184,10 @@ class Snapshot:
                     "key": r.key,
                     "requests": r.traffic.requests,
                     "sessions": r.traffic.sessions,
+                    "errors": r.traffic.errors,
+                    "share": r.traffic.share,
+                    "p50_ms": r.traffic.p50_ms,
+                    "p95_ms": r.traffic.p95_ms,
                 }
                 for r in self.web
             ],

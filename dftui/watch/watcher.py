@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -19,13 +19,13 @@ from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, 
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.changes import changes
+from dftui.watch.datatier import Cache, Client, Database, Reading
 from dftui.watch.derive import Facts, derive
-from dftui.watch.figures import Cache, Client, Database
 from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
 from dftui.watch.logs import LogHub
 from dftui.watch.mask import Masker
-from dftui.watch.observe import engine_facts, running, wanted_number
+from dftui.watch.observe import engine_facts, held_out, marked, running
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import Drift, EngineFacts, Service, Snapshot
 from dftui.watch.traffic import Traffics
@@ -43,6 +43,7 @@ _COALESCE = 0.05
 _PATIENCE = 10.0
 """Seconds for the engine to answer a plain question."""
 _LATENCY_EVERY = 2
+_SETUP_EVERY = 3
 _RETRY_FIRST, _RETRY_MOST = 0.2, 3.0
 _QUIET_ACTIONS = ("health_status",)
 
@@ -145,10 +146,6 @@ class Watcher:
             self.refresh()
             self._stale.set()
 
-    def set_admin(self, state: str) -> None:
-        """What is known of the first admin: "", "not migrated", "no admin", "ready"."""
-        self._know(admin=clean(state, 64))
-
     async def first(self) -> Snapshot:
         """The first snapshot that shows the engine (answering or not)."""
         await self._looked.wait()
@@ -240,10 +237,10 @@ class Watcher:
                 self._seen(containers)
                 if self._ask_wanted:
                     self._ask_wanted = False
-                    wanted = await wanted_number(self._engine, containers)
+                    noted = await marked(self._engine, containers)
                     # Without a balancer the last known number holds, until the stack is gone.
-                    if wanted is not None or not containers:
-                        self._know(wanted=wanted)
+                    if noted is not None or not containers:
+                        self._know(wanted=None if noted is None else noted.wanted, held=held_out(noted))
             except EngineUnreachable:
                 continue  # the event stream ends too, and says so
             except (EngineError, TimeoutError) as failed:
@@ -288,23 +285,23 @@ class Watcher:
             held.task.cancel()
             del self._figures[role]
             held = None
-            self._figures_told(role, {})
+            self._figures_told(role, Reading())
         if held is None and ready and container is not None:
-            conversation = client(self._engine, container.id, lambda told: self._figures_told(role, dict(told)))
+            conversation = client(self._engine, container.id, lambda told: self._figures_told(role, told))
             task = asyncio.create_task(conversation.run(), name=f"figures {role}")
             self._figures[role] = _Running(container.id, task)
 
-    def _figures_told(self, role: str, told: dict[str, str]) -> None:
-        if not told and self._figures.get(role) is not None:
+    def _figures_told(self, role: str, told: Reading) -> None:
+        if not told.figures and self._figures.get(role) is not None:
             # Most often the engine or the container is on its way down, which is about to be told; the last figures
             # stay until then.
-            asyncio.get_running_loop().call_later(GRACE, self._figures_gone, role, self._facts.figures.get(role))
+            asyncio.get_running_loop().call_later(GRACE, self._figures_gone, role, self._facts.readings.get(role))
             return
-        self._know(figures={**self._facts.figures, role: told})
+        self._know(readings={**self._facts.readings, role: told})
 
     def _figures_gone(self, role: str, were: object) -> None:
-        if self._facts.engine.lost_since is None and self._facts.figures.get(role) is were:
-            self._know(figures={**self._facts.figures, role: {}})
+        if self._facts.engine.lost_since is None and self._facts.readings.get(role) is were:
+            self._know(readings={**self._facts.readings, role: Reading()})
 
     # ---- the balancer
 
@@ -317,12 +314,14 @@ class Watcher:
             if self._facts.engine.lost_since is None:
                 if running(self._facts.containers, "balancer") is None:
                     if self._facts.servers is not None or self._facts.servers_error:
-                        self._know(servers=None, servers_error="", figures={**self._facts.figures, "balancer": {}})
+                        self._know(servers=None, servers_error="", readings=self._with_balancer({}))
                 else:
                     rounds += 1
                     try:
                         async with asyncio.timeout(5):
                             table = await self._link.table()
+                            if rounds % _SETUP_EVERY == 1:
+                                self._know(setup_closed=await self._link.setup_closed())
                             latencies: dict[str, Latency] = {}
                             if rounds % _LATENCY_EVERY == 0 and table.frontend.requests != requests:
                                 latencies = dict(await self._link.latencies())
@@ -350,7 +349,7 @@ class Watcher:
             asyncio.get_running_loop().call_later(0.5, self.refresh)
         up = {server.name for server in table.servers if server.status == "UP"}
         self.ledger.lost = self._link.ring.lost
-        self._traffics.update(table, at, latencies, self.ledger.percentiles())
+        self._traffics.update(table, at, latencies, self.ledger.percentiles(), self._link.gone)
         self._know(
             servers=table.servers,
             servers_error="",
@@ -358,8 +357,11 @@ class Watcher:
             been_up=(self._facts.been_up & there) | up,
             traffic=self._traffics.by_server,
             total=self._traffics.total,
-            figures={**self._facts.figures, "balancer": self._traffics.figures},
+            readings=self._with_balancer(self._traffics.figures),
         )
+
+    def _with_balancer(self, figures: Mapping[str, str]) -> Mapping[str, Reading]:
+        return {**self._facts.readings, "balancer": Reading(figures)}
 
     async def _read_requests(self) -> None:
         """The link opens its stream again by itself; it is first opened when there is a balancer."""

@@ -6,21 +6,25 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import images, rows, scaling, screen
+from tests.bench import churn, fifty, images, ledger, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
-ROWS = ("images", "start", "plus", "line", "idle")
+ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "ledger")
+ROWS = ("images", *ON_ONE_STACK, "churn", "fifty")
 
 
 def main() -> int:
     """Measure; 0 whatever the figures are: a missed goal stands in the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("what", nargs="*", default=[], help=f"{', '.join(ROWS)} (default: all), or table")
-    parser.add_argument("--runs", type=int, default=10, help="runs of start, plus and line (default 10)")
+    parser.add_argument("--runs", type=int, default=10, help="runs of start, plus, line and verify (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
+    parser.add_argument("--many-runs", type=int, default=3, help="runs of fifty (default 3)")
+    parser.add_argument("--short", action="store_true", help="each kind of churn once: does it work at all?")
     args = parser.parse_args()
     if args.what == ["table"]:
         print(rows.saved() or "No table is kept yet: python -m tests.bench")
@@ -36,25 +40,45 @@ def main() -> int:
     if "images" in chosen:
         _say("building the bundled images")
         found.append(images.building(args.image_runs))
+    if set(chosen) & set(ON_ONE_STACK):
+        found += on_one_stack(chosen, args.runs, args.idle_runs)
+    if "churn" in chosen:
+        _say("churn: ten minutes and more of scaling, rolling, killing, restarting under load")
+        found += churn.churn(churn.SHORT if args.short else churn.Lengths())
+    if "fifty" in chosen:
+        _say("fifty replicas")
+        found += fifty.fifty(args.many_runs)
+    name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
+    print(rows.save(name, found, where))
+    return 0
+
+
+def on_one_stack(chosen: Sequence[str], runs: int, idle_runs: int) -> list[rows.Row]:
+    """The rows that three replicas of the stand-in are enough for."""
+    found: list[rows.Row] = []
     with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder, Stack(Path(folder)) as stack:
         _say("up: a stack of three replicas")
         stack.ok("up")
         if "start" in chosen:
             _say("start-up to first paint")
-            found += screen.start_up(stack, args.runs)
+            found += screen.start_up(stack, runs)
         if "plus" in chosen:
             _say("+ to serving")
-            found.append(scaling.plus(stack, args.runs))
+            found.append(scaling.plus(stack, runs))
         if "line" in chosen:
             _say("a line to the screen")
-            found.append(screen.line_to_screen(stack, args.runs))
+            found.append(screen.line_to_screen(stack, runs))
         if "idle" in chosen:
             _say("idle")
-            found += screen.idle(stack, args.idle_runs)
+            found += screen.idle(stack, idle_runs)
+        if "verify" in chosen:
+            _say("verify")
+            found += verifying.verifying(stack, runs)
+        if "ledger" in chosen:
+            _say("a hundred thousand requests, counted thrice")
+            found.append(ledger.counts(stack))
         stack.ok("down", "--volumes", "--yes")
-    name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
-    print(rows.save(name, found, where))
-    return 0
+    return found
 
 
 def _say(text: str) -> None:

@@ -18,7 +18,7 @@ from tests.stacks import LABEL, Stack, docker
 RATIO = 1.25
 
 
-def _docker_run(stack: Stack) -> float:
+def docker_run(stack: Stack) -> float:
     """Seconds from `docker run` of a replica's image, with its variables, until it answers /status with 200."""
     detail = json.loads(docker("inspect", f"{stack.name}-web1"))[0]
     name = f"{stack.name}-bare"
@@ -82,7 +82,7 @@ def plus(stack: Stack, runs: int) -> Row:
             run.send("-")
             run.wait_until(lambda text: all_serving(text, 3), 60, "web4 gone")
             run.wait_text("4 to 3 replicas in")
-            bare.append(_docker_run(stack))
+            bare.append(docker_run(stack))
     row = Row(
         what="`+` to serving, as the screen shows it",
         command="dftui, key +",

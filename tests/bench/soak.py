@@ -1,99 +1,51 @@
-"""`make soak`: `+` and `-` at random under load, while containers are killed and removed behind dftui's back.
+"""`make soak`: the long trials. `python -m tests.bench.soak [scaling|kills …] [--minutes M] [--seed S]`.
 
-Ends with 0 failed GETs and no drift, or exit code 1.  `dftui watch` repairs by itself (`repair: auto`) in a process
-of its own; the scaling is that of the keys.  The killer never takes the last serving replica.
+scaling: `+` and `-` at random on a real screen under load, while replicas are killed; kills: every action killed
+before each of its calls, looks too, and the engine killed before each change (no minutes: it takes what it takes).
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import os
 import random
+import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 
-from dftui.control.errors import ActionError
-from dftui.control.operator import Operator
-from dftui.control.scale import look
-from dftui.engine.api import EngineError
-from tests.engine.operate import assert_sound, operating, until
-from tests.load import Load, Plan, Tally
-from tests.stacks import Stack, docker
+from tests.bench import soak_scaling
 
-LEAST, MOST = 1, 8
-TEXT = f"repair: auto\nweb:\n  replicas: 3\n  min: {LEAST}\n  max: {MOST}\n"
+MINUTES = {"scaling": 10.0, "kills": 0.0}
+KILLS = ("tests/engine/test_killed.py", "tests/engine/test_second_stack.py")
 
 
-async def press_keys(operator: Operator, chance: random.Random, end: float, done: dict[str, int]) -> None:
-    """`+` and `-` at random moments."""
-    while time.monotonic() < end:
-        await asyncio.sleep(chance.uniform(0.5, 4.0))
-        by = chance.choice((1, 1, 2, -1, -1, -2))
-        try:
-            await operator.scale(by=by)
-            done["scaled"] += 1
-        except ActionError as error:
-            # Refused for web.min or web.max, or somebody (the repair) is acting: both are right.
-            done["refused"] += 1
-            print(f"  refused: {error}", file=sys.stderr)
-
-
-async def kill_some(operator: Operator, chance: random.Random, end: float, done: dict[str, int]) -> None:
-    """Kill or remove a replica now and then, as long as another one serves."""
-    while time.monotonic() < end:
-        await asyncio.sleep(chance.uniform(6.0, 15.0))
-        with suppress(EngineError):
-            pool = await look(operator._world)
-            serving = pool.healthy()
-            if len(serving) < 2:
-                continue
-            victim = chance.choice(serving)
-            word = chance.choice(("kill", "rm"))
-            await asyncio.to_thread(docker, word, *(["-f"] if word == "rm" else []), victim.name, check=False)
-            done[word] += 1
-
-
-async def soak(stack: Stack, seconds: float, rate: float, seed: int) -> tuple[Tally, dict[str, int]]:
-    """Everything at once for so long, then quiet until all is repaired."""
-    done = {"scaled": 0, "refused": 0, "kill": 0, "rm": 0}
-    chance = random.Random(seed)
-    with (
-        Load(Plan(port=stack.port, rate=rate, connections=16, posts=0.0)) as load,
-        stack.follow("watch", "--json"),
-    ):
-        async with operating(stack) as (operator, _):
-            end = time.monotonic() + seconds
-            await asyncio.gather(press_keys(operator, chance, end, done), kill_some(operator, chance, end, done))
-
-            async def no_drift() -> bool:
-                return not await operator.findings()
-
-            await until(no_drift, "free of drift")
-        tally = load.stop()
-    await assert_sound(stack)
-    return tally, done
+def kills() -> bool:
+    """As in `make test`, but before each call of any kind."""
+    argv = [sys.executable, "-m", "pytest", "-q", *KILLS]
+    return subprocess.run(argv, env={**os.environ, "DFTUI_EVERY_CALL": "1"}, check=False).returncode == 0
 
 
 def main() -> int:
-    """Run it and print one line of figures."""
+    """Run the chosen ones; 1 when one of them failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=100.0, help="requests a second")
+    parser.add_argument("what", nargs="*", help=f"{', '.join(MINUTES)} (default: all)")
+    parser.add_argument("--minutes", type=float, help="of scaling (default 10)")
+    parser.add_argument("--rate", type=float, default=100.0, help="scaling: requests a second")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), TEXT) as stack:
-        stack.ok("up")
-        tally, done = asyncio.run(soak(stack, 60 * args.minutes, args.rate, args.seed))
-        stack.ok("down", "--volumes", "--yes")
-    print(
-        f"soak of {args.minutes:g} min, seed {args.seed}: {tally.sent} GETs sent, {tally.failures} failed "
-        f"{dict(tally.failed) or ''}; {done['scaled']} scalings ({done['refused']} refused), {done['kill']} killed, "
-        f"{done['rm']} removed behind its back; no drift at the end"
-    )
-    return 1 if tally.failures else 0
+    if unknown := set(args.what) - set(MINUTES):
+        parser.error(f"no such trial: {', '.join(sorted(unknown))}; there are {', '.join(MINUTES)}")
+    good = True
+    for what in args.what or MINUTES:
+        with tempfile.TemporaryDirectory(prefix="dftui-soak-") as folder:
+            match what:
+                case "scaling":
+                    minutes = args.minutes or MINUTES[what]
+                    good &= soak_scaling.run(Path(folder), minutes, args.rate, args.seed)
+                case _:
+                    good &= kills()
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

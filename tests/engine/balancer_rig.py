@@ -1,8 +1,4 @@
-"""A real balancer with real backends for tests: the backends are HAProxy too, as tiny web servers.
-
-A backend answers `{"host": its short id, …}` with the headers it got, 500 with a count on /five, after 250 ms on
-/slow; its /status is 503 until /heal was asked when it was made sick. It exits at once on SIGTERM.
-"""
+"""A real balancer with real backends for tests: the backends are HAProxy too, as tiny web servers."""
 
 from __future__ import annotations
 
@@ -21,48 +17,9 @@ from dftui.balancer.stat import ServerState
 from dftui.engine.api import Attachment, ContainerSpec, Engine, File, ImageProgress, NetworkSpec
 from dftui.engine.api import Port as Published
 from dftui.stack.names import LABEL_STACK
+from tests.tinyweb import config
 
 COMMAND = ("haproxy", "-W", "-db", "-f", CONFIG_PATH)
-
-_HEADERS = (
-    r"\"forwarded\":\"%[req.fhdr(x-forwarded-for),json(utf8s)]\",\"forwarded_count\":%[req.fhdr_cnt(x-forwarded-for)],"
-    r"\"id\":\"%[req.fhdr(x-request-id),json(utf8s)]\",\"id_count\":%[req.fhdr_cnt(x-request-id)],"
-    r"\"probe_count\":%[req.fhdr_cnt(x-dftui-probe)]"
-)
-
-_WEB = rf"""
-global
-    fd-hard-limit 2000
-    set-var proc.well int(WELL)
-    set-var proc.five int(0)
-defaults
-    mode http
-    timeout client 1m
-    timeout server 1m
-    timeout connect 1s
-frontend web
-    bind :80
-    http-request set-var(proc.well) int(1) if {{ path /heal }}
-    http-request return status 503 if {{ path /status }} !{{ var(proc.well) -m int 1 }}
-    http-request set-var(proc.five) var(proc.five),add(1) if {{ path /five }}
-    http-request return status 500 content-type application/json lf-string "{{\"count\":%[var(proc.five)]}}" if {{ path /five }}
-    use_backend slow if {{ path /slow }}
-    http-request return status 200 content-type application/json lf-string "{{\"host\":\"%[hostname]\",{_HEADERS}}}" if !{{ path /slow }}
-backend slow
-    server self 127.0.0.1:81
-frontend late
-    mode tcp
-    bind 127.0.0.1:81
-    tcp-request inspect-delay 250ms
-    tcp-request content accept if WAIT_END
-    default_backend after
-backend after
-    mode tcp
-    server self 127.0.0.1:82
-frontend last
-    bind 127.0.0.1:82
-    http-request return status 200 content-type application/json lf-string "{{\"host\":\"%[hostname]\"}}"
-"""  # noqa: E501
 
 
 async def until(what: Callable[[], Awaitable[bool]], timeout: float = 20.0, why: str = "it never came") -> None:
@@ -134,7 +91,6 @@ class Rig:
         """A running backend that the balancer does not know yet."""
         address = self.address(10 + number)
         name = f"{self.stack}-web{number}"
-        text = _WEB.replace("WELL", str(int(well)))
         made = await self.engine.create(
             ContainerSpec(
                 name=name,
@@ -142,7 +98,7 @@ class Rig:
                 labels={LABEL_STACK: self.stack},
                 command=COMMAND,
                 networks=(Attachment(f"{self.stack}-front", address),),
-                files=(File(CONFIG_PATH, text.encode()),),
+                files=(File(CONFIG_PATH, config(well=well).encode()),),
                 restart="no",
             )
         )

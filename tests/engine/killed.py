@@ -1,5 +1,5 @@
 """Runs an action of dftui in a process of its own, which gets a real signal just before its Nth call to the engine or
-the balancer.  No fake: the engine is the real one, and the signal comes from the kernel.
+the balancer; or the engine's daemon does.  No fake: the engine is the real one, and the signal comes from the kernel.
 
 `python -m tests.engine.killed` reads jobs, a JSON object a line, and answers each with one; each job is a fork, so
 that what is imported once serves all.
@@ -41,10 +41,11 @@ def changes(name: str, args: tuple[Any, ...]) -> bool:
 
 
 class Counted:
-    """Passes every call on; the process gets `number` just before call `step` (0: never)."""
+    """Passes every call on; `victim` (a process id) gets `number` just before call `step` (0: never)."""
 
-    def __init__(self, step: int, number: int, out: int, changes_only: bool) -> None:
+    def __init__(self, step: int, number: int, out: int, changes_only: bool, victim: int) -> None:
         self._changes_only = changes_only
+        self._victim = victim
         self.calls: list[str] = []
         self._step = step
         self._number = number
@@ -56,7 +57,7 @@ class Counted:
         self.calls.append(name)
         if len(self.calls) == self._step:
             os.write(self._out, json.dumps({"at": name}).encode())
-            os.kill(os.getpid(), self._number)
+            os.kill(self._victim, self._number)
 
     def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         if not inspect.iscoroutinefunction(call):
@@ -91,8 +92,8 @@ class CountedEngine:
 
 
 async def act(job: dict[str, Any], out: int) -> int:
-    """One job: {"file", "action", "step", "signal", "changes_only"}."""
-    counted = Counted(job["step"], job["signal"], out, job["changes_only"])
+    """One job: {"file", "action", "step", "signal", "changes_only", "victim"} (0: the process itself)."""
+    counted = Counted(job["step"], job["signal"], out, job["changes_only"], job["victim"] or os.getpid())
     spec = load(Path(job["file"]))
     real = await connect()
     engine: Any = CountedEngine(real, counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ from tests.stacks import Stack
 async def operating(stack: Stack, heard: list[Step] | None = None) -> AsyncIterator[tuple[Operator, Engine]]:
     """An operator with the stack's own folders; its steps go to `heard`."""
     os.environ.update({k: v for k, v in stack.env.items() if k.startswith("DFTUI_")})
-    engine = await connect()
+    engine = await connect(stack.host or None)
     operator = Operator(engine, load(stack.file), report=(heard if heard is not None else []).append)
     try:
         yield operator, engine
@@ -37,6 +38,15 @@ async def until(look: Callable[[], Awaitable[bool]], what: str, tries: int = 200
         if await look():
             return
     raise AssertionError(f"never {what}")
+
+
+async def start_again(stack: Stack) -> list[str]:
+    """What the next start does; what it said it had found."""
+    heard: list[Step] = []
+    async with operating(stack, heard) as (operator, _):
+        await operator.recover()
+        await operator.repair()
+    return [step.text for step in heard]
 
 
 async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
@@ -57,8 +67,33 @@ async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
     assert get(stack) == 200
 
 
+async def false_alarms(stack: Stack, runs: int) -> list[str]:
+    """What `verify` finds wrong, in so many runs, on a sound stack that another operator scales up and down."""
+    found: list[str] = []
+    async with operating(stack) as (operator, _), operating(stack) as (other, _):
+        scaling = True
+
+        async def scale() -> None:
+            while scaling:
+                await other.scale(by=2)
+                await other.scale(by=-2)
+
+        task = asyncio.create_task(scale())
+        try:
+            for _ in range(runs):
+                result = await operator.verify()
+                found += [f"{check.name}: {check.cause}: {check.says}" for check in result.checks if not check.ok]
+        finally:
+            scaling = False
+            await task
+    return found
+
+
 def get(stack: Stack, path: str = "/status") -> int:
-    """The status of one request through the balancer."""
+    """The status of one request through the balancer; asked inside it where its port is not on this machine."""
+    if stack.host:
+        ask = f"exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; head -n 1 <&3"
+        return int(stack.docker("exec", f"{stack.name}-lb", "bash", "-c", ask).split()[1])
     try:
         with urllib.request.urlopen(f"{stack.url}{path}", timeout=10) as answer:
             return int(answer.status)

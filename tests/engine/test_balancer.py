@@ -163,6 +163,26 @@ async def test_a_restarted_balancer_comes_up_with_every_server(lb: Rig) -> None:
     await lb.until_up(lb.servers[1])
 
 
+async def test_after_a_reload_by_somebody_else_the_new_worker_is_spoken_to(lb: Rig) -> None:
+    """The old worker goes on answering on the connections it has, as long as they last."""
+    await lb.start(1)
+    await lb.listen()
+    await lb.link.table()
+    lb.servers.append(await lb.web(2))
+    await write_config(lb.engine, lb.balancer, lb.config())
+    await lb.engine.kill(lb.balancer, "SIGUSR2")
+    await lb.until_up(*lb.servers)
+    await lb.link.drain(lb.servers[1].name)
+    await lb.link.ready(lb.servers[1].name)
+    seen = len(lb.records)
+
+    async def heard_again() -> bool:
+        await lb.get("/again")
+        return len(lb.records) > seen
+
+    await until(heard_again)
+
+
 async def test_an_application_error_reaches_its_client_once(lb: Rig) -> None:
     await lb.start(2)
     await lb.listen()
@@ -349,10 +369,13 @@ async def test_latency_is_that_of_the_time_since_the_last_call(lb: Rig) -> None:
 async def test_above_a_rate_one_in_so_many_is_recorded_and_says_so(lb: Rig) -> None:
     await lb.start(1, full_rate=40, sample=5)
     await lb.listen()
+    (server,) = await lb.link.servers()
     before = (await lb.link.frontend()).requests
     with Load(Plan(port=lb.port, rate=400, connections=16, fresh=0.0, posts=0.0, path="/api", seconds=4)) as load:
         tally = load.wait()
     assert dict(tally.failed) == {}
+    # However few are recorded singly, the counters are exact.
+    assert (await lb.link.server(server.name)).requests - server.requests == tally.sent
 
     async def slow_again() -> bool:
         await asyncio.sleep(0.1)

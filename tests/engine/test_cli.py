@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.ledgers import kept
 from tests.load import Load, Plan
 from tests.stacks import Stack, docker, write_line
 
@@ -145,6 +146,26 @@ def test_requests_are_followed_as_they_happen(stack: Stack) -> None:
         assert found["host"] in {web["host"] for web in stack.json("status")["web"]}
     assert follower.code == 128 + 15
     assert follower.errors == ""
+
+
+def test_requests_are_filtered_by_words(stack: Stack) -> None:
+    with contextlib.suppress(urllib.error.HTTPError):
+        get(stack, "/filtered-for")
+    get(stack, "/up")
+    lines = [
+        json.loads(line) for line in stack.ok("requests", "--json", "--filter", "4xx filtered !probe").splitlines()
+    ]
+    assert {(line["path"], line["status"]) for line in lines} == {("/filtered-for", 404)}
+    assert stack.ok("requests", "--filter", "nowhere-at-all") == ""
+
+
+def test_the_ledger_the_balancer_and_the_client_count_the_same(stack: Stack) -> None:
+    books = kept(stack, 3000, 300)
+    assert books.failed == Counter()
+    assert books.sent == 3000
+    assert len(books.client) == 3
+    assert books.ledger == books.client
+    assert books.ledger_in_all == books.balancer
 
 
 def test_logs_are_merged_in_time_order_and_masked(stack: Stack) -> None:

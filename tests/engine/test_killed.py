@@ -6,49 +6,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.engine.operate import assert_sound, operating
+from tests.engine.jobs import Jobs
+from tests.engine.operate import assert_sound, start_again
 from tests.stacks import Stack
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
-
-
-class Jobs:
-    """The process that forks one for each job."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.killed"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=dict(stack.env),
-            cwd=Path(__file__).parent.parent.parent,
-        )
-
-    def run(self, action: str, step: int = 0, number: int = signal.SIGKILL, *, changes_only: bool = True) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        job: dict[str, Any] = {"file": str(self._stack.file), "action": action, "step": step, "signal": int(number)}
-        job["changes_only"] = changes_only
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +29,6 @@ def jobs(stack: Stack) -> Iterator[Jobs]:
     found = Jobs(stack)
     yield found
     found.close()
-
-
-async def start_again(stack: Stack) -> list[str]:
-    """What the next start does; what it said it had found."""
-    heard: list[Any] = []
-    async with operating(stack, heard) as (operator, _):
-        await operator.recover()
-        await operator.repair()
-    return [step.text for step in heard]
 
 
 async def each_step(jobs: Jobs, stack: Stack, actions: tuple[str, ...], numbers: tuple[int, ...]) -> int:

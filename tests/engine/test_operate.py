@@ -189,7 +189,7 @@ async def test_what_drifted_is_named_and_put_right(stack: Stack) -> None:
 
 
 async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
-    docker("restart", "-t", "1", f"{stack.name}-lb")
+    docker("restart", f"{stack.name}-lb")
     async with operating(stack) as (operator, _):
 
         async def all_serve() -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from dftui.engine.api import ContainerSpec, Engine
 from dftui.engine.images import ensure_bundled
-from dftui.watch.figures import Cache, Client, Database
+from dftui.watch.datatier import Cache, Client, Database, Reading
 
 PASSWORD = "Verysecretpasswordof32characters"
 CASES = [
@@ -24,10 +24,12 @@ class Told:
 
     def __init__(self) -> None:
         self.now: Mapping[str, str] = {}
+        self.reading = Reading()
         self._changed = asyncio.Event()
 
-    def __call__(self, figures: Mapping[str, str]) -> None:
-        self.now = dict(figures)
+    def __call__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.now = dict(reading.figures)
         self._changed.set()
 
     async def until(self, true: Callable[[Mapping[str, str]], bool]) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dftui.control.admin import AdminResult
+from dftui.control.archive import Manifest
+from dftui.control.backup import BackupResult
 from dftui.control.probe import ProbeResult, ProbeRow
 from dftui.control.receipts import Drained, Receipt, ScaleResult
+from dftui.control.restore import Intent, RestoreResult
+from dftui.dreamfactory.admin import NewAdmin
 from dftui.engine.api import EngineInfo
 from dftui.watch.records import Step
 from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Service, Snapshot, Traffic
@@ -73,6 +79,8 @@ class World:
     error: BaseException | None = None
     connect_error: BaseException | None = None
     snapshot: Snapshot = field(default_factory=snapshot)
+    data: bool = False
+    """There is a database's volume."""
 
 
 def operator_class(world: World) -> type:
@@ -115,6 +123,23 @@ def operator_class(world: World) -> type:
 
         async def close(self) -> None:
             world.closed += 1
+
+        async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+            self._did("create_admin", (admin, keep))
+            return AdminResult(admin.email, "df-web1", "/c/df.env" if keep else "")
+
+        async def backup(self, path: Path) -> BackupResult:
+            self._did("backup", path)
+            return BackupResult(str(path), 3_000_000, 1.25, "0badcafe", 100, 2, ("evil (a link)",), {"x": "ab"})
+
+        async def look_at_backup(self, path: Path) -> Intent:
+            made = Manifest("df", 1.0, "0badcafe", "mariadb", "10.11", 3, files=2)
+            return Intent(made, 100, "c0ffee00" if world.data else "", world.data, running=True, half=False)
+
+        async def restore(self, path: Path, *, replace: bool, first: bool) -> RestoreResult:
+            self._did("restore", (path, replace, first))
+            kept = "/s/before.tar" if world.data and first else ""
+            return RestoreResult(str(path), "df", "0badcafe", 100, 2, world.data, kept, 4.5)
 
         async def probe(self, count: int) -> ProbeResult:
             self._did("probe", count)

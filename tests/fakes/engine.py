@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import tarfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -43,7 +44,7 @@ from dftui.engine.api import (
     Stats,
     Volume,
 )
-from tests.fakes.state import FakeContainer, FakeNetwork, FakeSession, FakeStream, Feed
+from tests.fakes.state import FakeContainer, FakeNetwork, FakeSession, FakeStream, Feed, files_of, tar_of
 from tests.fakes.told import Told
 
 
@@ -165,6 +166,24 @@ class FakeEngine(Told):
         if path not in one.files:
             raise NotFound(f"Could not read {path} in {one.name}: no such file.")
         return one.files[path].data
+
+    async def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
+        await self._asked("get_archive", ref)
+        one = self._find(ref)
+        data = tar_of(one.files, path)
+        if data is None:
+            raise NotFound(f"Could not read {path} in {one.name}: no such file.")
+        for start in range(0, len(data), 10_000):
+            yield data[start : start + 10_000]
+
+    async def put_archive(self, ref: str, path: str, chunks: AsyncIterator[bytes]) -> None:
+        await self._asked("put_archive", ref)
+        one = self._find(ref)
+        data = b"".join([chunk async for chunk in chunks])
+        try:
+            one.files.update(files_of(data, path))
+        except tarfile.TarError:
+            raise EngineError(f"Could not unpack files into {path} in {one.name}: it is no tar archive.") from None
 
     async def exec(
         self,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import tarfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -167,6 +169,7 @@ class FakeContainer:
             started_at=_stamp(self.started),
             finished_at=_stamp(self.ended),
             volumes=dict(self.spec.volumes),
+            command=self.spec.command or (),
         )
 
 
@@ -256,3 +259,34 @@ class FakeStream:
 
     async def close(self) -> None:
         self.end()
+
+
+def tar_of(files: Mapping[str, File], path: str) -> bytes | None:
+    """The file, or what lies under the folder, as an engine gives it; None when there is nothing."""
+    folder, _, last = path.rstrip("/").rpartition("/")
+    chosen = {p: f for p, f in files.items() if p == path or p.startswith(f"{path.rstrip('/')}/")}
+    if not chosen:
+        return None
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        if path not in chosen:
+            head = tarfile.TarInfo(f"{last}/")
+            head.type, head.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(head)
+        for where, file in sorted(chosen.items()):
+            entry = tarfile.TarInfo(where.removeprefix(f"{folder}/"))
+            entry.size, entry.mode, entry.uid, entry.gid = len(file.data), file.mode, file.uid, file.gid
+            tar.addfile(entry, io.BytesIO(file.data))
+    return out.getvalue()
+
+
+def files_of(data: bytes, path: str) -> dict[str, File]:
+    """The files of a tar, where they lie once it is unpacked in a folder."""
+    found: dict[str, File] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry)
+            if content is not None:
+                where = f"{path.rstrip('/')}/{entry.name.removeprefix('./')}"
+                found[where] = File(where, content.read(), entry.mode, entry.uid, entry.gid)
+    return found

@@ -19,14 +19,21 @@ from dftui.watch.lines import Counts, Line, LogCounts, Record
 from dftui.watch.mask import Masker
 from dftui.watch.paint import Painter
 from dftui.watch.records import Request, Step
+from dftui.watch.requestfilter import Filter
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dftui.control.admin import AdminResult
+    from dftui.control.backup import BackupResult
     from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
+    from dftui.control.verify import Login, VerifyResult
+    from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Channel, Session
 
 NOW = 1_795_000_000.0
@@ -52,7 +59,12 @@ def replica(number: int, state: ReplicaState = ReplicaState.SERVING, **more: obj
         created=NOW - 600,
         load=Load(1.2 * number, (58 + number) << 20) if serving else Load(),
         traffic=Traffic(
-            requests=1200 + 7 * number, rate=11.4 + number, p50_ms=6, p95_ms=14.0 + number, sessions=number % 3
+            requests=1200 + 7 * number,
+            rate=11.4 + number,
+            p50_ms=6,
+            p95_ms=14.0 + number,
+            sessions=number % 3,
+            share=0.33,
         )
         if serving
         else Traffic(),
@@ -152,6 +164,10 @@ class FakeLogs:
     def oldest(self) -> Mapping[str, int]:
         return self.rings.oldest()
 
+    @property
+    def freed_bytes(self) -> int:
+        return self.rings.freed
+
     def lag_of(self, record: Record) -> float | None:
         return 0.1 if record.is_line else None
 
@@ -168,9 +184,16 @@ class FakeRequests:
     def __init__(self) -> None:
         self.held: list[Request] = []
 
+        self.sampling = 1
+        self.lost = 0
+
     @property
     def total(self) -> int:
         return len(self.held)
+
+    def find(self, text: str, limit: int) -> Sequence[Request]:
+        passes = Filter(text)
+        return [request for request in self.held if passes(request)][-limit:]
 
     def since(self, seq: int) -> tuple[Sequence[Request], int]:
         return self.held[seq:], len(self.held)
@@ -240,6 +263,10 @@ class FakeBackend:
         self.hold: asyncio.Event | None = None
         self.fails: Exception | None = None
         self.closed = False
+        self.asks = ""
+        """The admin's password, if verify has to be told it."""
+        self.verdicts: list[VerifyResult] = []
+        """What verify finds, in turn; then that all is well."""
         self._heard: list[Callable[[Snapshot], None]] = []
         self._steps: list[Callable[[Step], None]] = []
         self._entries: list[Callable[[Entry], None]] = []
@@ -336,13 +363,27 @@ class FakeBackend:
         self.calls.append(("pause_roll",))
         return True
 
-    async def repair(self) -> RepairResult:
+    async def repair(self, who: Sequence[str] = ()) -> RepairResult:
         from dftui.control.repair import RepairResult
 
-        await self._act("repair")
+        await self._act("repair", *who)
         assert self.snapshot is not None
         self.set(replace(self.snapshot, drift=()))
         return RepairResult((), 0.5)
+
+    async def create_admin(self, admin: NewAdmin, *, keep: bool) -> AdminResult:
+        from dftui.control.admin import AdminResult
+
+        await self._act("create_admin", admin, keep)
+        assert self.snapshot is not None
+        self.set(replace(self.snapshot, admin="ready"))
+        return AdminResult(admin.email, "df-web1", "/home/ada/.config/dftui/df.env" if keep else "")
+
+    async def backup(self, path: Path) -> BackupResult:
+        from dftui.control.backup import BackupResult
+
+        await self._act("backup", path)
+        return BackupResult(str(path), 3_000_000, 1.2, "9f41c2ab", 100, 2, ("evil (a link)",), {})
 
     async def probe(self, count: int) -> ProbeResult:
         from dftui.control.probe import ProbeResult, ProbeRow
@@ -362,6 +403,17 @@ class FakeBackend:
         if self.fails is not None:
             raise self.fails
         yield FakeShell(size)
+
+    async def verify(self, login: Login | None = None) -> VerifyResult:
+        from dftui.control.verify import PasswordNeeded
+
+        from .fake_verify import verdict
+
+        await self._act("verify", (login.email, login.password) if login else ())
+        assert self.snapshot is not None
+        if self.asks and (login is None or login.password != self.asks):
+            raise PasswordNeeded("DreamFactory (df-web1) refused the login of admin@example.com", "admin@example.com")
+        return self.verdicts.pop(0) if self.verdicts else verdict([r.name for r in self.snapshot.web])
 
     async def close(self) -> None:
         self.closed = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
@@ -20,12 +20,14 @@ from dftui.ui.app import DftuiApp
 from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII
 from dftui.ui.options import Options
+from dftui.ui.themes import Palette
 
 from .fake_backend import NOW, FakeBackend, app_of, busy, nothing, remember, stack
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 LOOKS_AT = (120, 40)
 LOOKS = ("night", "day", "terminal", "mono")
+MARKS = ("bold", "dim", "underline", "reverse")
 _LETTERS = ascii_lowercase + ascii_uppercase
 
 
@@ -104,7 +106,7 @@ def cells(app: DftuiApp) -> Cells:
 def _words(style: Style | None) -> str:
     if style is None:
         return ""
-    marks = [name for name in ("bold", "dim", "underline", "reverse") if getattr(style, name)]
+    marks = [name for name in MARKS if getattr(style, name)]
     ink, under = (
         "" if colour is None or colour.is_default else colour.triplet.hex if colour.triplet else colour.name
         for colour in (style.color, style.bgcolor)
@@ -146,23 +148,37 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
                 await still(pilot)
             seen[size] = [cells(app)]
             check(app)
-            for theme in LOOKS[1:3] if size == LOOKS_AT else ():
-                app.use_theme(theme)
-                await still(pilot)
-                seen[size].append(cells(app))
-            app.use_theme(LOOKS[0])
-    app = app_for(scene, Options(plain=True, fence=False, hz=50))
-    async with app.run_test(size=LOOKS_AT) as pilot:
-        await at_scene(pilot, app, scene)
-        seen[LOOKS_AT].append(cells(app))
+        await pilot.resize_terminal(*LOOKS_AT)
+        for theme in ("day", "terminal"):
+            app.use_theme(theme)
+            await still(pilot)
+            seen[LOOKS_AT].append(cells(app))
+        await without_colour(pilot, app)
+        seen[LOOKS_AT].append([[(letter, _marks(style)) for letter, style in row] for row in cells(app)])
+        app.options = replace(app.options, ascii=True)
         app.glyphs, app.palette.ascii = ASCII, True
         app.set_class(True, "-ascii")
         await pilot.resize_terminal(*SIZES[0])
-        for part in app.screen.query("*"):
-            part.refresh()
+        await pilot.pause()
+        for screen in app.screen_stack:
+            for widget in (*screen.query("*"), screen):
+                widget.refresh()
         await still(pilot)
         letters = {letter for row in cells(app) for letter, _ in row}
         assert all(letter.isascii() for letter in letters), sorted(letters)
     heads = {size: " | ".join(LOOKS[: len(looks)]) for size, looks in seen.items()}
     parts = [f"=== {size[0]}x{size[1]}: {heads[size]}\n{drawn(looks)}" for size, looks in seen.items()]
     return "\n\n".join(parts) + "\n"
+
+
+async def without_colour(pilot: Pilot[None], app: DftuiApp) -> None:
+    """As under NO_COLOR: the palette draws by weight and reverse alone; textual takes away what colours are left."""
+    app.options = replace(app.options, plain=True)
+    app.palette = Palette(app.palette.theme, plain=True)
+    app.refresh_css(animate=False)
+    app.main.draw_all()
+    await still(pilot)
+
+
+def _marks(style: str) -> str:
+    return " ".join(word for word in style.split() if word in MARKS)

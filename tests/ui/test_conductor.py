@@ -24,7 +24,7 @@ class OnePlan:
 
 
 async def test_two_presses_that_end_together_leave_nothing_running() -> None:
-    conductor = Conductor(lambda: None, lambda _: None)
+    conductor = Conductor(lambda: None, *[lambda _: None] * 3)
     backend = OnePlan()
     conductor.backend = cast(Backend, backend)
     for _ in range(2):

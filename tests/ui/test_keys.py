@@ -441,9 +441,11 @@ async def test_a_silent_replica_is_named() -> None:
     from dftui.ui.draw import UNICODE
     from dftui.ui.panes.probe import probe_rows
 
-    result = ProbeResult((ProbeRow("aa", "df-web1", 200, 5.0),), {"aa": 1}, silent=("df-web2",))
+    result = ProbeResult(
+        (ProbeRow("aa", "df-web1", 200, 5.0),), {"aa": 1}, {"df-web2": "is drained: it takes no new requests"}
+    )
     said = ["".join(span.text for span in row) for row in probe_rows(result, 8, UNICODE)]
-    assert any("df-web2 serves but got none of them." in line for line in said)
+    assert any("df-web2 is drained: it takes no new requests." in line for line in said)
 
 
 async def test_a_missing_engine_is_told_and_tried_again() -> None:

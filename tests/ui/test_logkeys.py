@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from dftui.watch.lines import EVENT, GAP
 from dftui.watch.rings import OVERHEAD
@@ -73,6 +74,16 @@ async def test_gaps_and_what_happened_are_in_the_stream() -> None:
         await s.see("── lines between 11:00:00")
         # Marks are no lines.
         assert figures(s)["received"] == figures(s)["shown"] == 60
+
+
+async def test_what_is_typed_behind_the_slash_in_one_go_is_not_lost() -> None:
+    async with seat() as s:
+        await s.press("l")
+        for key, character in (("slash", "/"), *((c if c != " " else "space", c) for c in "got timeout f")):
+            s.app.post_message(events.Key(key, character))
+        await s.see("/ got timeout f")
+        assert s.app.main.logs.field.value == "got timeout f"
+        assert s.app.main.logs.lines.follow
 
 
 async def test_regex_inverse_case_and_only_marking() -> None:

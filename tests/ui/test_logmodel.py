@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dftui.ui.panes.logmodel import PIECE, PINNED, LogModel
+from dftui.ui.panes.logmodel import PIECE, PINNED, SWEEP, LogModel
 from dftui.ui.panes.logwindow import Window
 from dftui.watch.match import Matcher
 from dftui.watch.rings import OVERHEAD
@@ -68,6 +69,27 @@ def test_a_line_lost_by_a_fault_of_the_program_is_unaccounted_for() -> None:
     assert model.tally().astray == 4
 
 
+def test_dropped_lines_are_missing_where_they_were() -> None:
+    logs = FakeLogs(ring_bytes=10 * (3 + OVERHEAD))
+    model = LogModel(logs)
+    logs.feed("quiet", "one")
+    model.pull()
+    logs.feed("a", *(f"{n:03}" for n in range(30)))
+    logs.feed("quiet", "two")
+    logs.feed("a", *(f"{n:03}" for n in range(30, 35)))
+    model.restart(None, Choice(Matcher("03", inverse=True)))
+    logs.feed("a", *(f"{n:03}" for n in range(40, 70)))
+    logs.feed("quiet", "three")
+    model.pull()
+    assert texts(model)[-12:] == [
+        "20 lines of a came faster than they could be looked at",
+        *(f"{n:03}" for n in range(60, 70)),
+        "three",
+    ]
+    assert [record.seq for record in model.items] == sorted({record.seq for record in model.items})
+    holds(model)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("feed"), st.sampled_from("abc"), st.integers(1, 60)),
@@ -101,7 +123,7 @@ def test_the_figures_agree_at_every_moment(steps: list[tuple[str, str, int]]) ->
                 model.restart(who, Choice(Matcher(word)), 0.0)
             case "sweep":
                 items = model.items
-                model._swept = -10_000
+                model._swept = -SWEEP
                 model.sweep((items[len(items) // 2].seq, items[-1].seq) if size and items else None)
         holds(model)
         assert [r.seq for r in model.items] == sorted({r.seq for r in model.items})
@@ -159,8 +181,9 @@ def test_traces_are_unfolded_one_by_one_and_all() -> None:
     assert model.step(0, 1) == 1
 
 
-def test_what_the_rings_gave_up_is_let_go_but_not_under_the_eyes() -> None:
+def test_what_the_rings_gave_up_is_let_go_but_not_under_the_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     room = 2000
+    monkeypatch.setattr("dftui.ui.panes.logmodel.SWEEP", 1000)
     logs = FakeLogs(ring_bytes=room * (4 + OVERHEAD))
     model = LogModel(logs)
     logs.feed("quiet", "stay")
@@ -174,7 +197,7 @@ def test_what_the_rings_gave_up_is_let_go_but_not_under_the_eyes() -> None:
     data = texts(model)
     assert data[0] == "stay"
     first = model.index(at)
-    assert data[first - PINNED] == "0899"
+    assert data[first - PINNED] == "0949"
     assert data[first : first + 3] == ["0999", "1000", "1001"]
     assert "lines that came here are no longer held" in data[first + 21 + PINNED - 1]
     # Only what the rings hold and what is looked at is in memory.

@@ -18,6 +18,7 @@ from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
 from .fake_backend import NOW, FakeBackend, busy, nothing, replica, stack
+from .fake_verify import broken
 from .looks import SIZES, Scene, app_for, at_scene, picture_of, rising, still, working
 
 
@@ -55,6 +56,18 @@ def history() -> FakeBackend:
     return fake
 
 
+def unlike() -> FakeBackend:
+    fake = busy(FakeBackend(stack(5)))
+    fake.verdicts = [broken()]
+    return fake
+
+
+def locked() -> FakeBackend:
+    fake = busy(FakeBackend())
+    fake.asks = "something else"
+    return fake
+
+
 SCENES = (
     Scene("main"),
     Scene("every-state", lambda: busy(FakeBackend(every_state()))),
@@ -68,6 +81,11 @@ SCENES = (
     Scene("requests", keys=("t",)),
     Scene("actions", keys=("a",), then=working),
     Scene("probe", keys=("h",)),
+    Scene("verify", unlike, ("v",)),
+    Scene("verify-zoomed", unlike, ("v", "z")),
+    Scene("verify-good", keys=("v",)),
+    Scene("verify-many", lambda: busy(FakeBackend(stack(12))), ("v", "z")),
+    Scene("password", locked, ("v",)),
     Scene("graphs", keys=("o",)),
     Scene("graphs-zoomed", keys=("o", "z")),
     Scene("filter", keys=("slash", *"sql")),
@@ -75,7 +93,7 @@ SCENES = (
     Scene("logs-whose", keys=("W", "j", "space")),
     Scene("logs-since", keys=("l", "S")),
     Scene("logs-wrapped", keys=("l", "w", "k", "V", "k")),
-    Scene("logs-unfolded", keys=("l", *"kkkkkk", "enter")),
+    Scene("logs-unfolded", keys=("l", *"kkkkk", "enter")),
     Scene("logs-bad-regex", keys=("slash", "ctrl+r", *"sql", "left_parenthesis")),
     Scene("logs-levels", keys=("l", "e")),
     Scene("logs-marked-matches", keys=("slash", *"system", "ctrl+o", "enter", "n")),

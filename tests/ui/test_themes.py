@@ -20,6 +20,7 @@ from dftui.watch.format import BLOCKS
 from .colour import apart, contrast
 from .conftest import words
 from .fake_backend import FakeBackend, app_of, busy, remember, settle
+from .looks import still
 from .test_pictures import every_state
 
 PACKAGED, PROBLEMS = load_themes((themes_dir(),))
@@ -124,7 +125,7 @@ def unreadable(app: DftuiApp) -> list[str]:
 
 @pytest.mark.parametrize(
     "keys",
-    [["t"], ["o"], ["slash", "s", "q"], ["question_mark"], ["equals_sign"], ["D"], ["ctrl+p"]],
+    [["o"], ["slash", "s", "q"], ["question_mark"], ["D"], ["ctrl+p"]],
     ids=" ".join,
 )
 async def test_all_that_is_drawn_can_be_read(keys: list[str]) -> None:
@@ -136,7 +137,7 @@ async def test_all_that_is_drawn_can_be_read(keys: list[str]) -> None:
         await pilot.press(*keys)
         for name in OPAQUE:
             app.use_theme(name)
-            await settle(pilot)
+            await still(pilot)
             assert unreadable(app) == [], name
 
 
@@ -144,7 +145,7 @@ async def test_the_palette_tries_a_theme_on_and_esc_puts_the_old_one_back() -> N
     app = app_of(busy(FakeBackend()), Options(fence=False, hz=50))
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await pilot.press("ctrl+p", *"themepaper")
+        await pilot.press("ctrl+p", *"paper")
         await settle(pilot)
         assert app.palette.theme.name == "paper"
         paper = Color.parse(PACKAGED["paper"].colours["surface"]).rich_color
@@ -153,10 +154,10 @@ async def test_the_palette_tries_a_theme_on_and_esc_puts_the_old_one_back() -> N
         await settle(pilot)
         assert app.palette.theme.name == "night"
         assert app.main.logs.lines.rich_style.bgcolor != paper
-        await pilot.press("ctrl+p", *"themepaper", "enter")
+        await pilot.press("ctrl+p", *"paper", "enter")
         await settle(pilot)
         assert app.palette.theme.name == "paper"
-        await pilot.press("ctrl+p", *"themeday", "down", "up", *(["backspace"] * 8))
+        await pilot.press("ctrl+p", *"ember", *(["backspace"] * 5))
         await settle(pilot)
         assert app.palette.theme.name == "paper"
 

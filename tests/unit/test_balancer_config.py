@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from dftui.balancer.config import (
     BALANCES,
     MARK,
+    MARK_HELD,
     MARK_SERVER,
     SERVER_OPTIONS,
     BalancerConfig,
     ConfigError,
+    Held,
     Server,
     parse,
     render,
@@ -30,6 +32,17 @@ def test_what_is_written_is_read_back() -> None:
         assert marked is not None and marked.whole
         assert (marked.stack, marked.wanted, marked.servers) == (cfg.stack, cfg.wanted, cfg.servers)
         assert (marked.deny_setup, marked.probe_nonce) == (cfg.deny_setup, cfg.probe_nonce)
+
+
+@given(st.lists(st.text(max_size=400), max_size=4))
+def test_why_a_replica_is_held_out_stays_in_its_comment(reasons: list[str]) -> None:
+    held = tuple(Held(f"{n:012x}", why) for n, why in enumerate(reasons))
+    text = render(replace(CFG, held=held))
+    marked = parse(text)
+    assert marked is not None and marked.whole
+    assert marked.held == tuple(Held(one.name, one.why[:300]) for one in held)
+    lines = [line for line in text.splitlines() if not line.startswith(MARK_HELD)]
+    assert lines == render(CFG).splitlines()
 
 
 @given(
@@ -161,3 +174,17 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
     parse(text)
     parse(MARK + text)
     parse(render(CFG) + MARK_SERVER + text)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "proxy", "10.0.0.1 10.0.0.2", "10.0.0.1\nbind :1", "10.0.0.1/8", "1.2.3.4/33", "any"]
+)
+def test_a_trusted_proxy_cannot_carry_configuration(bad: str) -> None:
+    with pytest.raises(ConfigError, match="trusted proxy"):
+        render(replace(CFG, trusted_proxies=(bad,)))
+
+
+def test_trusted_proxies_stand_in_one_numbered_list_that_is_never_empty() -> None:
+    assert "    acl trusted src -u 77 255.255.255.255\n" in render(CFG)
+    text = render(replace(CFG, trusted_proxies=("10.0.0.5", "fd00::/8")))
+    assert "    acl trusted src -u 77 10.0.0.5 fd00::/8\n" in text

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from dftui.balancer.config import BUCKETS_MS
 from dftui.balancer.errors import BalancerError
-from dftui.balancer.stat import LatencyDeltas, needs_state, parse_latency, parse_stat, quantile, with_state
+from dftui.balancer.stat import (
+    STAT,
+    LatencyDeltas,
+    needs_state,
+    of_old_worker,
+    parse_latency,
+    parse_stat,
+    quantile,
+    with_state,
+)
 
 HEAD = (
     "# pxname,svname,qcur,scur,stot,econ,wretr,wredis,status,weight,lastchg,type,check_code,hrsp_1xx,hrsp_2xx,"
@@ -105,3 +114,12 @@ def test_foreign_text_in_a_reply_is_never_more_than_an_error(text: str) -> None:
         with contextlib.suppress(BalancerError):
             parse_stat(reply)
     with_state(parse_stat(TEXT), text)
+
+
+def test_a_worker_that_a_reload_replaced_is_known_by_what_it_says() -> None:
+    # The beginning of a line of HAProxy 2.6 after SIGUSR2.
+    old = "public,FRONTEND,,,3,9,2000,12,900,800,0,0,0,,,,,STOP,,,,,,,,,1,2,0,,,,0,0,0,5,,,,0,9,0,0,0,0,,0,5,9"
+    assert of_old_worker(STAT, f"# pxname,svname\n{old}\n")
+    assert not of_old_worker(STAT, f"# pxname,svname\n{old.replace('STOP', 'OPEN')}\n")
+    assert not of_old_worker("show info", f"# pxname,svname\n{old}\n")
+    assert of_old_worker("set server web/aaa state drain", "Proxy is disabled.\n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dftui.balancer.config import Marked, Server
+from dftui.balancer.config import Held, Marked, Server
 from dftui.balancer.stat import ServerState
 from dftui.control.autoscale import HIGH_FOR, LOW_FOR, REST_UP, Autoscaler
 from dftui.control.entry import Entry
@@ -15,9 +17,9 @@ from dftui.control.errors import ActionError
 from dftui.control.ground import free_subnet, port_holder
 from dftui.control.history import append, history_path, read
 from dftui.control.lock import Holder
+from dftui.control.pool import Pool
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.repair import find
-from dftui.control.scale import Pool
 from dftui.control.specs import Plan, publish, setup, spec_hash, web
 from dftui.control.steps import docker_run
 from dftui.dreamfactory.api import parse_status
@@ -25,6 +27,8 @@ from dftui.engine.api import Container, Network, Port
 from dftui.stack import names
 from dftui.stack.secrets import new_secrets
 from dftui.stack.spec import BalancerSpec, StackSpec, WebSpec
+from dftui.watch.derive import Facts, derive
+from dftui.watch.snapshot import EngineFacts
 
 
 def a_plan(**web_values: Any) -> Plan:
@@ -49,7 +53,8 @@ def a_web(number: int, created: float = 0.0, **more: Any) -> Container:
 
 
 def up(container: Container, **more: Any) -> ServerState:
-    values: dict[str, Any] = {"name": container.short, "address": "x:80", "status": "UP", "admin": "ready"}
+    address = f"{container.addresses.get('df-front', 'x')}:80"
+    values: dict[str, Any] = {"name": container.short, "address": address, "status": "UP", "admin": "ready"}
     return ServerState(**({**values, "weight": 1} | more))
 
 
@@ -144,12 +149,99 @@ def test_repair_names_a_replica_on_another_key_image_or_network() -> None:
     ]
 
 
+def test_what_is_held_out_is_nothing_to_repair_and_counts_as_nothing() -> None:
+    plan = a_plan()
+    one, two = a_web(1), a_web(2, labels=names.stack_labels("df", "web", number="2", key="0badbad0"))
+    pool = Pool([one, two], {one.short: up(one)})
+    services = [
+        a_web(10 + i, name=f"df-{role}", labels=names.stack_labels("df", role))
+        for i, role in enumerate(("db", "cache", "balancer"))
+    ]
+    server = Server(one.short, "172.20.3.11", 80, one.name)
+    noted = Marked(1, (server,), held=(Held(two.short, "runs with another APP_KEY"),))
+    assert find([*services, one, two], pool, plan, noted) == []
+    assert pool.counted() == [one]
+    assert pool.victims(1, None) == [one]
+    found = [f.kind for f in find([*services, one, two], pool, plan, Marked(1, (server,)))]
+    assert found == ["replace", "count"]
+
+
 def test_a_replica_left_in_its_gate_is_not_taken_for_one_drained_on_purpose() -> None:
     one, two = a_web(1), a_web(2)
     pool = Pool([one, two], {one.short: up(one, admin="drain"), two.short: up(two, admin="drain")})
     marked = Marked(2, (Server(one.short, "172.20.3.11", 80, one.name),))
     found = [f.who for f in find([one, two], pool, None, marked) if f.kind == "unknown"]
     assert found == ["df-web2"]
+
+
+def services() -> list[Container]:
+    return [
+        a_web(20 + i, name=names.container_name("df", role), labels=names.stack_labels("df", role), addresses={})
+        for i, role in enumerate(("db", "cache", "balancer"))
+    ]
+
+
+Breakage = Callable[[dict[str, Container], dict[str, ServerState]], object]
+
+
+def gone(containers: dict[str, Container], states: dict[str, ServerState]) -> None:
+    del containers["df-web2"]
+
+
+def changed(who: str, **more: Any) -> Breakage:
+    def do(containers: dict[str, Container], states: dict[str, ServerState]) -> None:
+        containers[who] = replace(containers[who], **more)
+
+    return do
+
+
+def entry(**more: Any) -> Breakage:
+    def do(containers: dict[str, Container], states: dict[str, ServerState]) -> None:
+        states["df-web2"] = replace(states["df-web2"], **more)
+
+    return do
+
+
+OTHER_KEY = names.stack_labels("df", "web", number="2", key="0badbad0")
+BREAKAGES: dict[str, Breakage] = {
+    "a container removed behind its back": gone,
+    "a server left in the table": lambda _, states: states.update(x=replace(states["df-web1"], name="feedfeedfeed")),
+    "a server that the table lacks": lambda _, states: states.pop("df-web2"),
+    "an empty table": lambda _, states: states.clear(),
+    "a server at another address": entry(address="172.20.3.99:80"),
+    "another key": changed("df-web2", labels=OTHER_KEY),
+    "another image": changed("df-web2", image_id="sha256:2"),
+    "not on the front network": changed("df-web2", addresses={"df-back": "172.21.0.9"}),
+    "not on the back network": changed("df-web2", addresses={"df-front": "172.20.3.12"}),
+    "a stopped replica": changed("df-web2", state="exited", exit_code=0),
+    "a killed replica": changed("df-web2", state="exited", exit_code=137),
+    "a paused replica": changed("df-web2", state="paused"),
+    "a paused database": changed("df-mysql", state="paused"),
+    "a stopped cache": changed("df-redis", state="exited"),
+    "a stopped balancer": changed("df-lb", state="exited"),
+    "no balancer": lambda containers, _: containers.pop("df-lb"),
+    "one too many": lambda containers, _: containers.update(more=a_web(4)),
+}
+
+
+@pytest.mark.parametrize("what", BREAKAGES)
+def test_what_is_shown_as_drift_is_what_repair_puts_right(what: str) -> None:
+    plan = a_plan()
+    webs = [a_web(n, labels=names.stack_labels("df", "web", number=str(n), key=plan.key)) for n in (1, 2, 3)]
+    sound = {c.name: c for c in [*services(), *webs]}
+    servers = {c.name: up(c) for c in webs}
+    marked = Marked(3, tuple(Server(c.short, "172.20.3.11", 80, c.name) for c in webs))
+
+    def both(containers: dict[str, Container], states: dict[str, ServerState]) -> tuple[bool, bool]:
+        everyone = tuple(containers.values())
+        facts = Facts(EngineFacts(), at=1e9, containers=everyone, servers=tuple(states.values()), wanted=3)
+        pool = Pool([c for c in everyone if "-web" in c.name], {s.name: s for s in states.values()})
+        return bool(derive(StackSpec(), facts).drift), bool(find(everyone, pool, plan, marked))
+
+    assert both(sound, servers) == (False, False)
+    containers, states = dict(sound), dict(servers)
+    BREAKAGES[what](containers, states)
+    assert both(containers, states) == (True, True)
 
 
 def test_autoscale_adds_only_after_a_while_and_then_rests() -> None:

@@ -125,6 +125,9 @@ LEAVES = {
     "shell 2 -- ls": "shell 2 -- ls",
     "key new": "key new",
     "images build": "images build",
+    "backup": "backup",
+    "restore --yes --replace file": "restore --replace file",
+    "admin create": "admin create",
     "logs --output new.log": "logs --output new.log",
 }
 """A command line for each command that does more than look, and what the history calls it."""

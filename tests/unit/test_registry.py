@@ -34,6 +34,7 @@ HEADLESS_ONLY = {
     "key": "secrets are not for the screen",
     "images": "`u` gets them",
     "doctor": "for when there is no screen",
+    "restore": "a backup is not put over a stack by a key",
     "man": "for the pager",
     "completion": "for the shell",
 }
@@ -41,7 +42,8 @@ LOOKED_OVER = {
     "status": {"--watch"},
     "stats": {"--seconds", "--watch"},
     "help": set(),
-    "requests": {"--follow", "--last"},
+    "requests": {"--follow", "--last", "--filter"},
+    "verify": {"--watch", "--every", "--email", "--password-stdin"},
     "probe": {"--count"},
     "history": {"--number"},
     "doctor": set(),
@@ -127,6 +129,10 @@ REFUSED = [
     "shell db --client",
     "shell 2 -- ls",
     "logs --output file",
+    "backup",
+    "restore file",
+    "admin create",
+    "repair 2",
 ]
 ALLOWED = [
     "status",
@@ -135,6 +141,7 @@ ALLOWED = [
     "logs -f --grep error",
     "requests",
     "probe",
+    "verify",
     "history",
     "doctor",
     "key check",

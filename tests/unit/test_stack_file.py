@@ -22,7 +22,7 @@ web:
   max: 20
   health: /up
   drain_timeout: 2m
-balancer: {publish: "127.0.0.1:8080", balance: leastconn}
+balancer: {publish: "127.0.0.1:8080", balance: leastconn, trusted_proxies: [10.1.0.5, "fd00::/8"]}
 admin: {email: ada@example.com, name: Ada King Lovelace, phone: 555-01000}
 logs: {memory: 64m, per_container: 512k, tail: 0}
 subnet: 10.89.7.0/24
@@ -47,6 +47,7 @@ def test_a_whole_file() -> None:
     assert (spec.web.cpus, spec.web.memory, spec.web.drain_timeout) == (0.5, 512 * 2**20, 120)
     assert spec.web.health == "/up"
     assert (spec.balancer.publish, spec.balancer.balance) == ("127.0.0.1:8080", "leastconn")
+    assert spec.balancer.trusted_proxies == ("10.1.0.5", "fd00::/8")
     assert (spec.admin.first_name, spec.admin.last_name) == ("Ada King", "Lovelace")
     assert spec.admin.phone == "555-01000"
     assert (spec.logs.memory, spec.logs.per_container, spec.logs.tail) == (64 << 20, 512 << 10, 0)
@@ -96,6 +97,15 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("- a", "1:1", "must be a mapping"),
         ("just text", "1:1", "must be a mapping"),
         ("web: 3", "1:6", "web must be a mapping (key: value), not '3'"),
+        (
+            "balancer: {trusted_proxies: 10.1.0.5}",
+            "1:29",
+            "must be a list, as [10.0.0.5, 10.1.0.0/16], not '10.1.0.5'",
+        ),
+        ("balancer:\n  trusted_proxies:\n  - 10.1.0.5\n  - proxy.lan", "4:5", "'proxy.lan'; allowed: an IP address"),
+        ("balancer: {trusted_proxies: [0.0.0.0/0]}", "1:30", "never everybody"),
+        ("balancer: {trusted_proxies: [10.1.0.5/8]}", "1:30", "'10.1.0.5/8'; allowed"),
+        ("balancer: {trusted_proxies: [[10.1.0.5]]}", "1:30", "must be a single value, not a list"),
         ("web: {replicas: [3]}", "1:17", "must be a single value, not a list"),
         ("web: {replicas: 3.5}", "1:17", "'3.5'; allowed: a whole number"),
         ("web: {replicas: -1}", "1:17", "allowed"),

@@ -28,7 +28,7 @@ def container(role: str, number: int = 0, **changes: object) -> Container:
         created=NOW - 3600,
         labels=names.stack_labels("df", role, source="bundled")
         | ({"dftui.number": str(number), "dftui.key": "aaaa1111"} if role == "web" else {}),
-        addresses={"df-front": f"10.0.0.{10 + number}"} if role == "web" else {},
+        addresses={"df-front": f"10.0.0.{10 + number}", "df-back": f"10.1.0.{10 + number}"} if role == "web" else {},
         ports=(Port(80, "127.0.0.1", 8080),) if role == "balancer" else (),
     )
     return replace(one, **changes)  # type: ignore[arg-type]
@@ -173,6 +173,10 @@ def test_without_the_balancers_table_nothing_is_called_serving() -> None:
         ({"containers": (replace(WEBS[0], image_id="sha256:x"), *WEBS[1:], *OTHERS)}, "another image"),
         ({"containers": (replace(WEBS[0], state="exited", exit_code=137), *WEBS[1:], *OTHERS)}, "df-web1 failed"),
         ({"servers": (replace(SERVERS[0], address="10.0.0.99:80"), *SERVERS[1:])}, "where it is not"),
+        (
+            {"containers": (replace(WEBS[0], addresses={"df-front": "10.0.0.11"}), *WEBS[1:], *OTHERS)},
+            "df-web1 is not on the back network",
+        ),
     ],
 )
 def test_each_difference_is_told_with_its_repair(changes: dict[str, object], what: str) -> None:
@@ -220,6 +224,21 @@ def test_a_port_open_to_all_is_reached_at_the_engines_machine() -> None:
     balancer = replace(OTHERS[2], ports=(Port(80, "0.0.0.0", 8080),))
     far = replace(far, containers=(*WEBS, *OTHERS[:2], balancer))
     assert derive(StackSpec(), far).url == "http://db.example:8080"
+
+
+def test_one_that_is_held_out_is_shown_with_why_and_is_no_drift() -> None:
+    why = {WEBS[0].short: "runs with another APP_KEY (77ab01cd, not 9f41c2ab)"}
+    found = look(servers=tuple(SERVERS[1:]), wanted=2, held=why)
+    first = found.web[0]
+    assert (first.state, first.held_out) == (ReplicaState.HELD, True)
+    assert first.why == "held out: it runs with another APP_KEY (77ab01cd, not 9f41c2ab)"
+    assert found.drift == ()
+    # Once the balancer knows it, what was noted of it is over.
+    again = look(held=why)
+    assert (again.web[0].state, again.web[0].held_out, again.drift) == (ReplicaState.SERVING, False, ())
+    # Another key among those that count is drift; of one that is held out it is the reason.
+    odd = container("web", 1, labels={**WEBS[0].labels, "dftui.key": "77ab01cd"})
+    assert look(containers=(odd, *WEBS[1:], *OTHERS), servers=tuple(SERVERS[1:]), wanted=2, held=why).drift == ()
 
 
 def test_the_wanted_number_falls_back_on_the_stack_file() -> None:

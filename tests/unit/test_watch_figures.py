@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import pytest
 
-from dftui.watch.figures import MYSQL, REDIS, Database, Rate, Shown, about, rounded, size, span
+from dftui.watch.datatier import MYSQL, REDIS, Database, Reading, replication_state
+from dftui.watch.figures import Rate, Shown, about, rounded, size, span
 from tests.fakes.engine import FakeEngine
 
 
@@ -70,12 +70,12 @@ async def test_a_client_that_ends_is_opened_again_over_one_exec_at_a_time() -> N
     ref = engine.add("df-mysql")
     answers = [None, b"Questions\t10\nThreads_connected\t3\ndftui-end\n"]
     engine.on_stream(MYSQL, lambda _: answers.pop(0) if len(answers) > 1 else answers[0])
-    told: list[Mapping[str, str]] = []
+    told: list[Reading] = []
     came = asyncio.Event()
 
-    def changed(figures: Mapping[str, str]) -> None:
-        told.append(figures)
-        if figures:
+    def changed(reading: Reading) -> None:
+        told.append(reading)
+        if reading.figures:
             came.set()
 
     task = asyncio.create_task(Database(engine, ref, changed).run())
@@ -83,6 +83,53 @@ async def test_a_client_that_ends_is_opened_again_over_one_exec_at_a_time() -> N
         await came.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert told[0] == {}
-    assert told[1]["connections"] == "2"
+    assert told[0] == Reading()
+    assert told[1].figures["connections"] == "2"
     assert len([call for call in engine.calls if call[0] == "exec_stream"]) == 2
+
+
+ROW = """*************************** 1. row ***************************
+                Replica_IO_State: Waiting for source to send event
+              Replica_IO_Running: {io}
+             Replica_SQL_Running: Yes
+           Seconds_Behind_Source: 7
+                   Last_IO_Error: {error}
+"""
+
+
+@pytest.mark.parametrize(
+    ("io", "error", "figure", "trouble"),
+    [
+        ("Yes", "", "7 s behind", ""),
+        ("No", "", "stopped", ""),
+        ("Connecting", "error connecting\x1b[31m to source", "error", "replication: error connecting to source"),
+    ],
+)
+def test_replication_that_fails_is_said(io: str, error: str, figure: str, trouble: str) -> None:
+    database = Database(FakeEngine(), "any")
+    database.question()
+    reading = database.read("Questions\t10\n" + ROW.format(io=io, error=error), 1.0)
+    assert (reading.figures["replication"], reading.trouble) == (figure, trouble)
+
+
+def test_where_nothing_is_replicated_nothing_is_said() -> None:
+    assert replication_state({}) == ("", "")
+    database = Database(FakeEngine(), "any")
+    database.question()
+    assert "replication" not in database.read("Questions\t10\n", 1.0).figures
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("", ""),
+        ("dftui_tables\t0\n", "not migrated"),
+        ("dftui_tables\t1\n", ""),
+        ("dftui_tables\t1\ndftui_admins\t0\n", "no admin"),
+        ("dftui_tables\t1\ndftui_admins\t2\n", "ready"),
+    ],
+)
+def test_the_first_admins_state_is_read_from_the_database(answer: str, state: str) -> None:
+    database = Database(FakeEngine(), "any")
+    database.question()
+    assert database.read("Questions\t10\n" + answer, 1.0).admin == state

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from dftui.balancer.records import RawRequest
-from dftui.watch.ledger import Ledger, matches
+from dftui.watch.ledger import Ledger
 from dftui.watch.mask import Masker
 
 RAW = RawRequest(
@@ -65,22 +67,15 @@ def test_only_the_newest_are_kept_and_the_total_stays_exact() -> None:
     assert [r.path for r in book.since(297)[0]] == ["/29/7", "/29/8", "/29/9"]
 
 
-def test_each_replicas_part() -> None:
+def test_dftuis_own_requests_are_counted_apart() -> None:
     book = ledger()
-    book.add([replace(RAW, ms=ms) for ms in range(1, 101)])
-    book.add([replace(RAW, server="ba9876543210", status=503) for _ in range(100)])
-    book.add([replace(RAW, probe=True)])
-    first, second = book.replicas()
-    assert (first.name, first.requests, first.errors, first.share) == ("df-web1", 100, 0, 0.5)
-    assert (first.p50_ms, first.p95_ms) == (51.0, 96.0)
-    assert (second.name, second.errors) == ("df-web2", 100)
-    assert book.probes == 1
+    book.add([RAW, replace(RAW, probe=True)])
+    assert (book.total, book.probes) == (2, 1)
 
 
 def test_old_requests_leave_the_percentiles() -> None:
     book = ledger()
     book.add([replace(RAW, time=1.0, ms=9000), replace(RAW, ms=3)])
-    assert book.replicas()[0].p95_ms == 3.0
     assert book.percentiles() == (3.0, 3.0)
 
 
@@ -89,7 +84,6 @@ def test_sampled_records_count_for_those_they_stand_for_and_it_is_said() -> None
     assert book.sampling == 1
     book.add([replace(RAW, weight=20)])
     assert book.sampling == 20
-    assert book.replicas()[0].requests == 20
 
 
 def test_finding_by_words() -> None:
@@ -99,7 +93,35 @@ def test_finding_by_words() -> None:
     assert [r.path for r in book.find("probe")] == ["/probe-me"]
     assert len(book.find("SYSTEM")) == 2
     assert len(book.find("", limit=1)) == 1
-    assert not matches(book.since(0)[0][0], "web9")
+    assert book.find("web9") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("5xx", ["/c", "/d"]),
+        ("!5xx", ["/a", "/b", "/gone"]),
+        (">250", ["/b", "/d"]),
+        (">250ms 5xx", ["/d"]),
+        ("<11", ["/a"]),
+        ("gone", ["/gone"]),
+        ("post !web1", ["/d"]),
+        ("!", []),
+        ("9xx", []),
+    ],
+)
+def test_a_filter_knows_status_classes_times_and_what_must_not_be_there(text: str, paths: list[str]) -> None:
+    book = ledger()
+    book.add(
+        [
+            replace(RAW, path="/a"),
+            replace(RAW, path="/b", ms=251),
+            replace(RAW, path="/c", ms=12, status=500, method="POST"),
+            replace(RAW, path="/d", ms=9000, status=503, method="POST", server="ba9876543210"),
+            replace(RAW, path="/gone", ms=20, status=-1),
+        ]
+    )
+    assert [r.path for r in book.find(text)] == paths
 
 
 def test_a_request_that_no_replica_served() -> None:

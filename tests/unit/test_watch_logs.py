@@ -318,6 +318,24 @@ async def test_secrets_and_control_sequences_never_leave_the_hub() -> None:
         assert texts(hub) == ["Setting APP_KEY=***"]
 
 
+async def test_a_jump_of_the_engine_while_we_are_behind_may_be_a_gap() -> None:
+    engine = FakeEngine()
+    ref = engine.add("a")
+    second = 1_000_000_000
+    async with following(engine) as hub:
+        now = time.time_ns() + 10 * second
+        # The first tells how far the engine's clock is ahead; the others then come seconds late.
+        for at in (9, 1, 2, 6, 7):
+            engine.write(ref, b"x", at_ns=now + at * second)
+            await until(hub, lambda: hub.counts.total.waiting == 0 and hub.counts.total.arrived > 0)
+        await until(hub, lambda: hub.counts.total.received == 5 and bool(marks(hub)))
+        assert [text.split(" are")[0].split(": ")[1] for text in marks(hub)] == [
+            "the log was rotated before it could be read"
+        ]
+        assert "may be missing" in marks(hub)[0]
+        assert hub.counts.total.gaps == 1
+
+
 async def test_a_flooding_container_is_skipped_ahead_with_a_gap() -> None:
     engine = FakeEngine()
     ref = engine.add("a")

@@ -15,7 +15,7 @@ from dftui.balancer.stat import BackendState, FrontendState, Latency, ServerStat
 from dftui.engine.api import EngineError, File
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
-from dftui.watch.figures import MYSQL, REDIS
+from dftui.watch.datatier import MYSQL, REDIS
 from dftui.watch.mask import Masker
 from dftui.watch.observe import observe
 from dftui.watch.snapshot import ReplicaState, Snapshot
@@ -36,12 +36,14 @@ class Database:
 
     def __init__(self) -> None:
         self.questions = 1000
+        self.admins = 1
 
     def __call__(self, asked: bytes) -> bytes:
-        self.questions += asked.count(b";")
+        self.questions += asked.count(b";") + asked.count(b"\\G")
         size = b"dftui_size\t2097152\n" if b"dftui_size" in asked else b""
         facts = f"Threads_connected\t5\nQuestions\t{self.questions}\nSlow_queries\t2\nUptime\t7200\n"
-        return facts.encode() + size + b"dftui-end\n"
+        admin = b"dftui_tables\t1\ndftui_admins\t%d\n" % self.admins if b"dftui_admins" in asked else b""
+        return facts.encode() + size + admin + b"dftui-end\n"
 
 
 class Cache:
@@ -65,15 +67,20 @@ class Link:
     def __init__(self) -> None:
         self.ring = RingReader()
         self.found = Table(FrontendState(), BackendState(), ())
-        self.gone = False
+        self.away = False
+        self.gone: dict[str, ServerState] = {}
+        self.closed = True
         self.asked = 0
         self.fresh: asyncio.Queue[list[RawRequest]] = asyncio.Queue()
 
     async def table(self) -> Table:
         self.asked += 1
-        if self.gone:
+        if self.away:
             raise BalancerGone("the balancer's runtime connection ended")
         return self.found
+
+    async def setup_closed(self) -> bool:
+        return self.closed
 
     async def latencies(self) -> Mapping[str, Latency]:
         return {server.name: Latency(4.04, 21.7, 10) for server in self.found.servers if server.requests}
@@ -110,7 +117,7 @@ class Stack:
         networks = {}
         if role == "web":
             labels |= {"dftui.number": str(number), "dftui.key": "aaaa1111"}
-            networks = {"df-front": f"10.0.0.{10 + number}"}
+            networks = {"df-front": f"10.0.0.{10 + number}", "df-back": f"10.0.1.{10 + number}"}
         ref = self.engine.add(name, labels=labels, networks=networks, **options)
         self.engine.by_id[ref].created -= 3600
         self.ids[name] = ref
@@ -217,7 +224,7 @@ async def test_the_wanted_number_follows_the_balancers_file() -> None:
 async def test_a_lost_engine_keeps_the_last_facts_and_comes_back_by_itself() -> None:
     async with watching() as stack:
         before = await stack.until(lambda s: bool(s.db.figures and s.cache.figures and s.balancer.figures))
-        stack.link.gone = True
+        stack.link.away = True
         stack.engine.go_away()
         lost = await stack.until(lambda s: s.engine.lost_since is not None)
         assert "No container engine answers" in lost.engine.error
@@ -225,7 +232,7 @@ async def test_a_lost_engine_keeps_the_last_facts_and_comes_back_by_itself() -> 
         assert lost.db.figures
         stack.engine.write(stack.ids["df-web1"], b"while you were away")
         stack.engine.die(stack.ids["df-web3"], 1)
-        stack.link.gone = False
+        stack.link.away = False
         stack.engine.come_back()
         back = await stack.until(lambda s: s.engine.lost_since is None and s.web[2].state is ReplicaState.FAILED)
         assert back.engine.error == ""
@@ -240,11 +247,11 @@ async def test_a_lost_engine_keeps_the_last_facts_and_comes_back_by_itself() -> 
 
 async def test_a_silent_balancer_is_said_and_its_return_seen() -> None:
     async with watching() as stack:
-        stack.link.gone = True
+        stack.link.away = True
         found = await stack.until(lambda s: s.serving == 0)
         assert "the balancer's runtime connection ended" in found.web[0].why
         assert "cannot be read" in found.balancer.why
-        stack.link.gone = False
+        stack.link.away = False
         await stack.until(lambda s: s.serving == 3 and not s.balancer.why)
 
 

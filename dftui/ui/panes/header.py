@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dftui.ui.draw import Glyphs, Row, Span, clip_row, row_width, spread
+from dftui.watch.alarms import Alarm
 from dftui.watch.format import age, clock
 from dftui.watch.snapshot import Snapshot
 
@@ -71,7 +72,8 @@ def banner_row(
     what = f"{first.what}{more}."
     if what.startswith("the "):  # a container's name keeps its letters
         what = f"T{what[1:]}"
-    row: Row = (Span(f" {glyphs.warn} ", "warning-strong"), Span(what, "warning"))
+    role = "bad" if first.kind is Alarm.SETUP_OPEN else "warning"
+    row: Row = (Span(f" {glyphs.warn} ", f"{role}-strong"), Span(what, role))
     repair = (Span("  "), Span(shown_keys["repair"], "key", "repair"), Span(f" repair: {first.repair}", "", "repair"))
     explain = (Span("   "), Span(shown_keys["help"], "key", "help"), Span(" explain", "muted", "help"))
     for piece in (repair, explain):

@@ -16,12 +16,14 @@ from operator import itemgetter
 from dftui.ui.backend import Logs
 from dftui.watch.lines import GAP, Counts, Record
 from dftui.watch.rings import Held, Reader
-from dftui.watch.sieve import Choice, Sieve, orphaned
+from dftui.watch.sieve import Choice, Sieve, Sifted, orphaned
 
 PIECE = 1000
 """Records that are looked at between two looks at the clock."""
 _MOST_TRACE = 2000
-PINNED = 100
+SWEEP = 1 << 20
+"""Bytes that may be kept here though the rings have given them up."""
+PINNED = 50
 """Lines above and below the window that stay while it is held, even when their ring has given them up."""
 _by_seq = itemgetter(0)
 _by_time = itemgetter(1)
@@ -90,7 +92,7 @@ class LogModel:
         self.flipped.clear()
         self._hole = None
         self._generation = self.logs.generation
-        self._swept = self.logs.counts.total.evicted
+        self._swept = self.logs.freed_bytes
         self._reader = self.logs.reader(who)
         self._held = self._reader.held()
         self._seen = self.logs.counts.of(who)
@@ -139,10 +141,27 @@ class LogModel:
         # The one that waited longest tells how far behind the screen is.
         self._lag = next((lag for r in batch.records if (lag := self.logs.lag_of(r)) is not None), 0.0)
         found = self._live.sift(batch.records)
+        if self._reader.missed:
+            self._mark_missed(batch.records, found)
         self.items += found.records
         self.heads += found.heads
         self._count(found.heads, found.shown, found.filtered)
         return len(batch.records), found.shown
+
+    def _mark_missed(self, records: tuple[Record, ...], found: Sifted) -> None:
+        """Say before the first line of each container whose lines were dropped how many were."""
+        taken = {record.seq for record in records}
+        for name, lines in self._reader.missed.items():
+            first = next((record for record in records if record.who == name), None)
+            if first is None:
+                continue
+            # The lines that are gone had numbers that nothing here has: one of them is the mark's.
+            seq = next(n for n in range(first.seq - 1, 0, -1) if n not in taken)
+            taken.add(seq)
+            text = f"{lines:,} lines of {name} came faster than they could be looked at"
+            at = bisect_left(found.records, seq, key=_by_seq)
+            found.records.insert(at, Record(seq, first.time_ns, name, GAP, text.encode()))
+            found.heads.insert(at, 0)
 
     @property
     def outdated(self) -> bool:
@@ -162,10 +181,10 @@ class LogModel:
         What lies about the `window` (numbers of its first and last record, while it is held) stays under the
         reader's eyes; where lines after it are gone, a mark says how many.
         """
-        evicted = self.logs.counts.total.evicted
-        if evicted - self._swept < max(1000, len(self.items) // 20):
+        freed = self.logs.freed_bytes
+        if freed - self._swept < SWEEP:
             return False
-        self._swept = evicted
+        self._swept = freed
         hole = self._take_mark()
         oldest = self.logs.oldest()
         items, heads = self.items, self.heads

@@ -20,7 +20,7 @@ from dftui.ui.panes.logfilter import LEAST, FilterInput, Wanted, choice_spans, h
 from dftui.ui.panes.loglines import LogLines
 from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.logrow import TIMES, tally_spans
-from dftui.ui.panes.logtools import REST, copy, find
+from dftui.ui.panes.logtools import REST, around, copy, find
 from dftui.ui.panes.pane import TabPane, title_room
 from dftui.watch.match import CASES, BadPattern, Matcher
 
@@ -142,6 +142,11 @@ class LogsPane(TabPane):
         """Lines of these, or of all."""
         self.restart(replace(self.wanted, who=who), self.lines.cursor)
 
+    def show_around(self, name: str, time: float, text: str) -> None:
+        """This container's lines, all of them, at the first that holds `text`, else at a time (unix seconds)."""
+        self.restart(Wanted(who=frozenset((name,))))
+        self.run_worker(around(self, time, text), group="find", exclusive=True)
+
     def flush(self) -> bool:
         """Take what came since; whether anything did."""
         model = self.model
@@ -194,7 +199,8 @@ class LogsPane(TabPane):
         self.add_class("filtering")
         self.field.value = self.wanted.search.needle
         self.field.cursor_position = len(self.field.value)
-        self.field.focus()
+        # At once: what is typed behind the / must not be taken for keys.
+        self.screen.set_focus(self.field)
         self.call_after_refresh(self.draw_title)
 
     def close_filter(self, keep: bool) -> None:

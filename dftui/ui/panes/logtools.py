@@ -83,6 +83,24 @@ async def jump(pane: LogsPane, to: float) -> None:
         pane.say("Nothing is as new as that; this is the last line.", "warning")
 
 
+async def around(pane: LogsPane, at: float, text: str) -> None:
+    """To the newest line that holds this text (something that a request carries), else to what was written at that
+    time."""
+    model, needle = pane.model, text.encode()
+    if model is None:
+        return
+    while needle:
+        found = next((n for n in range(len(model.items) - 1, -1, -1) if needle in model.items[n].data), None)
+        if found is not None:
+            pane.lines.go(found, far=True)
+            pane.draw_title()
+            return
+        if not model.looking:
+            break
+        await looked_further(pane)
+    await jump(pane, at)
+
+
 def copy(pane: LogsPane) -> None:
     """The marked lines, or the one under the cursor, to the terminal's clipboard."""
     records = pane.lines.chosen()

@@ -17,6 +17,7 @@ TABS: tuple[tuple[str, str], ...] = (
     ("actions", "5"),
     ("probe", "6"),
     ("graphs", "7"),
+    ("verify", "8"),
 )
 """Panes that share the lower part of the screen, with the number key of each."""
 

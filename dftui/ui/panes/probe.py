@@ -38,8 +38,8 @@ def probe_rows(result: ProbeResult, sources: int, glyphs: Glyphs) -> list[Row]:
                 Span(f" {100 * served / total:.0f}%", "muted"),
             )
         )
-    for name in result.silent:
-        rows.append((Span(f"  {glyphs.warn} {name} serves but got none of them.", "warning"),))
+    for name, why in result.silent.items():
+        rows.append((Span(f"  {glyphs.warn} {name} {why}.", "warning"),))
     rows += [(), (Span("   #  served by   host          code      time", "head"),)]
     for number, row in enumerate(result.rows, 1):
         rows.append(

@@ -64,6 +64,11 @@ def _curve(figure: Figure, rank: int) -> Column:
     return Column(f"{figure.name} curve", CELLS, lambda r: ("", ""), rank, curve=figure)
 
 
+def _share(replica: Replica) -> str:
+    share = replica.traffic.share
+    return percent(None if share is None else 100 * share)
+
+
 def _image(name: str) -> str:
     """Without the registry and the folders, which are the same for all."""
     return name.rpartition("/")[2] if len(name) > IMAGE_WIDTH else name
@@ -75,21 +80,22 @@ COLUMNS: tuple[Column, ...] = (
     Column("host", 12, lambda r: (r.host, ""), 1),
     Column("state", 13, lambda r: ("", ""), 0),
     Column("cpu", 4, lambda r: _plain(percent(r.load.cpu)), 4, True),
-    _curve(CPU, 12),
+    _curve(CPU, 14),
     Column("mem", 5, lambda r: _plain(size(r.load.memory)), 5, True),
-    _curve(MEMORY, 13),
+    _curve(MEMORY, 16),
     Column("req/s", 5, lambda r: _plain(rate(r.traffic.rate)), 2, True),
     _curve(RATE, 8),
+    Column("share", 5, lambda r: _plain(_share(r)), 9, True),
+    Column("p50", 6, lambda r: _plain(millis(r.traffic.p50_ms)), 11, True),
     Column("p95", 6, lambda r: _plain(millis(r.traffic.p95_ms)), 3, True),
-    _curve(P95, 9),
+    _curve(P95, 12),
     Column("sess", 4, lambda r: _plain(str(r.traffic.sessions)), 6, True),
     Column("key", 8, lambda r: (r.key or "-", "muted"), 7),
-    Column("requests", 9, lambda r: _plain(count(r.traffic.requests)), 11, True),
+    Column("requests", 9, lambda r: _plain(count(r.traffic.requests)), 13, True),
     Column("errors", 6, _errors, 10, True),
-    Column("p50", 6, lambda r: _plain(millis(r.traffic.p50_ms)), 14, True),
-    Column("queue", 5, lambda r: _plain(str(r.traffic.queue)), 15, True),
-    Column("image", IMAGE_WIDTH, lambda r: (_image(r.image) or "-", "muted"), 16),
-    Column("address", 15, lambda r: (r.address or "-", "muted"), 17),
+    Column("queue", 5, lambda r: _plain(str(r.traffic.queue)), 17, True),
+    Column("image", IMAGE_WIDTH, lambda r: (_image(r.image) or "-", "muted"), 15),
+    Column("address", 15, lambda r: (r.address or "-", "muted"), 18),
 )
 SILENT = (
     ReplicaState.STARTING,

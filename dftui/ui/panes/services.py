@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -19,6 +20,10 @@ from dftui.watch.trends import Trends
 
 WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 CARD_ROWS = 4
+DETAIL = 40
+"""The same where all figures are shown."""
+DETAIL_FROM = 10
+"""Rows of the pane from which all figures are shown: the zoom's."""
 CURVES_FROM = 56
 """Cells of a card from which its load has curves."""
 COLUMN = 26
@@ -82,6 +87,32 @@ def card(service: Service, width: int, trends: Trends, glyphs: Glyphs) -> list[R
     while len(rows) < CARD_ROWS:
         rows.append((Span(" " * width),))
     return rows[:CARD_ROWS]
+
+
+def detail(service: Service, width: int, height: int, trends: Trends, glyphs: Glyphs, named: bool) -> list[Row]:
+    """All that is known of a service, a figure a line, as the zoom shows it; `named`: its name stands above."""
+    glyph, word, role = state_of(service, glyphs)
+    strong = f"{role}-strong" if role != "muted" else role
+    name = (Span("  "), Span(WORDS.get(service.role, service.role), "strong"), Span(f"  {service.name}", "muted"))
+    rows: list[Row] = [
+        *(() if named else (name,)),
+        (Span("  "), Span(f"{glyph} {word}", strong)),
+        *((Span("  "), Span(text, role)) for text in wrap(service.why, width - 4)),
+        (),
+    ]
+    facts = {
+        "cpu": percent(service.load.cpu),
+        "memory used": size(service.load.memory),
+        **service.figures,
+        "id": service.id[:12] or "-",
+    }
+    for label, value in facts.items():
+        room = min(width - 4, DETAIL)
+        figure = fit(value, max(1, min(len(value), room - 4)), mark=glyphs.ellipsis)
+        rows.append((Span("  "), Span(fit(label, room - len(figure) - 1), "muted"), Span(" "), Span(figure)))
+    rows += [(), (Span("  "), Span(service.image or "-", "muted"))]
+    rows += [()] * (height - len(rows))
+    return [pad_row(row, width, glyphs.ellipsis) for row in rows[:height]]
 
 
 def line(service: Service, width: int, glyphs: Glyphs, selected: bool) -> Row:
@@ -162,14 +193,19 @@ class ServicesPane(Pane):
             return
         glyphs = self.cards.ui.glyphs
         services = services_of(self.snapshot)
-        if height < CARD_ROWS:
+        widths = [width // 3, width // 3, width - 2 * (width // 3)]
+        trends = self.cards.ui.trends
+        if height >= DETAIL_FROM:
+            named = bool(self.heading.size.height)
+            details = [detail(s, w, height, trends, glyphs, named) for s, w in zip(services, widths, strict=True)]
+            self.cards.set_rows([sum(rows, ()) for rows in zip(*details, strict=True)])
+        elif height < CARD_ROWS:
             focused = self.cards.has_focus
             self.cards.set_rows(
                 [line(s, width, glyphs, focused and n == self.cards.chosen) for n, s in enumerate(services)]
             )
         else:
-            widths = [width // 3, width // 3, width - 2 * (width // 3)]
-            columns = [card(s, w, self.cards.ui.trends, glyphs) for s, w in zip(services, widths, strict=True)]
+            columns = [card(s, w, trends, glyphs) for s, w in zip(services, widths, strict=True)]
             self.cards.set_rows([sum(rows, ()) for rows in zip(*columns, strict=True)])
         self.draw_title()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from textual import on
@@ -74,6 +75,77 @@ class NumberScreen(ModalScreen[int | None]):
             self.dismiss(int(event.value))
         else:
             self.problem.update(Content(f"{event.value or 'Nothing'} is not from {self.low} to {self.high}."))
+
+
+class PasswordScreen(ModalScreen[tuple[str, str] | None]):
+    """Whose password, and the password, unseen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, why: str, email: str) -> None:
+        super().__init__()
+        self.why = why
+        self.email = field(email, placeholder="email", max_length=200)
+        self.password = field(password=True, placeholder="password", max_length=1000)
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """Why, both fields, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain("Log in to verify", "question")
+            yield plain(self.why)
+            yield plain("One login on each replica, ended again afterwards. The password is not written down.")
+            yield self.email
+            yield self.password
+            yield self.problem
+            yield plain("Enter  go on        Esc  leave it", "keys")
+
+    def on_mount(self) -> None:
+        """The password is what is missing."""
+        self.password.focus()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        email, password = self.email.value.strip(), self.password.value
+        if event.input is self.email and not password:
+            self.password.focus()
+        elif email and password:
+            self.dismiss((email, password))
+        else:
+            self.problem.update(Content("Both are needed."))
+
+
+class BackupScreen(ModalScreen[str]):
+    """`B`: into which file."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+
+    def __init__(self, stack: str) -> None:
+        super().__init__()
+        from dftui.control.backup import default_name
+
+        self.stack = stack
+        self.input = field(default_name(stack))
+        self.problem = plain("", "problem")
+
+    def compose(self) -> ComposeResult:
+        """What it is, field, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain(f"Back up {self.stack} into which file?", "question")
+            yield plain("It holds the database, the files, the APP_KEY and all passwords; only you can read it.")
+            yield self.input
+            yield self.problem
+            yield plain("Enter  write it        Esc  leave it", "keys")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        path = event.value.strip()
+        if path and not Path(path).expanduser().exists():
+            self.dismiss(path)
+        else:
+            self.problem.update(Content("That is there already." if path else "A file needs a name."))
 
 
 Down = Literal["keep", "volumes", ""]

@@ -31,17 +31,20 @@ from dftui.ui.panes.replicas import ReplicasPane
 from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
 from dftui.ui.panes.services import ServicesPane
+from dftui.ui.panes.verify import VerifyPane
+from dftui.watch.records import Request
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
+    from dftui.control.verify import PasswordNeeded, VerifyResult
     from dftui.ui.app import DftuiApp
 
 WIDE = 160
 """Columns from which logs and the other tabs stand side by side."""
 CARDS_FROM = 30
 """Rows from which services are cards."""
-KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs")
+KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify")
 
 
 class MainScreen(Screen[None]):
@@ -70,11 +73,12 @@ class MainScreen(Screen[None]):
         self.history = ActionsPane()
         self.probe = ProbePane()
         self.graphs = GraphsPane()
+        self.verify = VerifyPane()
         self.status = Canvas(id="status")
         self.footer = Canvas(id="footer")
         self.empty = Canvas(id="empty")
         self.small = Canvas(id="small")
-        self.conductor = Conductor(self._said, self._probed)
+        self.conductor = Conductor(self._said, self._probed, self._verified, self._password_needed)
         self.snapshot: Snapshot | None = None
         self.error = ""
         self.tab = "logs"
@@ -102,7 +106,7 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, self.graphs, id="side")
+        side = Container(self.requests, self.history, self.probe, self.graphs, self.verify, id="side")
         lower = Horizontal(self.logs, side, id="lower")
         await self.query_one("#body").mount(self.services, self.replicas, lower)
         self.furnished = True
@@ -132,6 +136,7 @@ class MainScreen(Screen[None]):
         self.fit_replicas()
         self.services.show(snapshot)
         self.replicas.show(snapshot)
+        self.requests.show(snapshot)
         self.draw_chrome()
 
     def fail(self, text: str) -> None:
@@ -255,7 +260,7 @@ class MainScreen(Screen[None]):
     @property
     def wide(self) -> bool:
         """Logs and the other tabs are side by side."""
-        return self.size.width >= WIDE
+        return self.size.width >= WIDE and not self.has_class("zoomed")
 
     def pane_named(self, name: str) -> Pane:
         """By its name."""
@@ -272,7 +277,9 @@ class MainScreen(Screen[None]):
     def show_tab(self, name: str, *, focus: bool = True) -> None:
         """Bring one of the tabs forward."""
         self.tab = name
-        offered = ["logs", "requests", "actions", *(["probe"] if self.probe.result else []), "graphs"]
+        offered = ["logs", "requests", "actions"]
+        offered += [pane.pane for pane in (self.probe, self.verify) if pane.result is not None]
+        offered.append("graphs")
         for pane in self.query(TabPane):
             if self.wide:
                 side = name if name != "logs" else self._side(offered)
@@ -302,8 +309,8 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, name: str) -> None:
         """A number key."""
-        if name == "probe" and self.probe.result is None:
-            self.do("probe")
+        if (name == "probe" and self.probe.result is None) or (name == "verify" and self.verify.result is None):
+            self.do(name)
         elif name in ("services", "replicas"):
             self.pane_named(name).body.focus()
         else:
@@ -330,6 +337,9 @@ class MainScreen(Screen[None]):
         for pane in self.query(Pane):
             pane.set_class(on and pane is here, "zoom")
         self.query_one("#lower").set_class(on and isinstance(here, TabPane), "zoom")
+        if self.size.width >= WIDE:
+            # Side by side, or one of them alone.
+            self.show_tab(here.pane if on and isinstance(here, TabPane) else self.tab, focus=False)
         self.fit_replicas()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -376,6 +386,7 @@ class MainScreen(Screen[None]):
             connected=self.conductor.backend is not None and not lost,
             busy=frozenset(self.conductor.running),
             read_only=self.ui.options.read_only,
+            fixable=self.verify.fixable,
         )
 
     async def action_do(self, name: str) -> None:
@@ -435,17 +446,35 @@ class MainScreen(Screen[None]):
         self.show_tab("probe")
         self._follow_zoom()
 
+    def _verified(self, result: VerifyResult) -> None:
+        self.verify.show(result)
+        self.show_tab("verify")
+        self._follow_zoom()
+
+    def _password_needed(self, needed: PasswordNeeded) -> None:
+        self.ui.ask_password(self, needed)
+
     def show_logs_of(self, name: str | None) -> None:
         """One container's lines, or everybody's."""
         self.show_tab("logs")
         self.logs.show_only(frozenset((name,)) if name else None)
 
     def action_open_logs(self) -> None:
-        """Enter: the selected container's logs; there, the stack trace at the cursor."""
+        """Enter: the selected container's logs; there, the stack trace at the cursor; on a request, what its replica
+        logged around it."""
         if isinstance(self.selected, Replica | Service) and self.pane in (self.services, self.replicas):
             self.show_logs_of(self.selected.name)
         elif self.pane is self.logs:
             self.logs.enter()
+        elif self.pane is self.requests and (request := self.requests.lines.meant) is not None:
+            self._show_logs_around(request)
+
+    def _show_logs_around(self, request: Request) -> None:
+        if not request.replica:
+            self.conductor.say("No replica served this request: the balancer answered it itself.", "warning")
+            return
+        self.show_tab("logs")
+        self.logs.show_around(request.replica, request.time, request.id)
 
     def action_back(self) -> None:
         """Escape: out of the zoom, back to all lines."""

@@ -1,0 +1,120 @@
+"""`dftui verify`: whether the replicas are interchangeable: each tried against each, and every cause named."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+from dftui.cli.common import coloured, emit_line, load_spec, opened, run_async, say
+from dftui.cli.exits import Exit, UsageError
+from dftui.cli.text import columns, paint
+
+if TYPE_CHECKING:
+    from dftui.control.verify import Login, VerifyResult
+
+_MAX_PASSWORD = 4096
+_WORDS = {"ok": "✓ ok", "unchecked": "· -"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Watch, and whose password."""
+    parser.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    parser.add_argument(
+        "--every", type=float, default=30.0, metavar="SECONDS", help="with --watch: the time between (default 30)"
+    )
+    parser.add_argument("--email", help="whose login to use (default: the stack file's admin)")
+    parser.add_argument(
+        "--password-stdin", action="store_true", help="read that password from standard input instead of asking"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify, once or again and again; 4 when a check does not hold. A person is asked again for a password that is
+    not known or was refused; where nobody is there to ask, it ends."""
+    from dftui.control.verify import PasswordNeeded
+
+    if args.every < 1:
+        raise UsageError(f"--every takes 1 second or more, not {args.every:g}.")
+    login: Login | None = None
+    if args.password_stdin or args.email:
+        login = _login(args.email or load_spec(args).admin.email, from_stdin=args.password_stdin)
+    while True:
+        try:
+            return run_async(_verify(args, login))
+        except PasswordNeeded as needed:
+            if args.password_stdin or not sys.stdin.isatty():
+                needed.hint = "give it on standard input: dftui verify --password-stdin [--email WHO]"
+                raise
+            say(f"dftui: {needed}.")
+            login = _login(needed.email, from_stdin=False)
+
+
+async def _verify(args: argparse.Namespace, login: Login | None) -> int:
+    async with opened(args) as world, world.operator(args) as operator:
+        while True:
+            result = await operator.verify(login)
+            if args.json:
+                emit_line(result.to_json())
+            else:
+                print("\n".join(text(result, coloured())), flush=True)
+            if not args.watch:
+                return Exit.DONE if result.ok else Exit.UNTRUE
+            await asyncio.sleep(args.every)
+
+
+def _login(email: str, *, from_stdin: bool) -> Login:
+    """The password as it is typed, unseen, or the first line of standard input. Raises UsageError without one."""
+    from dftui.control.verify import Login
+
+    if from_stdin:
+        password = sys.stdin.readline(_MAX_PASSWORD).rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {email}: ")
+    else:
+        raise UsageError("nobody is there to type a password.", "Give it on standard input: --password-stdin")
+    if not password:
+        raise UsageError(f"no password of {email} was given; nothing was tried.")
+    return Login(email, password)
+
+
+def text(result: VerifyResult, colour: bool) -> list[str]:
+    """For people: the matrix, each check, and under one that fails what breaks and what puts it right."""
+    from dftui.dreamfactory.oddities import first_of_each
+    from dftui.watch.sanitise import clean
+
+    evidence = result.evidence
+    lines = [clean(f"✗ {odd.name} {odd.words}") for odd in first_of_each(result.odd).values()]
+    lines = [paint(line, "31", colour) for line in lines] + [""] * bool(lines)
+    lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
+    rows = [("✓ holds" if check.ok else "✗ wrong", check.name, clean(check.says)) for check in result.checks]
+    for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
+        lines.append(paint(line[:7], "32" if check.ok else "31", colour) + line[7:])
+        if not check.ok:
+            lines.append(f"    breaks: {check.breaks}")
+            lines += [
+                f"    repair: {clean(r.words)}" + (f": {r.command}" if r.command else "") for r in check.repairs
+            ]
+    for name, why in evidence.left_out.items():
+        lines.append(f"  {clean(f'{name} was left out {why}')}")
+    good = sum(check.ok for check in result.checks)
+    lines.append(
+        f"{good} of {len(result.checks)} checks hold on {len(evidence.replicas)} replicas, in {result.seconds:.1f} s."
+    )
+    return lines
+
+
+def matrix(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
+    """Whose token (rows) is good where (columns); in a ring only neighbours were tried."""
+    table = [("token of ↓ on →", *names)]
+    table += [(a, *(_WORDS.get(c, f"✗ {c}") if (c := cells.get((a, b))) else "" for b in names)) for a in names]
+    return columns(table, indent="") if len(names) <= 8 else _ring(names, cells)
+
+
+def _ring(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
+    rows = [
+        (a, *(f"{b} {_WORDS.get(cells[a, b], '✗ ' + cells[a, b])}" for b in names if (a, b) in cells)) for a in names
+    ]
+    return [f"token of → good on (of {len(names)}, each with its neighbours)", *columns(rows, indent="")]

@@ -1,0 +1,294 @@
+"""`verify`'s checks: each a name, a verdict, a cause, a sentence on what breaks for users, and the repair. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dftui.dreamfactory import oddities as odd
+from dftui.dreamfactory.evidence import OK, UNCHECKED, Evidence, Pair
+from dftui.dreamfactory.oddities import Odd
+
+BREAKS: Mapping[str, str] = {
+    "host-rotation": "the others carry its share of the requests, and nothing is left for it to take over",
+    "app-key": "tokens from the others get 401 there and its own get 401 elsewhere: users are logged out at random, "
+    "and credentials that one saved cannot be read by the other",
+    "jwt-portability": "who logged in on one replica is refused by another: sessions fail at random",
+    "logout": "after a logout the token is still good on another replica, for whoever has it",
+    "backends": "what users write or change on one replica is not there on another, or a part of the pool idles",
+    "cache-driver": "each replica remembers by itself: logouts, changed rights and a new admin are not known to all",
+    "session-driver": "a form that one replica showed is refused (419) when it is sent to another",
+    "clock": "tokens of a clock that is ahead are refused elsewhere, those of one that is behind end too early",
+    "image-digest": "the same request is answered by different code each time",
+    "first-admin": "nobody can log in, and whoever reaches the setup page first becomes the admin",
+    "setup-closed": "a stranger who reaches the page makes an admin of their own",
+}
+"""Every check in the order of the report, and what it means for users when it fails."""
+NAMES = tuple(BREAKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What puts it right: the words, the key that does it on the screen, and the command; `replaces` are the
+    replicas that it replaces."""
+
+    words: str
+    key: str = ""
+    command: str = ""
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check; `cause` is one or more of the stable words, joined by commas, "" when it is ok."""
+
+    name: str
+    ok: bool
+    cause: str
+    says: str
+    breaks: str = ""
+    repairs: tuple[Repair, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """`name`, `ok`, `cause`, and in `detail` the sentences, the repairs and what was measured."""
+        detail: dict[str, Any] = {"says": self.says}
+        if not self.ok:
+            detail["breaks"] = self.breaks
+            detail["repairs"] = [{"what": r.words, "key": r.key, "command": r.command} for r in self.repairs]
+        return {"name": self.name, "ok": self.ok, "cause": self.cause, "detail": {**detail, **self.facts}}
+
+
+def checks(seen: Evidence) -> tuple[Check, ...]:
+    """All checks, in the order of `NAMES`."""
+    found = odd.oddities(seen)
+    made = (
+        _rotation(seen, found),
+        _key(seen, found),
+        _cells("jwt-portability", seen, found, seen.uses, "a token of {a} is refused by {b} ({cause})", _REFUSES),
+        _cells("logout", seen, found, seen.logouts, "a logout on {a} is none on {b}", _FORGETS),
+        _backends(seen, found),
+        _each("cache-driver", seen, found, (odd.FILE_CACHE,), {one.name: one.driver for one in seen.replicas}),
+        _each("session-driver", seen, found, (odd.SESSIONS,), {r.name: r.settings.sessions for r in seen.replicas}),
+        _clock(seen, found),
+        _each("image-digest", seen, found, (odd.IMAGE,), {one.name: odd.short(one.image) for one in seen.replicas}),
+        _admin(seen),
+        _setup(seen, found),
+    )
+    assert tuple(check.name for check in made) == NAMES
+    return made
+
+
+def _check(name: str, wrong: Sequence[Odd], seen: Evidence, well: str, facts: Mapping[str, Any]) -> Check:
+    if not wrong:
+        return Check(name, True, "", well, facts=facts)
+    return Check(
+        name,
+        False,
+        _causes(one.cause for one in wrong),
+        "; ".join(f"{one.name} {one.words}" for one in wrong),
+        BREAKS[name],
+        repairs(wrong, seen),
+        facts,
+    )
+
+
+def _causes(causes: Iterable[str]) -> str:
+    return ",".join(dict.fromkeys(causes))
+
+
+def _unchecked(name: str, why: str) -> Check:
+    return Check(name, False, UNCHECKED, f"not checked: {why}", "nobody knows whether it holds")
+
+
+_REPLACED = (
+    *(odd.KEY, odd.DATABASE, odd.FILE_CACHE, odd.CACHE, odd.CLOCK, odd.IMAGE, odd.STALE_SETUP),
+    *(odd.SESSIONS, odd.UNREACHABLE, "check"),
+)
+
+
+_REFUSES = (odd.UNREACHABLE, odd.KEY, odd.DATABASE, odd.CLOCK, "check")
+"""Why a replica takes no token of the others."""
+_FORGETS = (odd.DATABASE, odd.FILE_CACHE, odd.CACHE)
+"""Why it does not know of a logout."""
+
+
+def repairs(wrong: Sequence[Odd], seen: Evidence) -> tuple[Repair, ...]:
+    """What puts these right, each replica once."""
+    made: list[Repair] = []
+    names = tuple(dict.fromkeys(one.name for one in wrong))
+    held = {one.name for one in seen.replicas if one.silence is not None and one.silence.cause == "held"}
+    replaced = tuple(n for n in names if n not in held and any(o.name == n and o.cause in _REPLACED for o in wrong))
+    if replaced and {one.cause for one in wrong} == {odd.CLOCK} and len(replaced) == len(seen.replicas):
+        made.append(Repair("look at web.env in the stack file for what sets the clock, then roll", "r", "dftui roll"))
+    elif replaced:
+        made.append(Repair(f"replace {_and(replaced)}", "R", f"dftui repair {' '.join(replaced)}", replaced))
+    for name in names:
+        if name in held:
+            made.append(Repair(f"look at {name}, then remove it, or let it try again", "x", f"dftui undrain {name}"))
+    for cause, words, key, command in (
+        ("weight", "put the weight of {} back", "R", "dftui repair"),
+        ("table", "let {} into the balancer", "R", "dftui repair"),
+        ("stopped", "start {} again", "R", "dftui repair"),
+        ("drained", "let {} serve again", "d", "dftui undrain {}"),
+    ):
+        for one in wrong:
+            if one.cause == cause and one.name not in replaced:
+                made.append(Repair(words.format(one.name), key, command.format(one.name)))
+    return tuple(made)
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
+    silent = {one.name: one.silence for one in seen.replicas if one.silence is not None} | dict(seen.absent)
+    wrong = [one for one in found if one.name in silent and one.words == silent[one.name].words]
+    facts = {
+        "hosts": dict(seen.hosts),
+        "sequence": list(seen.sequence),
+        "statuses": {str(status): count for status, count in seen.answers.items()},
+        "silent": {name: silence.words for name, silence in silent.items()},
+    }
+    if not seen.asked and not wrong:
+        return _unchecked("host-rotation", "there was no token to ask with")
+    bad = sum(count for status, count in seen.answers.items() if status != 200)
+    hosts = len([host for host in seen.hosts if host])
+    made = _check("host-rotation", wrong, seen, f"{seen.asked} requests were served by {hosts} hosts in turn", facts)
+    if not bad:
+        return made
+    says = f"{bad} of {seen.asked} requests with a good token were refused"
+    blamed = [one for one in _refusing(seen, found) if one.name not in silent]
+    return Check(
+        made.name,
+        False,
+        _causes([one.cause for one in wrong] + [one.cause for one in blamed] or ["refused"]),
+        f"{made.says}; {says}" if wrong else says,
+        f"{BREAKS['host-rotation']}; who was refused there is logged out" if wrong else "users are refused at random",
+        repairs([*wrong, *blamed], seen),
+        facts,
+    )
+
+
+def _refusing(seen: Evidence, found: Sequence[Odd]) -> list[Odd]:
+    """Who does not take the tokens of those that are as they should be, and the gravest reason of each."""
+    first = odd.first_of_each(found)
+    refuse = {b for (a, b), cause in seen.uses.items() if a not in first and cause not in (OK, UNCHECKED)}
+    return [one for one in first.values() if one.name in refuse]
+
+
+def _key(seen: Evidence, found: Sequence[Odd]) -> Check:
+    facts = {
+        "keys": {
+            one.name: {"variables": one.variables.key, "file": one.file.key if one.file else None}
+            for one in seen.replicas
+        }
+    }
+    wrong = [one for one in found if one.cause == odd.KEY]
+    unread = [one for one in seen.replicas if one.file is None]
+    keys = {one.settings.key for one in seen.replicas}
+    well = f"all {len(seen.replicas)} run with APP_KEY {next(iter(keys), '')}"
+    if unread and not wrong:
+        well += f"; the file of {_and([one.name for one in unread])} could not be read ({unread[0].file_problem})"
+    return _check("app-key", wrong, seen, well, facts)
+
+
+def _cells(
+    name: str, seen: Evidence, found: Sequence[Odd], cells: Mapping[Pair, str], words: str, causes: Sequence[str]
+) -> Check:
+    tried = {pair: cause for pair, cause in cells.items() if cause != UNCHECKED}
+    bad = {pair: cause for pair, cause in tried.items() if cause != OK}
+    matrix: dict[str, dict[str, str]] = {}
+    for (a, b), cause in cells.items():
+        matrix.setdefault(a, {})[b] = cause
+    if not tried:
+        return _unchecked(name, "there was no token to try with")
+    if not bad:
+        return Check(name, True, "", f"{len(tried)} of {len(tried)} pairs", facts={"matrix": matrix})
+    blamed = [one for one in found if one.cause in causes and any(one.name in pair for pair in bad)]
+    told = [words.format(a=a, b=b, cause=cause) for (a, b), cause in bad.items()]
+    more = f", and {len(told) - 2} more pairs" if len(told) > 2 else ""
+    return Check(
+        name,
+        False,
+        _causes(bad.values()),
+        f"{'; '.join(told[:2])}{more}",
+        BREAKS[name],
+        repairs(blamed, seen) or (_look(bad),),
+        {"matrix": matrix},
+    )
+
+
+def _look(bad: Mapping[Pair, str]) -> Repair:
+    """For a failure that nothing known explains."""
+    who = Counter(name for pair in bad for name in set(pair)).most_common(1)[0][0]
+    return Repair(f"look at what {who} says in its log", "l", f"dftui logs {who}")
+
+
+def _backends(seen: Evidence, found: Sequence[Odd]) -> Check:
+    wrong = [one for one in found if one.cause in (odd.DATABASE, odd.CACHE, "weight", "table")]
+    facts = {
+        "database": {one.name: one.settings.database for one in seen.replicas},
+        "same_database": {one.name: one.same_database for one in seen.replicas},
+        "cache": {one.name: one.settings.cache for one in seen.replicas},
+    }
+    count = len(seen.replicas)
+    databases = Counter(one.settings.database for one in seen.replicas)
+    well = f"all {count} share {next(iter(databases), 'one database')}" if count > 1 else next(iter(databases), "")
+    return _check("backends", wrong, seen, f"{well}, and are in the balancer's table", facts)
+
+
+def _each(name: str, seen: Evidence, found: Sequence[Odd], causes: Sequence[str], values: Mapping[str, str]) -> Check:
+    wrong = [one for one in found if one.cause in causes]
+    well = ", ".join(dict.fromkeys(values.values()))
+    return _check(name, wrong, seen, f"all {len(values)}: {well}", {"by_replica": dict(values)})
+
+
+def _clock(seen: Evidence, found: Sequence[Odd]) -> Check:
+    wrong = [one for one in found if one.cause == odd.CLOCK]
+    facts = {
+        "seconds": {
+            one.name: [round(one.clock.low, 2), round(one.clock.high, 2)] if one.clock.known else None
+            for one in seen.replicas
+        }
+    }
+    widest = max((abs(one.clock.least) for one in seen.replicas if one.clock.known), default=None)
+    if widest is None:
+        return _unchecked("clock", "no replica answered")
+    return _check("clock", wrong, seen, "no clock is off" if widest < 0.1 else f"at most {widest:.1f} s off", facts)
+
+
+def _admin(seen: Evidence) -> Check:
+    facts = {"admins": seen.admins}
+    if seen.admins:
+        return Check("first-admin", True, "", f"{seen.admins} admin{'s' if seen.admins > 1 else ''}", facts=facts)
+    if any(one.told.ready for one in seen.replicas):
+        repair = Repair("make the first admin on the setup page", "", "")
+        return Check("first-admin", False, "no-admin", "there is no admin", BREAKS["first-admin"], (repair,), facts)
+    repair = Repair("migrate and make the admin", "u", "dftui up")
+    says = "no replica tells of an admin: the database is not migrated, or does not answer"
+    return Check("first-admin", False, "not-migrated", says, BREAKS["first-admin"], (repair,), facts)
+
+
+def _setup(seen: Evidence, found: Sequence[Odd]) -> Check:
+    facts = {"open": list(seen.open_paths), "replicas": {one.name: one.setup for one in seen.replicas}}
+    if not seen.admins:
+        return Check("setup-closed", True, "", "open until there is an admin", facts=facts)
+    wrong = [one for one in found if one.cause == odd.STALE_SETUP]
+    made = _check("setup-closed", wrong, seen, "the balancer and every replica refuse it", facts)
+    if not seen.open_paths:
+        return made
+    says = f"{_and(seen.open_paths)} can be reached through the balancer"
+    close = Repair("let the balancer refuse it", "R", "dftui repair")
+    return Check(
+        made.name,
+        False,
+        _causes(["open", *([odd.STALE_SETUP] if wrong else [])]),
+        f"{says}; {made.says}" if wrong else says,
+        BREAKS["setup-closed"],
+        (close, *made.repairs),
+        facts,
+    )

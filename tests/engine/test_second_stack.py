@@ -1,0 +1,119 @@
+"""A whole stack on an engine of its own, which is restarted and killed, at rest and in the middle of things."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dftui.engine.bundled import BUNDLED_ROLES, bundled_tag
+from tests.engine.jobs import Jobs
+from tests.engine.operate import assert_sound, operating, start_again, until
+from tests.engine.second import SecondEngine
+from tests.stacks import Stack
+from tests.tinyweb import text, tiny_image
+
+REPLICAS = 4
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[SecondEngine]:
+    # A short path: a socket's may have 107 bytes.
+    own = SecondEngine(Path(tempfile.mkdtemp(prefix="dftui-engine-")), whole=True)
+    try:
+        own.again()
+        own.load(*(bundled_tag(role) for role in BUNDLED_ROLES if role != "web"), tiny_image())
+        yield own
+    finally:
+        own.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(second: SecondEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("second"), text(tiny_image(), REPLICAS), host=second.host) as found:
+        found.ok("up")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def jobs(stack: Stack) -> Iterator[Jobs]:
+    found = Jobs(stack)
+    yield found
+    found.close()
+
+
+async def assert_each_name_on_its_own_container(stack: Stack, count: int) -> None:
+    """Who answers at the address of each server says the server's name as its Host."""
+    async with operating(stack) as (operator, engine):
+
+        async def all_serve() -> bool:
+            return all(s.serving for s in await operator.link.servers())
+
+        await until(all_serve, "all serving")
+        servers = await operator.link.servers()
+        assert len(servers) == count
+        for server in servers:
+            ask = ("socat", "-", f"TCP:{server.address}")
+            done = await engine.exec(f"{stack.name}-lb", ask, stdin=b"GET /status HTTP/1.0\r\n\r\n")
+            assert json.loads(done.stdout.partition(b"\r\n\r\n")[2])["host"] == server.name
+
+
+async def test_after_a_restart_of_the_engine_every_name_is_on_its_own_container(
+    second: SecondEngine, stack: Stack
+) -> None:
+    # Numbers with a gap, and servers that came at run time: the file alone knows them after the restart.
+    stack.ok("scale", "+2")
+    async with operating(stack) as (operator, _):
+        await operator.scale(by=-1, victim=f"{stack.name}-web2")
+        await operator.scale(by=-1, victim=f"{stack.name}-web4")
+    second.ended(signal.SIGTERM)
+    second.again()
+    await assert_each_name_on_its_own_container(stack, REPLICAS)
+    await assert_sound(stack, REPLICAS)
+
+
+async def test_what_a_crash_of_the_engine_left_stopped_is_started(second: SecondEngine, stack: Stack) -> None:
+    second.ended(signal.SIGKILL)
+    second.again()
+    stack.ok("repair")
+    await assert_each_name_on_its_own_container(stack, REPLICAS)
+    await assert_sound(stack, REPLICAS)
+
+
+@pytest.mark.parametrize(("action", "steps"), [("scale 5", (3, 7)), ("roll", (4, 9)), ("scale 4", (4,))])
+async def test_an_engine_that_dies_in_the_middle_of_an_action(
+    second: SecondEngine, stack: Stack, jobs: Jobs, action: str, steps: tuple[int, ...]
+) -> None:
+    plain = stack.file.read_text()
+    assert second.process is not None
+    for step in steps:
+        if action == "roll":
+            stack.file.write_text(f"{plain}  env: {{STEP: '{step}'}}\n")
+        answer = jobs.run(action, step, signal.SIGKILL, victim=second.process.pid)
+        assert "at" in answer, answer
+        second.process.wait(60)
+        second.again()
+        await start_again(stack)
+        await assert_sound(stack)
+        await assert_each_name_on_its_own_container(stack, len(stack.serving()))
+    stack.file.write_text(plain)
+    jobs.run(action)
+
+
+async def test_an_engine_that_dies_in_the_middle_of_down_and_up(
+    second: SecondEngine, stack: Stack, jobs: Jobs
+) -> None:
+    for action, step in (("down", 5), ("up", 6), ("up", 12)):
+        assert second.process is not None
+        answer = jobs.run(action, step, signal.SIGKILL, victim=second.process.pid)
+        assert "at" in answer, answer
+        second.process.wait(60)
+        second.again()
+    stack.ok("up")
+    await assert_sound(stack)
+    stack.ok("down", "--volumes", "--yes")
+    assert stack.left() == []

@@ -1,0 +1,155 @@
+"""Evidence into verdicts: each cause told apart, each check with what breaks and what puts it right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dftui.dreamfactory.api import Status
+from dftui.dreamfactory.checks import NAMES, Check, checks
+from dftui.dreamfactory.clock import Bounds
+from dftui.dreamfactory.evidence import (
+    ALL_PAIRS_UP_TO,
+    CACHE,
+    OK,
+    SIGNATURE,
+    UNCHECKED,
+    Evidence,
+    Silence,
+    pairs,
+)
+from dftui.dreamfactory.oddities import first_of_each, oddities
+from tests.ui.fake_verify import COUNTS, GOOD, broken, evidence, seen
+
+THREE = ("df-web1", "df-web2", "df-web3")
+
+
+def of(found: Evidence, name: str) -> Check:
+    return next(check for check in checks(found) if check.name == name)
+
+
+def failed(found: Evidence) -> dict[str, str]:
+    return {check.name: check.cause for check in checks(found) if not check.ok}
+
+
+def odd(found: Evidence) -> dict[str, str]:
+    return {name: one.cause for name, one in first_of_each(oddities(found)).items()}
+
+
+def three(**third: object) -> Evidence:
+    return evidence(seen("df-web1"), seen("df-web2"), seen("df-web3", **third))
+
+
+def test_all_checks_hold_on_equal_replicas_and_are_in_the_documented_order() -> None:
+    made = checks(three())
+    assert tuple(check.name for check in made) == NAMES
+    assert all(check.ok and not check.cause for check in made)
+    assert odd(three()) == {}
+    for check in made:
+        assert set(check.to_json()) == {"name", "ok", "cause", "detail"}
+
+
+def test_every_check_that_fails_says_what_breaks_and_what_to_do() -> None:
+    for check in broken().checks:
+        if not check.ok:
+            assert check.says and check.breaks and check.repairs, check.name
+            told = check.to_json()["detail"]
+            assert told["breaks"] and all(r["command"] for r in told["repairs"])
+    assert odd(broken().evidence) == {
+        "df-web2": "key",
+        "df-web3": "file-cache",
+        "df-web4": "clock",
+        "df-web5": "drained",
+    }
+
+
+def test_the_key_that_dftui_holds_is_the_right_one_even_if_most_have_another() -> None:
+    other = replace(GOOD, key="77ab01cd")
+    found = evidence(
+        seen("df-web1", variables=other, file=other), seen("df-web2", variables=other, file=other), seen("df-web3")
+    )
+    assert odd(found) == {"df-web1": "key", "df-web2": "key"}
+    assert odd(replace(found, expected=None)) == {"df-web3": "key"}
+
+
+def test_variables_that_the_application_does_not_read_are_told() -> None:
+    found = three(file=replace(GOOD, key="0badbad0"))
+    check = of(found, "app-key")
+    assert check.says == "df-web3 holds APP_KEY 9f41c2ab in its variables, but its application reads 0badbad0"
+    assert check.repairs[0].command == "dftui repair df-web3"
+    cells = dict.fromkeys(pairs(THREE), OK) | {("df-web1", "df-web3"): SIGNATURE}
+    assert failed(replace(found, uses=cells)) == {"app-key": "key", "jwt-portability": "signature"}
+
+
+def test_a_cache_that_only_logouts_tell_from_the_others() -> None:
+    """The same words in all files, and yet another server behind the name."""
+    cells = dict.fromkeys(pairs(THREE), OK)
+    for a, b in cells:
+        if a != b and "df-web3" in (a, b):
+            cells[a, b] = CACHE
+    found = replace(three(), logouts=cells)
+    assert failed(found) == {"logout": "cache", "backends": "cache"}
+    assert odd(found) == {"df-web3": "cache"}
+
+
+def test_what_could_not_be_tried_is_not_called_good() -> None:
+    nobody = Status(True, admins=0, counts={**COUNTS, "admin": 0})
+    replicas = [seen(name, told=nobody, login=UNCHECKED, same_database=None, setup=0) for name in THREE]
+    cells = dict.fromkeys(pairs(THREE), UNCHECKED)
+    found = evidence(*replicas, uses=cells, logouts=cells, asked=0, hosts={}, answers={}, sequence=())
+    assert failed(found) == {
+        "host-rotation": "unchecked",
+        "jwt-portability": "unchecked",
+        "logout": "unchecked",
+        "first-admin": "no-admin",
+    }
+    assert of(found, "setup-closed").says == "open until there is an admin"
+    down = [seen(name, told=Status(False), status=500, same_database=None) for name in THREE]
+    assert of(evidence(*down), "first-admin").cause == "not-migrated"
+
+
+def test_a_replica_that_cannot_be_reached_is_that_first() -> None:
+    found = three(problem="cannot be reached: no answer", clock=Bounds(), told=Status(False, listening=False))
+    assert odd(found) == {"df-web3": "unreachable"}
+    assert of(found, "clock").ok
+
+
+def test_each_way_of_serving_nothing_has_its_repair() -> None:
+    for cause, key, command in (
+        ("weight", "R", "dftui repair"),
+        ("table", "R", "dftui repair"),
+        ("drained", "d", "dftui undrain df-web3"),
+        ("check", "R", "dftui repair df-web3"),
+    ):
+        check = of(three(silence=Silence(cause, "serves nothing")), "host-rotation")
+        assert check.cause == cause
+        assert [(r.key, r.command) for r in check.repairs] == [(key, command)], cause
+    gone = replace(evidence(seen("df-web1")), absent={"df-web2": Silence("stopped", "ended with exit code 1")})
+    assert of(gone, "host-rotation").says == "df-web2 ended with exit code 1"
+    assert of(gone, "host-rotation").repairs[0].command == "dftui repair"
+
+
+def test_an_open_setup_page_fails_only_when_there_is_an_admin() -> None:
+    assert of(replace(three(), open_paths=("/setup",)), "setup-closed").cause == "open"
+    stale = of(three(setup=200), "setup-closed")
+    assert (stale.cause, stale.repairs[0].replaces) == ("stale-setup", ("df-web3",))
+
+
+def test_a_clock_that_may_be_right_is_right() -> None:
+    assert of(three(clock=Bounds(-3.0, 9.0)), "clock").ok
+    assert of(three(clock=Bounds(0.9, 2.0)), "clock").ok
+    assert not of(three(clock=Bounds(-9.0, -1.1)), "clock").ok
+
+
+def test_evidence_of_those_that_left_does_not_count() -> None:
+    other = replace(GOOD, key="77ab01cd")
+    found = three(variables=other, file=other, problem="cannot be reached: gone")
+    cells = dict.fromkeys(pairs(THREE), OK) | {("df-web1", "df-web3"): SIGNATURE}
+    assert failed(replace(found, uses=cells).among(frozenset(THREE[:2]))) == {}
+
+
+def test_up_to_eight_are_tried_pair_by_pair_and_more_in_a_ring() -> None:
+    eight = [f"w{n}" for n in range(ALL_PAIRS_UP_TO)]
+    assert len(pairs(eight)) == 64
+    ring = pairs([*eight, "w8", "w9"])
+    assert len(ring) == len(set(ring)) == 30
+    assert {b for a, b in ring if a == "w0"} == {"w0", "w1", "w9"}

@@ -11,10 +11,18 @@ from dftui.watch.snapshot import Snapshot
 
 
 def header_row(
-    snapshot: Snapshot | None, stack: str, width: int, glyphs: Glyphs, pending: int = 0, error: str = ""
+    snapshot: Snapshot | None,
+    stack: str,
+    width: int,
+    glyphs: Glyphs,
+    pending: int = 0,
+    error: str = "",
+    read_only: bool = False,
 ) -> Row:
     """Name, serving of wanted, what must be known, URL; the engine at the right, as far as there is room."""
     left = [Span(" dftui ", "brand"), Span(stack, "strong")]
+    if read_only:
+        left.append(Span("  read-only", "info-strong"))
     if snapshot is None:
         found = Span("   no engine answers", "bad") if error else Span("   looking for the engine", "muted")
         return clip_row((*left, found), width, glyphs.ellipsis)

@@ -91,6 +91,8 @@ async def test_what_a_crash_of_the_engine_left_stopped_is_started(second: Second
         if left:  # not every engine leaves them so
             run.send("a")
             run.wait_text("the engine is back and has left stopped: ")
+        # The screen may still stand as it was before the crash when the engine answers again.
+        stack.wait_serving(REPLICAS, 120)
         run.send("q")
         assert run.wait_exit() == 0
     await assert_each_name_on_its_own_container(stack, REPLICAS)
@@ -131,7 +133,7 @@ async def test_an_engine_that_dies_in_the_middle_of_down_and_up(
             assert "at" in answer, answer
             second.process.wait(60)
             second.again()
-        stack.ok(action)
+        stack.ok(action, *(("--yes",) if action == "down" else ()))
     await assert_sound(stack)
     stack.ok("down", "--volumes", "--yes")
     assert stack.left() == []

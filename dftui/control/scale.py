@@ -303,7 +303,12 @@ class Scaler(Turnover):
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
             self._making.add(spec.name)
-            ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
+
+            def still() -> bool:
+                created.set()
+                return place < (self.target or 0)
+
+            ref = await replicas.create(self.world, progress, spec, still=still)
             if not ref:
                 progress.tell(f"{spec.name} is not wanted any more; it was never started")
                 return
@@ -333,6 +338,7 @@ class Scaler(Turnover):
             await asyncio.gather(first(short.short, spec.name, asked), self.keep(plan, target))
 
         failures: list[ActionError | EngineError] = []
+        created = asyncio.Event()
 
         async def guarded(number: int) -> None:
             try:
@@ -341,11 +347,16 @@ class Scaler(Turnover):
                 failures.append(error)  # its siblings go on
             finally:
                 self._making.discard(names.container_name(self.world.stack, "web", number))
+                created.set()
 
-        # What is wanted is written while the first one is made.  A dftui that is killed between the two has a replica
-        # too many or too few, which the next one puts right.
+        async def intent() -> None:
+            # While the first one starts: before, it would keep it waiting.  A dftui that is killed until then has a
+            # replica too many, which the next one takes back.
+            await created.wait()
+            await self.keep(plan, target)
+
         side_by_side = await self.world.at_once() if count > 1 else 1
-        await asyncio.gather(self.keep(plan, target), bounded(side_by_side, guarded, numbers))
+        await asyncio.gather(intent(), bounded(side_by_side, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

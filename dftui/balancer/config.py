@@ -187,9 +187,9 @@ def _global(cfg: BalancerConfig) -> list[str]:
         "    hard-stop-after 30s",
         f"    stats socket {SOCKET_PATH} mode 600 level admin expose-fd listeners",
         "    stats timeout 1h",
-        # A server's first check comes 10 ms after it was added, not a whole interval; that those of the file begin
+        # A server's first check comes 2 ms after it was added, not a whole interval; that those of the file begin
         # together then is made up for by intervals that differ a little.
-        "    max-spread-checks 10ms",
+        "    max-spread-checks 2ms",
         "    spread-checks 5",
         # Process-wide variables: this one can be set at run time, so that setup is closed without a reload.
         f"    set-var proc.setup_closed int({int(cfg.deny_setup)})",

@@ -70,7 +70,7 @@ while read -r word rest; do
     who) if silent; then say; else holder; say "$w"; fi ;;
     read) grep "^$mark" "$f" 2>/dev/null ;;
     write) keep "$rest" ;;
-    reach) socat -u OPEN:/dev/null "TCP:$rest,retry=2,interval=0.01,connect-timeout=0.1" 2>/dev/null && echo open ;;
+    reach) socat -u OPEN:/dev/null "TCP:$rest,retry=4,interval=0.005,connect-timeout=0.1" 2>/dev/null && echo open ;;
   esac
   printf '\n> '
 done

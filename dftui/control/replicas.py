@@ -191,7 +191,7 @@ async def _until(world: World, container: Container, plan: Plan, so: Callable[[]
             why = state.check_why if state is not None else ""
             await ensure_alive(world, container.id, container.name, plan)
             look = time.monotonic() + 1.0
-        await asyncio.sleep(POLL / 10)
+        await asyncio.sleep(POLL / 20)
     words = await world.last_words(container.id, plan)
     said = f" (the balancer's check says: {clean(why)})" if why else ""
     raise admission.HeldOut(

@@ -80,13 +80,19 @@ class Scaler(Turnover):
     async def _decide(
         self, to: int | None, by: int | None, victim: str | None, below_min: bool, why: str
     ) -> asyncio.Task[ScaleResult]:
-        self.prepare()
-        assert self._ahead is not None
         now = time.monotonic()
-        making = set(self._making)  # one that is let in while this looks is not outside
-        ahead, pool = await asyncio.gather(self._ahead, look(self.world))
+        while True:
+            self.prepare()
+            asked = self._ahead
+            assert asked is not None
+            # One that is let in, or has gone, while this looks is not to be thrown out.
+            busy = {*self._making, *self._discard}
+            ahead, pool = await asyncio.gather(asked, look(self.world))
+            if self._ahead is asked:
+                break  # else the plan in which that was seen has ended meanwhile
         marked = self.target if self.target is not None else ahead.wanted
-        by = self._discarding(pool, to, by, victim, making | self._making)
+        thrown_out = list(self._discard)
+        by = self._discarding(pool, to, by, victim, {*busy, *self._making, *self._discard})
         if to is not None:
             target = to
         elif by is not None and by < 0:
@@ -94,7 +100,11 @@ class Scaler(Turnover):
             target = base + by
         else:
             target = marked + (by or 0)
-        self._check(target, pool, below_min)
+        try:
+            self._check(target, pool, below_min)
+        except ActionError:
+            self._discard = thrown_out
+            raise
         begins = self.target is None
         self._asked += [now] * (target - marked)
         self._relative = to is None and (begins or self._relative)
@@ -110,12 +120,11 @@ class Scaler(Turnover):
         return self._task
 
     def _discarding(
-        self, pool: Pool, to: int | None, by: int | None, victim: str | None, making: set[str]
+        self, pool: Pool, to: int | None, by: int | None, victim: str | None, busy: set[str]
     ) -> int | None:
-        """Those that are held out (not: in the making) go before any that serves does, and their going changes no
-        number: what is left of `by`."""
-        out = [c.name for c in pool.containers if pool.outside(c) and c.name not in making]
-        out = [name for name in out if name not in self._discard]
+        """Those that are held out (not those that are `busy`: in the making, or going already) go before any that
+        serves does, and their going changes no number: what is left of `by`."""
+        out = [c.name for c in pool.containers if pool.outside(c) and c.name not in busy]
         if to == 0:
             self._discard += out
         if by is None or by >= 0:
@@ -176,7 +185,7 @@ class Scaler(Turnover):
                         pool = await look(self.world)
                     after = self.target
                     counters = await read_counters(self.world)
-                    if after == self.target:
+                    if after == self.target and not self._discard:
                         break  # else a key was pressed meanwhile
                     pool = await look(self.world)
                 assert after is not None
@@ -212,6 +221,7 @@ class Scaler(Turnover):
         self.target = None
         self._ahead = None  # what was seen while this plan was worked on is not so any more
         self._victims.clear()
+        self._discard.clear()
         self.undo.clear()
         self._asked.clear()
         self._served.clear()
@@ -254,7 +264,7 @@ class Scaler(Turnover):
     ) -> None:
         """Remove those that are held out: nothing has to be drained. One that was let in meanwhile goes as any other
         that serves does."""
-        going, self._discard = self._discard, []
+        going = tuple(self._discard)
         for container in (c for c in pool.containers if c.name in going):
             if container.short in pool.states:
                 self._victims.append(container.name)
@@ -262,6 +272,8 @@ class Scaler(Turnover):
                 continue
             await replicas.dispose(self.world, progress, container)
             removed.append(Drained(container.name, 0, 0.0))
+        # Not before they are gone: a key pressed meanwhile would choose them again.
+        self._discard = [name for name in self._discard if name not in going]
         await self.keep(plan, target)
 
     def _refuse_last(self, pool: Pool, victims: list[Container]) -> None:
@@ -291,7 +303,12 @@ class Scaler(Turnover):
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
             self._making.add(spec.name)
-            ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
+
+            def still() -> bool:
+                created.set()
+                return place < (self.target or 0)
+
+            ref = await replicas.create(self.world, progress, spec, still=still)
             if not ref:
                 progress.tell(f"{spec.name} is not wanted any more; it was never started")
                 return
@@ -321,6 +338,7 @@ class Scaler(Turnover):
             await asyncio.gather(first(short.short, spec.name, asked), self.keep(plan, target))
 
         failures: list[ActionError | EngineError] = []
+        created = asyncio.Event()
 
         async def guarded(number: int) -> None:
             try:
@@ -329,11 +347,16 @@ class Scaler(Turnover):
                 failures.append(error)  # its siblings go on
             finally:
                 self._making.discard(names.container_name(self.world.stack, "web", number))
+                created.set()
 
-        # What is wanted is written while the first one is made.  A dftui that is killed between the two has a replica
-        # too many or too few, which the next one puts right.
+        async def intent() -> None:
+            # While the first one starts: before, it would keep it waiting.  A dftui that is killed until then has a
+            # replica too many, which the next one takes back.
+            await created.wait()
+            await self.keep(plan, target)
+
         side_by_side = await self.world.at_once() if count > 1 else 1
-        await asyncio.gather(self.keep(plan, target), bounded(side_by_side, guarded, numbers))
+        await asyncio.gather(intent(), bounded(side_by_side, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

@@ -114,14 +114,20 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """Create on the first network, join the others, lay the files; undone when one of these fails."""
-        await self._networks_exist(spec)
         body = translate.create_body(spec)
-        made = await self._work(
-            f"create {spec.name}",
-            lambda api: api.create_container_from_config(body, name=spec.name),  # type: ignore[no-untyped-call]
-        )
+        looking = asyncio.create_task(self._networks_exist(spec))
+        looking.add_done_callback(lambda task: task.cancelled() or task.exception())  # else of no matter
+        try:
+            made = await self._work(
+                f"create {spec.name}",
+                lambda api: api.create_container_from_config(body, name=spec.name),  # type: ignore[no-untyped-call]
+            )
+        except BaseException:
+            looking.cancel()
+            raise
         container = str(made["Id"])
         try:
+            await looking
             for attachment in spec.networks[1:]:
                 await self.connect(attachment.network, container, attachment)
             if spec.files:

@@ -55,7 +55,8 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
             await asyncio.to_thread(path.unlink, missing_ok=True)
     if backups := kept_backups(info.id, world.stack):
         # The way back from a `down --volumes` that was a mistake; whoever wants nothing left removes them by hand.
-        progress.tell(f"{len(backups)} backups made before a roll or a restore stay in {backups[0].parent}")
+        many = f"{len(backups)} backups" if len(backups) > 1 else "one backup"
+        progress.tell(f"made before a roll or a restore, {many} kept: {backups[0].parent}")
 
 
 async def remove_volumes(world: World, progress: Progress) -> None:

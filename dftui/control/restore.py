@@ -31,7 +31,7 @@ from dftui.watch.sanitise import clean
 _END = "dftui-restored"
 _CLIENT = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    "--protocol=socket --user=root --batch --unbuffered "
+    "--protocol=socket --user=root --batch --unbuffered --binary-mode "
 )
 # A row may be larger than the server takes by default; who connects after this is allowed it.
 _LARGE_ROWS = ("sh", "-c", f"{_CLIENT} -e 'SET GLOBAL max_allowed_packet = 1073741824'")

@@ -14,11 +14,7 @@ from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
 _WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
 _YOUNG = 10.0
 _LOOK = "look at the log of {}: no repair of dftui's helps there"
-SETUP_OPEN = Drift(
-    "the setup form can be reached although there is an admin: a stranger could make a second one",
-    "close it in the balancer",
-    Alarm.SETUP_OPEN,
-)
+SETUP_OPEN = Drift("the setup form is open although there is an admin", "close it", Alarm.SETUP_OPEN)
 
 
 def find_drift(

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dftui.balancer.link import BalancerLink
 from dftui.balancer.stat import Latency, Table
@@ -19,7 +19,8 @@ from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, 
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.changes import changes
-from dftui.watch.datatier import Cache, Client, Database, Reading
+from dftui.watch.conversations import Conversations
+from dftui.watch.datatier import Reading
 from dftui.watch.derive import Facts, derive
 from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
@@ -46,12 +47,6 @@ _LATENCY_EVERY = 2
 _SETUP_EVERY = 3
 _RETRY_FIRST, _RETRY_MOST = 0.2, 3.0
 _QUIET_ACTIONS = ("health_status",)
-
-
-@dataclass(slots=True)
-class _Running:
-    ref: str
-    task: asyncio.Task[None]
 
 
 class Watcher:
@@ -89,7 +84,7 @@ class Watcher:
         self._stats_for: frozenset[str] = frozenset()
         self._traffics = Traffics()
         self._table_at = 0.0
-        self._figures: dict[str, _Running] = {}
+        self._talks = Conversations(engine, self._figures_told)
         self._dirty = asyncio.Event()
         self._ask_wanted = True
         self._stale = asyncio.Event()
@@ -164,10 +159,8 @@ class Watcher:
         finally:
             for task in tasks:
                 task.cancel()
-            held = [one.task for one in self._figures.values()]
-            for task in held:
-                task.cancel()
-            await asyncio.gather(*tasks, *held, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._talks.close()
             await self._loads.close()
             if self._own_link:
                 await self._link.close()
@@ -267,8 +260,7 @@ class Watcher:
         if running(containers, "balancer") is not None:
             self._balanced.set()
         self._follow_stats()
-        for role, client in (("db", Database), ("cache", Cache)):
-            self._follow_figures(role, client, running(containers, role))
+        self._talks.sync(containers)
 
     # ---- streams for what is asked
 
@@ -282,21 +274,8 @@ class Watcher:
         if self._facts.loads != self._loads.by_id:
             self._know(loads=dict(self._loads.by_id))
 
-    def _follow_figures(self, role: str, client: type[Client], container: Container | None) -> None:
-        held = self._figures.get(role)
-        ready = container is not None and container.health in ("none", "healthy")
-        if held is not None and (container is None or container.id != held.ref):
-            held.task.cancel()
-            del self._figures[role]
-            held = None
-            self._figures_told(role, Reading())
-        if held is None and ready and container is not None:
-            conversation = client(self._engine, container.id, lambda told: self._figures_told(role, told))
-            task = asyncio.create_task(conversation.run(), name=f"figures {role}")
-            self._figures[role] = _Running(container.id, task)
-
     def _figures_told(self, role: str, told: Reading) -> None:
-        if not told.figures and self._figures.get(role) is not None:
+        if not told.figures and self._talks.lasts(role):
             # Most often the engine or the container is on its way down, which is about to be told; the last figures
             # stay until then.
             asyncio.get_running_loop().call_later(GRACE, self._figures_gone, role, self._facts.readings.get(role))

@@ -13,6 +13,7 @@ from dftui.ui.canvas import Canvas
 from dftui.ui.draw import row_width
 from dftui.ui.options import Options
 from dftui.watch.alarms import Alarm
+from dftui.watch.drift import SETUP_OPEN
 from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
@@ -47,6 +48,14 @@ def unlike() -> FakeBackend:
     return fake
 
 
+def replicating() -> FakeBackend:
+    """A database whose own replication has come to a stop."""
+    found = stack()
+    why = "replication: error connecting to master 'replicator@db2:3306' - retry-time: 60"
+    figures = {**found.db.figures, "replication": "error", "conn. peak": "31", "failed logins": "2"}
+    return busy(FakeBackend(replace(found, db=replace(found.db, figures=figures, why=why))))
+
+
 def locked() -> FakeBackend:
     fake = busy(FakeBackend())
     fake.asks = "something else"
@@ -64,6 +73,8 @@ SCENES = (
     Scene("blank", lambda: FakeBackend(stack()), ("t",)),
     Scene("many", lambda: busy(FakeBackend(stack(40))), ("G",)),
     Scene("requests", keys=("t",)),
+    Scene("requests-picked", keys=("t", "up", "up")),
+    Scene("requests-filtered", keys=("t", "slash", *"5xx", "enter")),
     Scene("actions", keys=("a",), then=working),
     Scene("probe", keys=("h",)),
     Scene("verify", unlike, ("v",)),
@@ -83,6 +94,11 @@ SCENES = (
     Scene("logs-levels", keys=("l", "e")),
     Scene("logs-marked-matches", keys=("slash", *"system", "ctrl+o", "enter", "n")),
     Scene("services", keys=("1", "right")),
+    Scene("services-zoomed", replicating, ("1", "z")),
+    Scene(
+        "admin", lambda: busy(FakeBackend(stack(admin="no admin"))), ("A", *["enter"] * 5, *"short", "enter", "enter")
+    ),
+    Scene("setup-open", lambda: busy(FakeBackend(stack(setup_open=True, drift=(SETUP_OPEN,))))),
     Scene("help", lambda: busy(FakeBackend(every_state())), ("question_mark",)),
     Scene("keys", keys=("question_mark", "question_mark")),
     Scene("find", keys=("ctrl+p", *"logs")),

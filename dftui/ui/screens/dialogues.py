@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,9 +21,19 @@ def plain(text: str, classes: str = "") -> Static:
     return Static(Content(text), classes=classes, markup=False)
 
 
+class Unseen(Input):
+    """A password is stars, which every terminal has. `_value` is private to textual 8.2.8, which is pinned."""
+
+    @property
+    def _value(self) -> Text:
+        return (
+            Text("*" * len(self.value), no_wrap=True, overflow="ignore", end="") if self.password else super()._value
+        )
+
+
 def field(value: str = "", **more: object) -> Input:
     """An input without a blinking cursor."""
-    made = Input(value, compact=True, select_on_focus=True, **more)  # type: ignore[arg-type]
+    made = Unseen(value, compact=True, select_on_focus=True, **more)  # type: ignore[arg-type]
     made.cursor_blink = False
     return made
 

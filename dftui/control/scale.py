@@ -291,7 +291,8 @@ class Scaler(Turnover):
             spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
             self._making.add(spec.name)
-            ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
+            async with starting:
+                ref = await replicas.create(self.world, progress, spec, still=lambda: place < (self.target or 0))
             if not ref:
                 progress.tell(f"{spec.name} is not wanted any more; it was never started")
                 return
@@ -332,8 +333,8 @@ class Scaler(Turnover):
 
         # What is wanted is written while the first one is made.  A dftui that is killed between the two has a replica
         # too many or too few, which the next one puts right.
-        side_by_side = await self.world.at_once() if count > 1 else 1
-        await asyncio.gather(self.keep(plan, target), bounded(side_by_side, guarded, numbers))
+        starting = asyncio.Semaphore(await self.world.at_once() if count > 1 else 1)
+        await asyncio.gather(self.keep(plan, target), bounded(PARALLEL, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

@@ -308,7 +308,8 @@ class Scaler(Turnover):
                 created.set()
                 return place < (self.target or 0)
 
-            ref = await replicas.create(self.world, progress, spec, still=still)
+            async with starting:
+                ref = await replicas.create(self.world, progress, spec, still=still)
             if not ref:
                 progress.tell(f"{spec.name} is not wanted any more; it was never started")
                 return
@@ -355,8 +356,8 @@ class Scaler(Turnover):
             await created.wait()
             await self.keep(plan, target)
 
-        side_by_side = await self.world.at_once() if count > 1 else 1
-        await asyncio.gather(intent(), bounded(side_by_side, guarded, numbers))
+        starting = asyncio.Semaphore(await self.world.at_once() if count > 1 else 1)
+        await asyncio.gather(intent(), bounded(PARALLEL, guarded, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))

@@ -50,8 +50,8 @@ class World:
         return (await self._engine_info()).id
 
     async def at_once(self) -> int:
-        """Containers to start side by side: one for each two cores while requests come in, for each start keeps a
-        core busy and the requests need one, too."""
+        """Containers to start side by side (they boot and are admitted side by side in any case): one for each two
+        cores while requests come in, for each start keeps a core busy and the requests need one, too."""
         if not (await self.link.frontend()).rate:
             return PARALLEL
         return max(1, min(PARALLEL, (await self._engine_info()).cpus // 2))

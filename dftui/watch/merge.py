@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from operator import itemgetter
 
 from dftui.watch.lines import LATE, MARK, Record
@@ -12,6 +13,7 @@ MOST_BYTES = 4 << 20
 """So much may wait; more is let go at once, in the order that it then has."""
 _by_time = itemgetter(1)
 _who = itemgetter(2)
+_new = tuple.__new__
 
 
 class Merge:
@@ -43,7 +45,7 @@ class Merge:
 
     def waiting(self) -> Counter[str]:
         """Lines, not marks, that wait now, by container."""
-        return Counter(record.who for record in self._pending if record.is_line)
+        return count_lines(self._pending)
 
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """A container's lines from this stamp on that wait."""
@@ -62,12 +64,12 @@ class Merge:
         if not waited:
             return []
         del self._arrivals[:waited]
-        ready = [record for record in self._pending if record.time_ns <= upto]
+        ready = [record for record in self._pending if record[1] <= upto]
         if len(ready) == len(self._pending):
             self._pending, self._bytes = [], 0
         else:
-            self._pending = [record for record in self._pending if record.time_ns > upto]
-            self._bytes = sum(len(record.data) for record in self._pending)
+            self._pending = [record for record in self._pending if record[1] > upto]
+            self._bytes = sum([len(record[4]) for record in self._pending])
         return self._numbered(ready)
 
     def all(self) -> list[Record]:
@@ -84,16 +86,14 @@ class Merge:
         if not ready:
             return ready
         ready.sort(key=_by_time)
-        seq, high = self.last_seq, self._high_ns
-        new = tuple.__new__
-        out: list[Record] = []
-        append = out.append
-        for _, stamp, who, flags, data in ready:
-            seq += 1
-            append(new(Record, (seq, stamp, who, flags | LATE if stamp < high else flags, data)))
+        first, high = self.last_seq + 1, self._high_ns
+        self.last_seq += len(ready)
         self._high_ns = max(high, ready[-1].time_ns)
-        self.last_seq = seq
-        return out
+        _, stamps, names, flags, texts = zip(*ready, strict=True)
+        if stamps[0] < high:
+            flags = tuple(flag | LATE if at < high else flag for flag, at in zip(flags, stamps, strict=True))
+        numbers = range(first, first + len(ready))
+        return list(map(_new, repeat(Record), zip(numbers, stamps, names, flags, texts, strict=True)))
 
 
 def count_lines(records: list[Record]) -> Counter[str]:

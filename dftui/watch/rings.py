@@ -13,6 +13,7 @@ OVERHEAD = 240
 """Bytes that a record costs in memory beside its data (CPython 3.11: tuple, two ints, bytes header, slots in a ring
 and a view)."""
 
+_LEAST_FREED = 64 << 10
 _by_seq = itemgetter(0)
 
 
@@ -70,7 +71,8 @@ class Rings:
             largest = max(by_name.values(), key=lambda ring: ring.bytes)
             if len(largest.records) < 2:
                 return
-            self._shrink(largest, max(0, largest.bytes - max(self.bytes - self.total, self.total // 64)))
+            # A part at a time, so that of many small rings none gives up what nobody has read yet.
+            self._shrink(largest, largest.bytes - min(largest.bytes // 4, max(self.bytes - self.total, _LEAST_FREED)))
 
     def clear(self) -> list[Record]:
         """Forget everything; what was held, in order."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
-from itertools import repeat
+from collections.abc import Callable, Sequence
 from struct import Struct
 from time import strptime
 from typing import Literal
 
 from dftui.engine.api import LogLine
+from dftui.engine.batch import Batch
 from dftui.engine.chunked import Chunked
 
 MAX_LINE = 256 * 1024
@@ -148,11 +148,12 @@ class _Joiner:
 class LogFrames:
     """Framed and stamped log records (a container without a terminal) to lines. Feed it any cuts of the stream."""
 
-    __slots__ = ("_chunks", "_join_err", "_join_out", "_last", "_raw", "_rest", "_stamps", "error")
+    __slots__ = ("_chunks", "_join_err", "_join_out", "_last", "_raw", "_rest", "_stamps", "_taken", "error")
 
     def __init__(self) -> None:
         self._rest = b""
         self._raw = b""
+        self._taken = 0
         self._chunks = Chunked()
         self._stamps = Stamps()
         self._join_out = _Joiner("stdout")
@@ -186,16 +187,16 @@ class LogFrames:
         self._rest = data[pos:]
         return out
 
-    def feed_chunked(self, data: bytes) -> list[LogLine]:
+    def feed_chunked(self, data: bytes) -> Sequence[LogLine]:
         """The same for a body in the chunked coding, still coded: the engine sends each record as a chunk, and
         taking both apart in one go halves the work. Raises BadFrame; `ended` after the last chunk."""
         if self._raw:
             data = self._raw + data
         out: list[LogLine] = []
+        many: Batch | None = None
         held = self._rest or self._join_out.held or self._join_err.held
-        if len(data) > _FEW and not held and self._chunks.between:
-            taken = self._many(data, out)
-            data = data[taken:]
+        if len(data) > _FEW and not held and self._chunks.between and (many := self._many(data)):
+            data = data[self._taken :]
         find = data.find
         known = self._stamps.seconds.get
         second = self._stamps.second
@@ -245,15 +246,15 @@ class LogFrames:
         if out:
             self._last = out[-1].time_ns
         self._raw = data[pos:]
-        return out
+        return out if many is None else many if not out else [*many, *out]
 
-    def _many(self, data: bytes, out: list[LogLine]) -> int:
-        """Take the usual chunks at the beginning of `data`, all at once; how many bytes they were."""
+    def _many(self, data: bytes) -> Batch | None:
+        """Take the usual chunks at the beginning of `data`, all at once; `_taken` says how many bytes they were."""
         found = _USUAL.findall(data)
         if found and found[-1][4]:
             found.pop()
         if not found:
-            return 0
+            return None
         heads, seconds, fractions, texts, _ = zip(*found, strict=True)
         try:
             told = [_HEADS[head] for head in heads]
@@ -261,19 +262,19 @@ class LogFrames:
             told = [_head(head) for head in heads]
         # A chunk must be this frame, and the frame this line: nothing in a text can pretend to be the next one.
         if [length for length, _ in told] != [len(text) for text in texts]:
-            return 0
+            return None
         try:
             whole = {second: self._stamps.second(second) for second in set(seconds)}
         except ValueError:
-            return 0
+            return None
         if len(whole) == 1:
             at = whole[seconds[0]]
             times = [at + fraction for fraction in map(int, fractions)]
         else:
             times = [whole[second] + fraction for second, fraction in zip(seconds, map(int, fractions), strict=True)]
-        out += map(_new, repeat(LogLine), zip(times, [stream for _, stream in told], texts, strict=True))
         self._last = times[-1]
-        return sum(map(len, heads)) + sum(map(len, texts)) + len(heads) * (_AROUND + 2)
+        self._taken = sum(map(len, heads)) + sum(map(len, texts)) + len(heads) * (_AROUND + 2)
+        return Batch(times, [stream for _, stream in told], texts)
 
     @property
     def ended(self) -> bool:

@@ -20,7 +20,7 @@ from dftui.engine.errors import refused, unreachable
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 HEAD_TIMEOUT = 60.0
-PACE, HURRY = 0.04, 0.003
+PACE, HURRY = 0.04, 0.0005
 """Seconds that a stream is left alone between two reads: one that trickles, one whose sender waits for us."""
 BUSY = 0.1
 """Seconds within which a second piece shows a busy stream."""

@@ -36,7 +36,7 @@ from dftui.watch.paint import Painter
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
 
-WAIT = 0.15
+WAIT = 0.1
 """Seconds that a line waits for earlier ones of other containers before it is shown."""
 SETTLE = 2.0
 """At most so long the first lines are held back, so that all containers' history is merged at once."""

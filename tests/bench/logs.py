@@ -48,10 +48,12 @@ SHORT = Lengths(5.0, 1.5, 100_000, 1)
 
 
 @contextmanager
-def screen(stack: Stack, columns: int = COLUMNS, rows: int = ROWS, rate: float | None = None) -> Iterator[PtyRun]:
-    """dftui on the writers, its panes drawn."""
+def screen(
+    stack: Stack, columns: int = COLUMNS, rows: int = ROWS, rate: float | None = None, watch: bool = False
+) -> Iterator[PtyRun]:
+    """dftui on the writers, its panes drawn; without `watch` nothing reads its screen meanwhile."""
     with PtyRun(
-        stack.argv(), columns=columns, rows=rows, env=stack.env, cwd=str(stack.folder), screen=False, rate=rate
+        stack.argv(), columns=columns, rows=rows, env=stack.env, cwd=str(stack.folder), screen=watch, rate=rate
     ) as run:
         assert run.wait_bytes(re.escape(f"{stack.name}-web1".encode()), 60) is not None, run.output()[-2000:]
         time.sleep(3)

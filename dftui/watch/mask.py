@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -187,13 +188,20 @@ class Masker:
         return self.mask(text)
 
 
+_SIGNS = "".join(sorted({sign for shape in _SHAPES for signs in shape.signs for sign in signs}))
+
+
+@cache
+def _possible(signs: str) -> tuple[Shape, ...]:
+    """The shapes that a text with these signs can hold."""
+    return tuple(shape for shape in _SHAPES if all(any(one in signs for one in each) for each in shape.signs))
+
+
 def _suspects(text: str, lower: str) -> Iterator[Shape]:
     """The shapes that may be in a text; to ask for a hint is a look through all of it."""
     parts: bool | None = None
     there: dict[tuple[str, ...], bool] = {}
-    for shape in _SHAPES:
-        if not all(any(sign in text for sign in signs) for signs in shape.signs):
-            continue
+    for shape in _possible("".join([sign for sign in _SIGNS if sign in text])):
         hints = shape.hints
         if hints not in there:
             if parts is None and hints is _HINTS:

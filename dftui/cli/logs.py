@@ -29,6 +29,8 @@ _COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _LEVEL_COLOURS = {"critical": "31", "error": "31", "warning": "33", "debug": "2"}
 _ROLE_WORDS = {"mysql": "db", "database": "db", "redis": "cache", "lb": "balancer", "haproxy": "balancer"}
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical")
+_PIECE = 1024
+"""Lines that are printed together."""
 _LATEST_CROSSING = 1_000_000_000
 """Nanoseconds by which a container's lines may be out of order."""
 
@@ -184,7 +186,10 @@ class _Printer:
     def print(self, records: Sequence[Record]) -> None:
         """Those of these that are wanted."""
         if not self._choice and not self._fold:
-            self._out(self._texts(records))
+            for start in range(0, len(records), _PIECE):
+                piece = records[start : start + _PIECE]
+                if not self._as_it_is(piece):
+                    self._out(self._texts(piece))
             return
         sifted = self._sieve.sift(records)
         texts = self._texts(sifted.records)
@@ -199,6 +204,22 @@ class _Printer:
             self._unfolded(record.who, out)
             out.append(text)
         self._out(out)
+
+    def _as_it_is(self, records: Sequence[Record]) -> bool:
+        """Print these without a look at the single line, which a flood of one container usually allows."""
+        from dftui.watch.lines import LATE, MARK
+
+        if self._json or self._colour or self._timestamps or len({record[2] for record in records}) != 1:
+            return False
+        if any(flags & (LATE | MARK) for flags in {record[3] for record in records}):
+            return False
+        text = self._hub.plain(records)
+        if text is None:
+            return False
+        head = f"{self._who(records[0].who)} "
+        self.lines += len(records)
+        self._write(head + text.replace("\n", "\n" + head) + "\n")
+        return True
 
     def end(self) -> None:
         """Say how many lines of the last stack traces were folded."""
@@ -276,7 +297,7 @@ async def _once(
 
 
 async def merged(
-    sources: Sequence[tuple[str, AsyncIterator[list[LogLine]]]], until_ns: int = 0
+    sources: Sequence[tuple[str, AsyncIterator[Sequence[LogLine]]]], until_ns: int = 0
 ) -> AsyncIterator[list[tuple[str, LogLine]]]:
     """Lines of all sources by their time stamps, in pieces; holds little more than a batch of each. A source is left
     once it is past `until_ns` (0: never)."""
@@ -302,7 +323,7 @@ class _Source:
     """One container's log, a batch at a time."""
 
     name: str
-    batches: AsyncIterator[list[LogLine]]
+    batches: AsyncIterator[Sequence[LogLine]]
     lines: deque[LogLine] = field(default_factory=deque)
     newest: int = 0
 

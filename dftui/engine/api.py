@@ -5,7 +5,7 @@ Nothing here imports docker.  Times are seconds, sizes bytes, unless a name says
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -466,7 +466,7 @@ class Engine(Protocol):
 
     def logs(
         self, ref: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0
-    ) -> AsyncIterator[list[LogLine]]:
+    ) -> AsyncIterator[Sequence[LogLine]]:
         """Batches of lines in the order that the engine delivers; `tail` last lines or all; a batch holds what
         one read brought. Lines at `since_ns` itself are included."""
         ...

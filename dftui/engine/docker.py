@@ -11,7 +11,7 @@ import io
 import math
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -395,7 +395,7 @@ class DockerEngine:
 
     async def logs(
         self, ref: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0
-    ) -> AsyncIterator[list[LogLine]]:
+    ) -> AsyncIterator[Sequence[LogLine]]:
         """Batches of lines, one per read."""
         tty = self._terminals.get(ref)
         if tty is None:

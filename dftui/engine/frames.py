@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
-from itertools import repeat
-from struct import Struct, unpack
+from collections.abc import Callable, Sequence
+from struct import Struct
 from time import strptime
 from typing import Literal
 
 from dftui.engine.api import LogLine
+from dftui.engine.batch import Batch
 from dftui.engine.chunked import Chunked
 
 MAX_LINE = 256 * 1024
@@ -25,7 +25,6 @@ MAX_FRAME = 32 * 1024 * 1024
 
 _new = tuple.__new__
 _HEADER = Struct(">BxxxI").unpack_from
-_STREAM_OF: dict[bytes, Literal["stdout", "stderr"]] = {b"\1": "stdout", b"\2": "stderr"}
 _STREAM: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stdout", "stderr", "stderr")
 _SYSTEM_ERROR = 3
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))$")
@@ -33,13 +32,32 @@ _SECOND = 1_000_000_000
 # A chunk that is one frame that is one stamped line, as a busy engine sends them by the thousand; then, in one match,
 # all that is not such a chunk, so that what is found before it stands without a hole.
 _USUAL = re.compile(
-    rb"([0-9a-f]+)\r\n([\1\2])\0\0\0([\0-\xff]{4})"
+    rb"([0-9a-f]+\r\n[\1\2]\0\0\0[\0-\xff]{4})"
     rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z ([^\n]*)\n\r\n|([\0-\xff]+)"
 )
-_USUAL_SIZE = 2 + 8 + 31 + 1 + 2
-"""Bytes of such a chunk beside its length in hexadecimal and its text."""
+_AROUND = 31 + 1
+"""Bytes of such a frame beside its text: the stamp and its blank, the newline."""
+_MOST_HEADS = 4096
 _FEW = 4096
 """Bytes below which taking one record after the other is as quick."""
+
+
+_HEADS: dict[bytes, tuple[int, Literal["stdout", "stderr"]]] = {}
+
+
+def _head(head: bytes) -> tuple[int, Literal["stdout", "stderr"]]:
+    """What a chunk's and its frame's head say together: the length of the line's text (-1 when they differ, or tell
+    of less than a stamp), and the stream."""
+    found = _HEADS.get(head)
+    if found is None:
+        size, frame = head[:-10], head[-8:]
+        length = int.from_bytes(frame[4:], "big")
+        text = length - _AROUND if int(size, 16) == length + 8 else -1
+        found = max(-1, text), _STREAM[frame[0]]
+        if len(_HEADS) > _MOST_HEADS:
+            _HEADS.clear()
+        _HEADS[head] = found
+    return found
 
 
 class BadFrame(Exception):
@@ -130,11 +148,12 @@ class _Joiner:
 class LogFrames:
     """Framed and stamped log records (a container without a terminal) to lines. Feed it any cuts of the stream."""
 
-    __slots__ = ("_chunks", "_join_err", "_join_out", "_last", "_raw", "_rest", "_stamps", "error")
+    __slots__ = ("_chunks", "_join_err", "_join_out", "_last", "_raw", "_rest", "_stamps", "_taken", "error")
 
     def __init__(self) -> None:
         self._rest = b""
         self._raw = b""
+        self._taken = 0
         self._chunks = Chunked()
         self._stamps = Stamps()
         self._join_out = _Joiner("stdout")
@@ -168,16 +187,16 @@ class LogFrames:
         self._rest = data[pos:]
         return out
 
-    def feed_chunked(self, data: bytes) -> list[LogLine]:
+    def feed_chunked(self, data: bytes) -> Sequence[LogLine]:
         """The same for a body in the chunked coding, still coded: the engine sends each record as a chunk, and
         taking both apart in one go halves the work. Raises BadFrame; `ended` after the last chunk."""
         if self._raw:
             data = self._raw + data
         out: list[LogLine] = []
+        many: Batch | None = None
         held = self._rest or self._join_out.held or self._join_err.held
-        if len(data) > _FEW and not held and self._chunks.between:
-            taken = self._many(data, out)
-            data = data[taken:]
+        if len(data) > _FEW and not held and self._chunks.between and (many := self._many(data)):
+            data = data[self._taken :]
         find = data.find
         known = self._stamps.seconds.get
         second = self._stamps.second
@@ -227,30 +246,35 @@ class LogFrames:
         if out:
             self._last = out[-1].time_ns
         self._raw = data[pos:]
-        return out
+        return out if many is None else many if not out else [*many, *out]
 
-    def _many(self, data: bytes, out: list[LogLine]) -> int:
-        """Take the usual chunks at the beginning of `data`, all at once; how many bytes they were."""
+    def _many(self, data: bytes) -> Batch | None:
+        """Take the usual chunks at the beginning of `data`, all at once; `_taken` says how many bytes they were."""
         found = _USUAL.findall(data)
-        if found and found[-1][6]:
+        if found and found[-1][4]:
             found.pop()
         if not found:
-            return 0
-        codes, kinds, sizes, seconds, fractions, texts, _ = zip(*found, strict=True)
-        lengths = [len(text) + 32 for text in texts]
-        framed = unpack(f">{len(sizes)}I", b"".join(sizes))
+            return None
+        heads, seconds, fractions, texts, _ = zip(*found, strict=True)
+        try:
+            told = [_HEADS[head] for head in heads]
+        except KeyError:
+            told = [_head(head) for head in heads]
         # A chunk must be this frame, and the frame this line: nothing in a text can pretend to be the next one.
-        if list(framed) != lengths or list(map(int, codes, repeat(16))) != [length + 8 for length in lengths]:
-            return 0
+        if [length for length, _ in told] != [len(text) for text in texts]:
+            return None
         try:
             whole = {second: self._stamps.second(second) for second in set(seconds)}
         except ValueError:
-            return 0
-        times = [whole[second] + fraction for second, fraction in zip(seconds, map(int, fractions), strict=True)]
-        streams = [_STREAM_OF[kind] for kind in kinds]
-        out += map(_new, repeat(LogLine), zip(times, streams, texts, strict=True))
+            return None
+        if len(whole) == 1:
+            at = whole[seconds[0]]
+            times = [at + fraction for fraction in map(int, fractions)]
+        else:
+            times = [whole[second] + fraction for second, fraction in zip(seconds, map(int, fractions), strict=True)]
         self._last = times[-1]
-        return sum(lengths) + sum(map(len, codes)) + len(codes) * (_USUAL_SIZE - 32)
+        self._taken = sum(map(len, heads)) + sum(map(len, texts)) + len(heads) * (_AROUND + 2)
+        return Batch(times, [stream for _, stream in told], texts)
 
     @property
     def ended(self) -> bool:

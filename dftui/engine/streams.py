@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -41,7 +41,7 @@ async def _open(
 
 async def read_logs(
     wire: Wire, ref: str, *, tty: bool, follow: bool, tail: int | None, since_ns: int
-) -> AsyncGenerator[list[LogLine], None]:
+) -> AsyncGenerator[Sequence[LogLine], None]:
     """Batches of a container's log lines; see `Engine.logs`."""
     query = {
         "stdout": "1",

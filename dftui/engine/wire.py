@@ -20,12 +20,12 @@ from dftui.engine.errors import refused, unreachable
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 HEAD_TIMEOUT = 60.0
-PACE = 0.04
-"""Seconds that a busy stream is left alone between two reads."""
+PACE, HURRY = 0.04, 0.0005
+"""Seconds that a stream is left alone between two reads: one that trickles, one whose sender waits for us."""
 BUSY = 0.1
 """Seconds within which a second piece shows a busy stream."""
-ENOUGH = 64 * 1024
-"""Bytes of a piece that is worth waking up for, however soon it comes."""
+MUCH = 8 * 1024
+"""Bytes of a piece that shows a sender who waits: of many small writes a socket holds little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ class Reply:
             while data := await self.reader.read(READ_SIZE):
                 yield data
                 now = loop.time()
-                if now - last < BUSY and len(data) < ENOUGH:
+                if now - last < BUSY:
                     transport.pause_reading()
-                    await asyncio.sleep(PACE)
+                    await asyncio.sleep(PACE if len(data) < MUCH else HURRY)
                     transport.resume_reading()
                     now = loop.time()
                 last = now

@@ -26,6 +26,10 @@ SHORT_GAP = 4
 _NARROW = (("\u0370", "\u052f"), ("\u2010", "\u22ff"), ("\u2400", "\u243f"), ("\u2500", "\u25ff"))
 # Kana, ideographs, Hangul, full-width forms.
 _WIDE = (("\u3041", "\u30ff"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uac00", "\ud7a3"), ("\uff01", "\uff60"))
+LEAST_MOVED = 4
+"""Rows that must move together so that the terminal is asked to move them."""
+MOST_TRIED = 6
+"""Rows of which it is tried whether they have moved."""
 _LINES = {
     **dict.fromkeys("─━╌╍┄┅═▁▂▔╴╶", "-"),
     **dict.fromkeys("│┃┆┇║▏▕▌▐╵╷", "|"),
@@ -157,7 +161,7 @@ class Page:
 
         Begins and ends in plain ink, wherever the cursor is.
         """
-        out: list[str] = []
+        out: list[str] = self._moved()
         pen = PLAIN
         at: tuple[int, int] | None = None
         for y in sorted(self._touched):
@@ -196,6 +200,45 @@ class Page:
         if pen != PLAIN:
             out.append(self._pens.way(pen, PLAIN))
         return "".join(out)
+
+    def _moved(self) -> list[str]:
+        """Let the terminal itself move rows that went up or down together, as a log's do; what to send for it."""
+        changed = [y for y in sorted(self._touched) if self._differs(y)]
+        if len(changed) < LEAST_MOVED:
+            return []
+        for y in changed[:MOST_TRIED]:
+            if not "".join(self._text[y]).strip():
+                continue
+            for by in sorted(range(-y, self.height - y), key=abs):
+                if by and self._same(y, y + by):
+                    last, end = y, self.height - max(0, by)
+                    while last + 1 < end and self._same(last + 1, last + 1 + by):
+                        last += 1
+                    if last - y + 1 >= max(LEAST_MOVED, abs(by)):
+                        return self._move(y, last, by)
+        return []
+
+    def _differs(self, y: int) -> bool:
+        return self._text[y] != self._shown_text[y] or self._ink[y] != self._shown_ink[y]
+
+    def _same(self, y: int, shown: int) -> bool:
+        """Whether what should be in one row is shown in another."""
+        return self._text[y] == self._shown_text[shown] and self._ink[y] == self._shown_ink[shown]
+
+    def _move(self, first: int, last: int, by: int) -> list[str]:
+        """Rows `first` to `last` are what is shown `by` rows further down (or up)."""
+        top, bottom = min(first, first + by), max(last, last + by)
+        rows, inks, moved = self._shown_text, self._shown_ink, slice(first + by, last + by + 1)
+        rows[first : last + 1] = [row.copy() for row in rows[moved]]
+        inks[first : last + 1] = [ink.copy() for ink in inks[moved]]
+        # What comes free is blank, but in which colour differs from terminal to terminal.
+        free = range(last + 1, bottom + 1) if by > 0 else range(top, first)
+        for y in free:
+            self._shown_text[y] = [UNKNOWN] * self.width
+            self._shown_ink[y] = [PLAIN] * self.width
+        self._touched.update(range(top, bottom + 1))
+        # Within margins: delete lines at the top, or insert them there.
+        return [f"\x1b[{top + 1};{bottom + 1}r\x1b[{top + 1}H\x1b[{abs(by)}{'M' if by > 0 else 'L'}\x1b[r"]
 
     @staticmethod
     def _all_sure(text: list[str], shown: list[str]) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import lt
 from typing import Protocol
 
 from dftui.engine.api import Engine, EngineError, LogLine, NotFound
+from dftui.engine.batch import Batch
 from dftui.watch.lines import MAX_LINE, STDERR, Record
 
 MARGIN_NS = 50_000_000
@@ -30,7 +32,7 @@ def _key(line: LogLine) -> Key:
 class Sink(Protocol):
     """Where a follower's lines go: the hub."""
 
-    def take(self, follower: Follower, lines: list[LogLine]) -> float:
+    def take(self, follower: Follower, lines: Sequence[LogLine]) -> float:
         """New lines; the answer is how many seconds to wait before reading on."""
         ...
 
@@ -177,9 +179,18 @@ class Follower:
                     await closer()
                 return
 
-    def _fresh(self, batch: list[LogLine]) -> list[LogLine]:
+    def _fresh(self, batch: Sequence[LogLine]) -> Sequence[LogLine]:
         """The lines not taken before."""
         last = self._last
+        if isinstance(batch, Batch) and self._newer(batch):
+            self.last_ns = batch.times[-1]
+            self._known = None
+            for stream in set(batch.streams):
+                at = len(batch) - 1
+                while batch.streams[at] != stream:
+                    at -= 1
+                last[stream] = batch[at]
+            return batch
         fresh: list[LogLine] = []
         for line in batch:
             stamp = line.time_ns
@@ -200,6 +211,11 @@ class Follower:
                 last[line.stream] = line
             fresh.append(line)
         return fresh
+
+    def _newer(self, batch: Batch) -> bool:
+        """Each line is stamped later than the one before it, and the first than any that was taken."""
+        times = batch.times
+        return times[0] > self.last_ns and all(map(lt, times, times[1:]))
 
     def _repeats(self, line: LogLine, fresh: list[LogLine]) -> bool:
         """Whether this line, stamped no later than others before it, was taken already."""

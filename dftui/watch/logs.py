@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dftui.engine.api import Container, Engine, Event, LogLine
+from dftui.engine.batch import Batch
 from dftui.watch.changes import event_words
 from dftui.watch.follow import Follower
 from dftui.watch.lines import (
@@ -29,13 +30,13 @@ from dftui.watch.lines import (
     Record,
 )
 from dftui.watch.mask import Masker
-from dftui.watch.merge import Merge, count_lines
+from dftui.watch.merge import Merge, Run, count_lines, runs_of
 from dftui.watch.pace import Pace, jumps
 from dftui.watch.paint import Painter
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
 
-WAIT = 0.15
+WAIT = 0.1
 """Seconds that a line waits for earlier ones of other containers before it is shown."""
 SETTLE = 2.0
 """At most so long the first lines are held back, so that all containers' history is merged at once."""
@@ -179,9 +180,8 @@ class LogHub:
         ]
         for name, lines in count_lines(kept).items():
             self._count(name).arrived += lines
-        if kept:
-            size = sum(len(record.data) for record in kept)
-            self._merge.add(kept, size, kept[-1].time_ns, asyncio.get_running_loop().time())
+        for run in runs_of(kept):
+            self._merge.add(run, asyncio.get_running_loop().time())
             self._arrived.set()
         self._settle()
         self._began = False
@@ -216,7 +216,7 @@ class LogHub:
 
     # ---- what a follower brings
 
-    def take(self, follower: Follower, lines: list[LogLine]) -> float:
+    def take(self, follower: Follower, lines: Sequence[LogLine]) -> float:
         """New lines of one container; the answer is how long it should wait before it reads on."""
         loop_time = asyncio.get_running_loop().time()
         counts = self._count(follower.name)
@@ -224,19 +224,12 @@ class LogHub:
         counts.repeated += follower.repeated
         follower.repeated = 0
         name = follower.name
-        new = tuple.__new__
-        records = [
-            new(Record, (0, stamp, name, STDERR if stream == "stderr" else 0, data))
-            if len(data) <= MAX_LINE
-            else _cut(stamp, name, stream, data)
-            for stamp, stream, data in lines
-        ]
-        size = sum([len(record[4]) for record in records])
-        counts.bytes += size
+        run = run_of_lines(name, lines)
+        counts.bytes += run.size
         if counts.lag > _BEHIND:
-            for before, after in jumps(lines, follower.told_ns):
+            for before, after in jumps(run.times, follower.told_ns):
                 self.gap(follower, before, after, "the log was rotated before it could be read", "may be")
-        newest = follower.told_ns = lines[-1].time_ns
+        newest = follower.told_ns = run.times[-1]
         self._opened[name] = follower.opened_ns
         if newest >= follower.opened_ns:
             lag = time.time() - newest / 1e9
@@ -245,7 +238,7 @@ class LogHub:
             counts.lag = lag - self._least_lag
         else:
             counts.lag = 0.0
-        self._merge.add(records, size, max([line[0] for line in lines]), loop_time)
+        self._merge.add(run, loop_time)
         self._arrived.set()
         if self._merge.full:
             self._release(loop_time)
@@ -313,6 +306,10 @@ class LogHub:
         """`text` of each; for many at a fraction of the cost."""
         return self._painter.texts(records)
 
+    def plain(self, records: Sequence[Record]) -> str | None:
+        """The texts of these, a line each, if they may be shown just as they are; else None."""
+        return self._painter.plain(records)
+
     def names(self) -> tuple[str, ...]:
         """Containers that have lines here or are followed, sorted."""
         return tuple(sorted({*self._rings.by_name, *(f.name for f in self._followers.values())}))
@@ -364,8 +361,7 @@ class LogHub:
         return counts
 
     def _mark(self, name: str, time_ns: int, flag: int, text: str) -> None:
-        record = Record(0, time_ns, name, flag, text.encode())
-        self._merge.add([record], len(record.data), time_ns, asyncio.get_running_loop().time())
+        self._merge.add(Run(name, (time_ns,), (flag,), (text.encode(),)), asyncio.get_running_loop().time())
         self._arrived.set()
 
     def _settle(self) -> None:
@@ -398,9 +394,24 @@ def calm_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def _cut(stamp: int, name: str, stream: str, data: bytes) -> Record:
-    flags = CUT | len(data) << LENGTH_SHIFT | (STDERR if stream == "stderr" else 0)
-    return Record(0, stamp, name, flags, data[:MAX_LINE])
+def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
+    """A container's lines as they are kept: what is too long is cut and says so."""
+    if isinstance(lines, Batch):
+        times, streams, texts = lines.times, lines.streams, lines.texts
+    else:
+        times, streams, texts = zip(*lines, strict=True)
+    long = max(map(len, texts)) > MAX_LINE
+    if not long and "stderr" not in streams:
+        return Run(name, times, None, texts)
+    flags = [STDERR if stream == "stderr" else 0 for stream in streams]
+    if long:
+        over = [len(text) > MAX_LINE for text in texts]
+        flags = [
+            flag | CUT | len(text) << LENGTH_SHIFT if cut else flag
+            for flag, text, cut in zip(flags, texts, over, strict=True)
+        ]
+        texts = [text[:MAX_LINE] for text in texts]
+    return Run(name, times, flags, texts)
 
 
 def _quiet(follower: Follower, now: float) -> bool:

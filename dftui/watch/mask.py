@@ -7,7 +7,9 @@ passwords in JSON bodies), of HTTP (headers, query strings) and of the database'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 MASK = "***"
@@ -28,29 +30,44 @@ _HINTS = (
 _PARTS = ("pass", "pwd", "secret", "token", "key", "license", "session", "sessid", "authoriz", "credential")
 """One of them is in most hints: fewer to look for where there is none."""
 _WORD = r"(?:\"[^\"]*\"?|'[^']*'?|[^\s&\"',;)\\]+)"
-# Each: substrings (lower case) one of which must be there, the shape, what it becomes. Quantifiers are possessive
-# where giving back would let a lookahead be dodged.
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+
+
+class Shape(NamedTuple):
+    """What a secret looks like. `signs`: of each of these sets one character must be there (the cheapest question);
+    `hints`: one of these, in lower case, must be there; then `pattern` is looked for."""
+
+    signs: tuple[str, ...]
+    hints: tuple[str, ...]
+    pattern: re.Pattern[str]
+    becomes: str
+
+
+_QUOTES = "\"'"
+# Quantifiers are possessive where giving back would let a lookahead be dodged.
+_SHAPES: tuple[Shape, ...] = (
     # JWTs and whatever else starts as base64 of '{"', also when its end was cut off.
-    (("eyj",), re.compile(r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}"), MASK),
+    Shape(("J",), ("eyj",), re.compile(r"eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}"), MASK),
     # JSON, also escaped inside JSON: "password":"…"; an end that was cut off counts.
-    (
+    Shape(
+        (_QUOTES, ":="),
         _HINTS,
         re.compile(rf"""({_NAMES}\\*["']\s*+(?::|=>)\s*+(\\*["'])){_PLAIN}.*?(?=(?<!\\)\2|$)""", re.I),
         rf"\1{MASK}",
     ),
     # Query strings: every value, names kept.
-    (("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
-    (
+    Shape(("?", "="), ("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
+    Shape(
+        (_QUOTES, "="),
         ("set password",),
         re.compile(r"(set\s+password\s+(?:for\s+\S+\s+)?=\s*(?:password\()?)(['\"]).*?(?:\2|$)", re.I),
         rf"\1{MASK}",
     ),
     # Forms, variables, options: NAME=value, --password value.
-    (_HINTS, re.compile(rf"({_NAMES} ?+= ?+)(?!\*\*\*){_WORD}", re.I), rf"\1{MASK}"),
-    (("--pass",), re.compile(r"(--pass(?:word|wd)? ++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
+    Shape(("=",), _HINTS, re.compile(rf"({_NAMES} ?+= ?+)(?!\*\*\*){_WORD}", re.I), rf"\1{MASK}"),
+    Shape(("-",), ("--pass",), re.compile(r"(--pass(?:word|wd)? ++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
     # Headers and prose: "X-DreamFactory-Session-Token: …", "Authorization: Bearer …", "password: …".
-    (
+    Shape(
+        (":=",),
         ("x-dreamfactory-", "authorization", "cookie"),
         re.compile(
             r"((?:x-dreamfactory-(?:session-token|api-key)|(?:proxy-)?authorization|(?:set-)?cookie)"
@@ -59,8 +76,9 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         rf"\1{MASK}",
     ),
-    (("bearer",), re.compile(r"(\bbearer\s++)(?!\*\*\*)[^\s\"',;]{6,}", re.I), rf"\1{MASK}"),
-    (
+    Shape((), ("bearer",), re.compile(r"(\bbearer\s++)(?!\*\*\*)[^\s\"',;]{6,}", re.I), rf"\1{MASK}"),
+    Shape(
+        (":",),
         _HINTS,
         re.compile(
             rf"((?:password|passwd|passphrase|secret|app_?key|api[_-]?key) ?+: ?+){_PLAIN}{_WORD}",
@@ -69,27 +87,34 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     # URLs: scheme://user:password@host.
-    (("://",), re.compile(r"(://[^\s/:@]*:)(?!\*\*\*@)[^\s/@]+(?=@)"), rf"\1{MASK}"),
+    Shape((":", "@"), ("://",), re.compile(r"(://[^\s/:@]*:)(?!\*\*\*@)[^\s/@]+(?=@)"), rf"\1{MASK}"),
     # The database's and the cache's own words.
-    (
+    Shape(
+        (_QUOTES,),
         ("identified",),
         re.compile(r"(identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?)(['\"]).*?(?:\2|$)", re.I),
         rf"\1{MASK}",
     ),
     # Lower-case only: -P is the port.
-    (("mysql",), re.compile(r"(\bmysql\w*\b(?:(?!\s-p)[^|;&])*\s-p)(?!\*\*\*)\S+"), rf"\1{MASK}"),
+    Shape(("-",), ("mysql",), re.compile(r"(\bmysql\w*\b(?:(?!\s-p)[^|;&])*\s-p)(?!\*\*\*)\S+"), rf"\1{MASK}"),
     # PHP's stack traces show arguments: PDO->__construct('mysql:host=…', 'user', 'password', Array).
-    (
+    Shape(
+        ("'", ":"),
         ("__construct('",),
         re.compile(r"(__construct\('\w+:[^']*', '[^']*', ')(?!\*\*\*)[^']*", re.I),
         rf"\1{MASK}",
     ),
-    (("requirepass", "masterauth"), re.compile(r"((?:requirepass|masterauth)\s++)(?!\*\*\*)\S+", re.I), rf"\1{MASK}"),
+    Shape(
+        (),
+        ("requirepass", "masterauth"),
+        re.compile(r"((?:requirepass|masterauth)\s++)(?!\*\*\*)\S+", re.I),
+        rf"\1{MASK}",
+    ),
 )
 _LONGEST_FLAG = 20
 _PHP_ARGUMENT = 15
 """Characters of an argument that PHP shows in a stack trace before "...": zend.exception_string_param_max_len."""
-_WITHOUT = {hints: tuple(h for h in hints if not any(part in h for part in _PARTS)) for hints, _, _ in _SHAPES}
+_WITHOUT = {hints: tuple(h for h in hints if not any(part in h for part in _PARTS)) for _, hints, _, _ in _SHAPES}
 _VALUE = re.compile(r"=[^&;]*")
 
 
@@ -125,38 +150,29 @@ class Masker:
             if value in text:
                 text = text.replace(value, MASK)
         lower = text.lower()
-        named: bool | None = None
-        for hints, shape, becomes in _SHAPES:
-            if hints is _HINTS:
-                if named is None:
-                    named = any(hint in lower for hint in hints)
-                here = named
-            else:
-                here = any(hint in lower for hint in hints) if len(hints) > 1 else hints[0] in lower
-            if here:
-                text = shape.sub(_mask_query if becomes == "query" else becomes, text)
+        for shape in _suspects(text, lower):
+            text = shape.pattern.sub(_mask_query if shape.becomes == "query" else shape.becomes, text)
         return text
+
+    def clear(self, text: str) -> bool:
+        """Whether nothing in a text, of however many lines, can be a secret."""
+        return not any(value in text for value in self._values) and not any(_suspects(text, text.lower()))
 
     def mask_all(self, texts: Sequence[str]) -> list[str]:
         """`mask` of each: many that hold nothing suspicious cost one look at all of them together."""
         joined = "\n".join(texts)
-        lower = joined.lower()
         found = list(texts)
         for value in self._values:
             if value in joined:
                 found = [text.replace(value, MASK) for text in found]
-        all_of = any(part in lower for part in _PARTS)
-        seen: dict[tuple[str, ...], list[str]] = {}
-        for hints, shape, becomes in _SHAPES:
-            there = seen.get(hints)
-            if there is None:
-                there = seen[hints] = [hint for hint in (hints if all_of else _WITHOUT[hints]) if hint in lower]
-            if there:
-                into = _mask_query if becomes == "query" else becomes
-                for index, text in enumerate(found):
-                    low = text.lower()
-                    if any(hint in low for hint in there):
-                        found[index] = shape.sub(into, text)
+        lower = joined.lower()
+        for shape in _suspects(joined, lower):
+            into = _mask_query if shape.becomes == "query" else shape.becomes
+            there = [hint for hint in shape.hints if hint in lower]
+            for index, text in enumerate(found):
+                low = text.lower()
+                if any(hint in low for hint in there):
+                    found[index] = shape.pattern.sub(into, text)
         return found
 
     def path(self, path: str) -> str:
@@ -170,6 +186,29 @@ class Masker:
                 if text.endswith(value[:size]):
                     return self.mask(text[:-size]) + MASK
         return self.mask(text)
+
+
+_SIGNS = "".join(sorted({sign for shape in _SHAPES for signs in shape.signs for sign in signs}))
+
+
+@cache
+def _possible(signs: str) -> tuple[Shape, ...]:
+    """The shapes that a text with these signs can hold."""
+    return tuple(shape for shape in _SHAPES if all(any(one in signs for one in each) for each in shape.signs))
+
+
+def _suspects(text: str, lower: str) -> Iterator[Shape]:
+    """The shapes that may be in a text; to ask for a hint is a look through all of it."""
+    parts: bool | None = None
+    there: dict[tuple[str, ...], bool] = {}
+    for shape in _possible("".join([sign for sign in _SIGNS if sign in text])):
+        hints = shape.hints
+        if hints not in there:
+            if parts is None and hints is _HINTS:
+                parts = any(part in lower for part in _PARTS)
+            there[hints] = any(hint in lower for hint in (_WITHOUT[hints] if parts is False else hints))
+        if there[hints]:
+            yield shape
 
 
 def _forms(value: str) -> set[str]:

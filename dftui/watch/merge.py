@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, pairwise, repeat
+from operator import itemgetter, le
 
 from dftui.watch.lines import LATE, MARK, Record
 
 MOST_BYTES = 4 << 20
 """So much may wait; more is let go at once, in the order that it then has."""
-_by_time = itemgetter(1)
+_first = itemgetter(0)
 _who = itemgetter(2)
+_new = tuple.__new__
+
+
+@dataclass(slots=True)
+class Run:
+    """What arrived together from one container, as columns. `flags` None: none has any."""
+
+    who: str
+    times: Sequence[int]
+    flags: Sequence[int] | None
+    texts: Sequence[bytes]
+    ordered: bool = field(init=False)
+    """Its times never go back."""
+
+    def __post_init__(self) -> None:
+        self.ordered = all(map(le, self.times, self.times[1:]))
+
+    @property
+    def size(self) -> int:
+        """Bytes of its texts."""
+        return sum(map(len, self.texts))
+
+    @property
+    def lines(self) -> int:
+        """Lines, not marks."""
+        return len(self.times) if self.flags is None else sum([not flag & MARK for flag in self.flags])
+
+    def rows(self) -> Iterator[tuple[int, str, int, bytes]]:
+        """Time, name, flags and text of each."""
+        return zip(self.times, repeat(self.who), repeat(0) if self.flags is None else self.flags, self.texts)
+
+    def part(self, chosen: slice) -> Run:
+        """Some of it."""
+        flags = None if self.flags is None else self.flags[chosen]
+        return Run(self.who, self.times[chosen], flags, self.texts[chosen])
+
+    def upto(self, time_ns: int) -> tuple[Run, Run]:
+        """What is stamped up to this time, and the rest."""
+        if self.ordered:
+            cut = bisect_right(self.times, time_ns)
+            return self.part(slice(cut)), self.part(slice(cut, None))
+        rows = list(self.rows())
+        return (
+            run_of(self.who, [row for row in rows if row[0] <= time_ns]),
+            run_of(self.who, [row for row in rows if row[0] > time_ns]),
+        )
+
+
+def run_of(who: str, rows: Sequence[tuple[int, str, int, bytes]]) -> Run:
+    """A run of single rows."""
+    if not rows:
+        return Run(who, (), None, ())
+    times, _, flags, texts = zip(*rows, strict=True)
+    return Run(who, times, flags if any(flags) else None, texts)
 
 
 class Merge:
-    """Pure: times are the caller's clock. Records come in with number 0 and leave numbered in merged order."""
+    """Pure: times are the caller's clock. Runs come in; records leave, numbered in merged order."""
 
     def __init__(self, wait: float) -> None:
         """`wait`: seconds that a line waits for earlier ones."""
         self.wait = wait
         self.last_seq = 0
         self._high_ns = 0
-        self._pending: list[Record] = []
+        self._pending: list[Run] = []
         self._bytes = 0
         self._arrivals: list[tuple[float, int]] = []
 
@@ -35,19 +92,24 @@ class Merge:
         """More waits than may."""
         return self._bytes > MOST_BYTES
 
-    def add(self, records: Iterable[Record], size: int, newest_ns: int, now: float) -> None:
-        """Take records that arrived together; `size` is their bytes, `newest_ns` their newest stamp."""
-        self._pending.extend(records)
-        self._bytes += size
-        self._arrivals.append((now, newest_ns))
+    def add(self, run: Run, now: float) -> None:
+        """Take what arrived together."""
+        if run.times:
+            self._pending.append(run)
+            self._bytes += run.size
+            self._arrivals.append((now, max(run.times)))
 
     def waiting(self) -> Counter[str]:
         """Lines, not marks, that wait now, by container."""
-        return Counter(record.who for record in self._pending if record.is_line)
+        found: Counter[str] = Counter()
+        for run in self._pending:
+            found[run.who] += run.lines
+        return found
 
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """A container's lines from this stamp on that wait."""
-        return (r for r in self._pending if r.who == name and r.time_ns >= since_ns and r.is_line)
+        rows = chain.from_iterable(run.rows() for run in self._pending if run.who == name)
+        return (Record(0, *row) for row in rows if row[0] >= since_ns and not row[2] & MARK)
 
     def due(self, now: float) -> list[Record]:
         """Those that have waited long enough, and all that is stamped before them."""
@@ -62,12 +124,19 @@ class Merge:
         if not waited:
             return []
         del self._arrivals[:waited]
-        ready = [record for record in self._pending if record.time_ns <= upto]
-        if len(ready) == len(self._pending):
-            self._pending, self._bytes = [], 0
-        else:
-            self._pending = [record for record in self._pending if record.time_ns > upto]
-            self._bytes = sum(len(record.data) for record in self._pending)
+        ready: list[Run] = []
+        left: list[Run] = []
+        for run in self._pending:
+            if run.times[-1] <= upto and run.ordered:
+                ready.append(run)
+                continue
+            early, late = run.upto(upto)
+            if early.times:
+                ready.append(early)
+            if late.times:
+                left.append(late)
+        self._pending = left
+        self._bytes = sum([run.size for run in left])
         return self._numbered(ready)
 
     def all(self) -> list[Record]:
@@ -80,23 +149,38 @@ class Merge:
         """What comes now was read before: older stamps are not late."""
         self._high_ns = 0
 
-    def _numbered(self, ready: list[Record]) -> list[Record]:
-        if not ready:
-            return ready
-        ready.sort(key=_by_time)
-        seq, high = self.last_seq, self._high_ns
-        new = tuple.__new__
+    def _numbered(self, runs: list[Run]) -> list[Record]:
+        runs.sort(key=lambda run: run.times[0])
         out: list[Record] = []
-        append = out.append
-        for _, stamp, who, flags, data in ready:
-            seq += 1
-            append(new(Record, (seq, stamp, who, flags | LATE if stamp < high else flags, data)))
-        self._high_ns = max(high, ready[-1].time_ns)
-        self.last_seq = seq
+        if all(run.ordered for run in runs) and all(a.times[-1] <= b.times[0] for a, b in pairwise(runs)):
+            for run in runs:
+                out += self._number(run.times, repeat(run.who), run.flags, run.texts)
+        else:
+            rows = sorted(chain.from_iterable(run.rows() for run in runs), key=_first)
+            out += self._number(*zip(*rows, strict=True))
         return out
 
+    def _number(
+        self, times: Sequence[int], names: Iterable[str], flags: Sequence[int] | None, texts: Sequence[bytes]
+    ) -> Iterator[Record]:
+        high, first = self._high_ns, self.last_seq + 1
+        if times[0] < high:
+            flags = [flag | LATE if at < high else flag for flag, at in zip(flags or repeat(0), times)]  # noqa: B905
+        self._high_ns = max(high, times[-1])
+        self.last_seq += len(times)
+        rows = zip(range(first, self.last_seq + 1), times, names, flags or repeat(0), texts)  # noqa: B905
+        return map(_new, repeat(Record), rows)
 
-def count_lines(records: list[Record]) -> Counter[str]:
+
+def runs_of(records: Iterable[Record]) -> list[Run]:
+    """Records as runs, one for each container."""
+    rows: dict[str, list[tuple[int, str, int, bytes]]] = {}
+    for record in records:
+        rows.setdefault(record.who, []).append(record[1:])
+    return [run_of(who, found) for who, found in rows.items()]
+
+
+def count_lines(records: Sequence[Record]) -> Counter[str]:
     """Lines, not marks, by container."""
     found = Counter(map(_who, records))
     found.subtract(Counter([record[2] for record in records if record[3] & MARK]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from dftui.engine.api import LogLine
+from collections.abc import Iterable, Iterator
 
 _LONGEST_WAIT = 0.25
 _JUMP_NS = 1_000_000_000
@@ -32,13 +30,13 @@ class Pace:
         return min(_LONGEST_WAIT, -self._credit / self._lines) if self._credit < 0 else 0.0
 
 
-def jumps(lines: Sequence[LogLine], before_ns: int) -> Iterator[tuple[int, int]]:
-    """Pairs of stamps, of lines that follow one another, that are more than a second apart.
+def jumps(times: Iterable[int], before_ns: int) -> Iterator[tuple[int, int]]:
+    """Pairs of neighbouring stamps that are more than a second apart.
 
     Behind a flood the engine goes on with a younger file of the log when it has removed the one that was read, and
     says nothing; who reads seconds behind and then finds such a jump has most likely lost what was between.
     """
-    for line in lines:
-        if line.time_ns - before_ns > _JUMP_NS:
-            yield before_ns, line.time_ns
-        before_ns = max(before_ns, line.time_ns)
+    for at in times:
+        if at - before_ns > _JUMP_NS:
+            yield before_ns, at
+        before_ns = max(before_ns, at)

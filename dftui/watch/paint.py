@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from dftui.watch.lines import CUT, EVENT, GAP, LATE, LENGTH_SHIFT, STDERR, Line, Record
 from dftui.watch.mask import Masker
@@ -10,6 +11,8 @@ from dftui.watch.parse import parse
 from dftui.watch.sanitise import CUT_MARK, LIMIT, clean, clean_all
 
 _CHUNK = 128
+_flags = itemgetter(3)
+_data = itemgetter(4)
 
 
 class Painter:
@@ -33,6 +36,17 @@ class Painter:
         mark = f" …[cut, {record.flags >> LENGTH_SHIFT:,} bytes]"
         shown = clean(record.data, LIMIT - len(mark)).removesuffix(CUT_MARK)
         return self._masker.mask_cut(shown) + mark
+
+    def plain(self, records: Sequence[Record]) -> str | None:
+        """The texts of all of these, a line each, if nothing in any of them is to be cleaned, masked or cut: what a
+        container writes by the million passes at the price of a look. Else None."""
+        if any(flags & CUT for flags in set(map(_flags, records))) or max(map(len, map(_data, records))) > LIMIT:
+            return None
+        data = b"\n".join(map(_data, records))
+        if not data.isascii() or data.count(b"\n") != len(records) - 1:
+            return None
+        text = data.decode("ascii")
+        return text if text.replace("\n", " ").isprintable() and self._masker.clear(text) else None
 
     def texts(self, records: Sequence[Record]) -> list[str]:
         """`text` of each; for many at a fraction of the cost."""

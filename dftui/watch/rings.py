@@ -5,15 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from operator import itemgetter
 
-from dftui.watch.lines import MARK, LogBatch, Record, lines_in
+from dftui.watch.lines import LogBatch, Record, lines_in
 
 OVERHEAD = 240
 """Bytes that a record costs in memory beside its data (CPython 3.11: tuple, two ints, bytes header, slots in a ring
 and a view)."""
 
+_LEAST_FREED = 64 << 10
 _by_seq = itemgetter(0)
+_who = itemgetter(2)
+_data = itemgetter(4)
 
 
 class Ring:
@@ -48,17 +52,20 @@ class Rings:
         self.last_seq = 0
         self.by_name: dict[str, Ring] = {}
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, records: list[Record]) -> None:
         """Append in order, then make room."""
         groups: defaultdict[str, list[Record]] = defaultdict(list)
-        for record in records:
-            groups[record[2]].append(record)
+        if len(names := set(map(_who, records))) == 1:
+            groups[names.pop()] = records
+        else:
+            for record in records:
+                groups[record[2]].append(record)
         by_name = self.by_name
         for name, group in groups.items():
             ring = by_name.get(name)
             if ring is None:
                 ring = by_name[name] = Ring()
-            size = sum([len(record[4]) for record in group]) + OVERHEAD * len(group)
+            size = sum(map(len, map(_data, group))) + OVERHEAD * len(group)
             ring.records.extend(group)
             ring.bytes += size
             ring.kept += lines_in(group)
@@ -70,7 +77,8 @@ class Rings:
             largest = max(by_name.values(), key=lambda ring: ring.bytes)
             if len(largest.records) < 2:
                 return
-            self._shrink(largest, max(0, largest.bytes - max(self.bytes - self.total, self.total // 64)))
+            # A part at a time, so that of many small rings none gives up what nobody has read yet.
+            self._shrink(largest, largest.bytes - min(largest.bytes // 4, max(self.bytes - self.total, _LEAST_FREED)))
 
     def clear(self) -> list[Record]:
         """Forget everything; what was held, in order."""
@@ -101,10 +109,13 @@ class Rings:
         freed = lines = 0
         # The newest record stays even when it alone is over the size.
         while freed < over and len(records) > 1:
-            gone = records.popleft()
-            freed += len(gone[4]) + OVERHEAD
-            if not gone[3] & MARK:
-                lines += 1
+            # As many at once as would be too few, were all as long as the first ones.
+            few = list(islice(records, 64))
+            each = sum(map(len, map(_data, few))) // len(few) + OVERHEAD
+            count = min(len(records) - 1, max(1, (over - freed) // each * 3 // 4)) if over - freed > 8 * each else 1
+            gone = [records.popleft() for _ in range(count)]
+            freed += sum(map(len, map(_data, gone))) + OVERHEAD * count
+            lines += lines_in(gone)
         ring.bytes -= freed
         self.bytes -= freed
         self.freed += freed

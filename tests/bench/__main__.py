@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import churn, drift, fifty, images, ledger, rows, scaling, screen, verifying
+from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "ledger")
-ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty")
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs")
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
     parser.add_argument("--many-runs", type=int, default=3, help="runs of drift and fifty (default 3)")
-    parser.add_argument("--short", action="store_true", help="each kind of churn once: does it work at all?")
+    parser.add_argument("--short", action="store_true", help="churn and logs only long enough to see that they work")
     args = parser.parse_args()
     if args.what == ["table"]:
         print(rows.saved() or "No table is kept yet: python -m tests.bench")
@@ -51,6 +51,10 @@ def main() -> int:
     if "fifty" in chosen:
         _say("fifty replicas")
         found += fifty.fifty(args.many_runs)
+    if "logs" in chosen:
+        _say("logs: floods, slow links, ten minutes of memory, a million lines")
+        with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder:
+            found += logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths())
     name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
     print(rows.save(name, found, where))
     return 0

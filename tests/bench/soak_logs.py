@@ -234,10 +234,10 @@ def soak(folder: Path, minutes: float, seed: int) -> bool:
         outcome, done = tail(stack, 60 * minutes, seed)
         stack.ok("down", "--volumes", "--yes")
     words = ", ".join(f"{count} x {what}" for what, count in sorted(done.items()))
+    verdict = "all agree" if not outcome.differences else f"{len(outcome.differences)} differ"
     print(
         f"soak of the logs, {minutes:g} min, seed {seed}: {outcome.lines:,} lines in {outcome.containers} log files "
-        f"of the engine ({words}); "
-        + ("all agree" if not outcome.differences else f"{len(outcome.differences)} differ")
+        f"of the engine ({words}); {verdict}"
     )
     for sentence in outcome.differences:
         print(f"  {sentence}")

@@ -19,6 +19,8 @@ _SCREEN = re.compile(
     r"|\x1b\]22;[a-z-]{1,16}\x07"
     r"|\x1b\[>[0-9]{1,2}u|\x1b\[<u"
     r"|\x1b\[(?P<row>[0-9]{0,4})(?:;(?P<column>[0-9]{1,4}))?H"
+    # Rows that move within margins.
+    r"|\x1b\[(?:(?P<top>[0-9]{1,4});(?P<bottom>[0-9]{1,4}))?r|\x1b\[(?P<lines>[0-9]{1,4})[ML]"
     r"|\x1b\[(?P<right>[0-9]{0,4})C"
     r"|\x1b\[(?P<ink>[0-9;]*)m"
     r"|(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
@@ -85,6 +87,7 @@ class Reader:
         if (ink := groups["ink"]) is not None and not _INKS.fullmatch(ink):
             raise Stranger(f"an ink of others: {ink!r} in {around!r}")
         columns, rows = self._size
-        for name, most in (("row", rows), ("column", columns), ("right", columns)):
+        bounds = {"column": columns, "right": columns} | dict.fromkeys(("row", "top", "bottom", "lines"), rows)
+        for name, most in bounds.items():
             if int(groups.get(name) or 0) > most:
                 raise Stranger(f"beyond the screen: {found.group()!r} in {around!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import random
 import sys
 from dataclasses import replace
@@ -19,10 +20,14 @@ from .fake_backend import FakeBackend, busy, stack
 async def live(fake: FakeBackend, lines: int) -> None:
     """Figures that wobble each second as an idle stack's do, and `lines` log lines a second."""
     chance = random.Random(7)
+    count = itertools.count()
     while True:
         for n in range(10):
             if lines:
-                fake.logs.feed(f"df-web{1 + n % 3}", *(f"line {k} of the flood" for k in range(lines // 10)))
+                words = (
+                    f"line {k}, {chance.random():.16f}, of the flood" for k in itertools.islice(count, lines // 10)
+                )
+                fake.logs.feed(f"df-web{1 + n % 3}", *words)
             await asyncio.sleep(0.1)
         snapshot = fake.snapshot
         if snapshot is not None and snapshot.web:

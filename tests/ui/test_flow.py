@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import IO, cast
 
@@ -18,8 +19,9 @@ from dftui.ui.budget import Budget
 from dftui.ui.driver import Driver, Outlet
 from dftui.ui.fence import LEAST, PATIENCE, QUERY, Fence
 from dftui.ui.wire import Wire
+from tests.pty_run import PtyRun
 
-from .test_terminal import start
+from .test_terminal import RUN, start
 
 
 class Clock:
@@ -207,6 +209,31 @@ async def test_a_stream_is_asked_behind_and_held_until_the_answer() -> None:
     wire.answered()
     await asyncio.sleep(0)
     assert not wire.page.changed
+
+
+def test_no_frames_queue_in_front_of_a_key_on_a_slow_link() -> None:
+    """By count, not by time: so few bytes reach the terminal between a key and its answer."""
+    with PtyRun([*RUN, "2000"], columns=80, rows=24, rate=15_000, screen=False) as run:
+        assert run.wait_bytes(b"of the flood", 60) is not None
+        waited: list[int] = []
+        for number in range(12):
+            before = run.total
+            run.send("jk"[number % 2])
+            assert wait_for(run, before, "▸".encode()), run.output()[-500:]
+            waited.append(run.total - before)
+    # A frame under way and one more; textual alone would queue thirty of them, of 8 KB each.
+    assert sorted(waited)[len(waited) // 2] < 8000, waited
+
+
+def wait_for(run: PtyRun, before: int, what: bytes) -> bool:
+    """Whether this comes behind the first so many bytes, soon or late."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if what in run.output()[before:]:
+            return True
+        with run._news:
+            run._news.wait(0.5)
+    return False
 
 
 def test_a_flood_stays_under_the_cap_and_keys_answer() -> None:

@@ -20,7 +20,7 @@ from dftui.ui.page import Page, plain
 from dftui.ui.pen import Pens
 from tests.ui.fake_backend import FakeBackend, app_of, busy, settle, stack
 
-WIDTH, HEIGHT = 24, 5
+WIDTH, HEIGHT = 24, 8
 STYLES = (
     Style(),
     Style(color="red"),
@@ -73,6 +73,46 @@ class Terminal:
 
 def put(page: Page, x: int, y: int, parts: list[tuple[str, Style]]) -> None:
     page.put(x, y, [Segment(text, style) for text, style in parts])
+
+
+LINES = st.sampled_from(["one line", "another line", "漢字 a third", "", "last 🚀"])
+ROWS = st.lists(LINES, min_size=HEIGHT, max_size=HEIGHT)
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(-3, 3)), min_size=1, max_size=6))
+def test_rows_that_move_are_moved(frames: list[tuple[list[str], int]]) -> None:
+    page = Page()
+    page.resize(WIDTH, HEIGHT)
+    seen = Terminal()
+    rows = [f"row {n} of {HEIGHT}" for n in range(HEIGHT)]
+    for fresh, by in frames:
+        rows = (rows[by:] + fresh[:by]) if by >= 0 else (fresh[:-by] + rows)[:HEIGHT]
+        for y, row in enumerate(rows):
+            put(page, 0, y, [(row, STYLES[1]), (" " * WIDTH, STYLES[3])])
+        seen.feed(page.difference())
+        fresh_page = Page()
+        fresh_page.resize(WIDTH, HEIGHT)
+        for y, row in enumerate(rows):
+            put(fresh_page, 0, y, [(row, STYLES[1]), (" " * WIDTH, STYLES[3])])
+        other = Terminal()
+        other.feed(fresh_page.difference())
+        assert seen.cells() == other.cells()
+
+
+def test_a_log_that_goes_up_by_a_line_costs_a_line() -> None:
+    page = Page()
+    page.resize(80, 24)
+
+    def show(first: int) -> str:
+        put(page, 0, 0, [("title", Style(bold=True))])
+        for y in range(20):
+            put(page, 0, y + 2, [(f"{(first + y) * 7919:07d} and some words of line {first + y:04d}", Style())])
+        return page.difference()
+
+    show(1)
+    assert len(show(2)) < 120
+    assert len(show(4)) < 220
+    assert len(show(3)) < 120
 
 
 @given(st.lists(st.lists(PUT, min_size=1, max_size=6), min_size=1, max_size=6))

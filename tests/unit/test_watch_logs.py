@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from hypothesis import given, settings
@@ -157,7 +157,7 @@ class Sink:
         self.lines: list[LogLine] = []
         self.gaps = 0
 
-    def take(self, follower: Follower, lines: list[LogLine]) -> float:
+    def take(self, follower: Follower, lines: Sequence[LogLine]) -> float:
         self.lines += lines
         return 0.0
 

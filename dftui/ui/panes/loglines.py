@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 from textual import events
 from textual.binding import BindingType
 from textual.cache import LRUCache
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 
@@ -57,6 +58,7 @@ class LogLines(Drawn, can_focus=True):
         """Number of the record where marking began; up to the cursor, all are marked."""
         self.left = 0
         self.at = Window(self.height_of)
+        self._drawn: dict[int, tuple[Shown, tuple[object, ...], Strip]] = {}
         self._height = 0
         self._window: list[Shown] = []
         self._places: list[int] = []
@@ -140,10 +142,36 @@ class LogLines(Drawn, can_focus=True):
             return ("No line held is let through. Esc ends the filter.",)
         return ("No line yet. What the containers write comes here as they write it.",)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Textual asks for what is in sight, many times a second in a flood: without the borders, paddings and tints
+        that textual 8.2.8 looks for in each line, and only rows that are not as they were."""
+        self._ground = None
+        if self.gutter or self.styles.opacity != 1:
+            return super().render_lines(crop)
+        # The palette's colours are what the terminal is to get.
+        filters = [one for one in self.get_line_filters() if not isinstance(one, ANSIToTruecolor)]
+        ground, width = self.background_colors[1], self.size.width
+        look = (self.ground, width, self.left, self.stale, self.ui.palette)
+        strips: list[Strip] = []
+        for y in crop.line_range:
+            shown = self._window[y] if y < len(self._window) else BLANK
+            found = self._drawn.get(y)
+            if found is None or found[0] != shown or found[1] != look:
+                strip = self._strip(shown, width)
+                for one in filters:
+                    strip = strip.apply_filter(one, ground)
+                found = self._drawn[y] = (shown, look, strip)
+            strips.append(found[2])
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """Textual asks for one row of the window."""
-        width, base, ui = self.size.width, self.rich_style, self.ui
-        shown = self._window[y] if y < len(self._window) else BLANK
+        return self._strip(self._window[y] if y < len(self._window) else BLANK, self.size.width)
+
+    def _strip(self, shown: Shown, width: int) -> Strip:
+        base, ui = self.ground, self.ui
         if shown.cursor:
             base = base + ui.palette.cursor
         sign = {"cursor": ui.glyphs.cursor, "mark": ui.glyphs.mark}.get(shown.sign, " ")

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
 from operator import itemgetter
 
 from dftui.ui.backend import Logs
@@ -187,19 +188,21 @@ class LogModel:
         self._swept = freed
         hole = self._take_mark()
         oldest = self.logs.oldest()
-        items, heads = self.items, self.heads
+        # From the youngest of the rings' ends on, all are held.
+        sure = self.index(max(oldest.values(), default=0))
+        items, heads = self.items[:sure], self.heads[:sure]
         alive = [seq >= oldest.get(who, 0) for seq, _, who, _, _ in items]
-        last = len(items)
+        last = sure
         if window is not None:
             first = max(0, self.index(window[0]) - PINNED)
             last = min(last, self.index(window[1]) + PINNED)
             alive[first:last] = [True] * (last - first)
         gone = [record for record, stays in zip(items[last:], alive[last:], strict=True) if not stays]
-        for head, stays in zip(heads, alive, strict=True):
-            if head and not stays:
-                self.folded[head] -= 1
-        kept = [(record, head) for record, head, stays in zip(items, heads, alive, strict=True) if stays]
-        self.items, self.heads = [record for record, _ in kept], [head for _, head in kept]
+        if any(heads):
+            for head, stays in zip(heads, alive, strict=True):
+                if head and not stays:
+                    self.folded[head] -= 1
+        self.items[:sure], self.heads[:sure] = compress(items, alive), compress(heads, alive)
         if window is not None and (gone or hole):
             seq = hole[0] if hole else gone[0].seq
             self._mark_hole(seq, (hole[1] if hole else 0) + sum(record.is_line for record in gone))

@@ -1,0 +1,42 @@
+"""Many log lines at once, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Literal, overload
+
+from dftui.engine.api import LogLine
+
+_new = tuple.__new__
+
+
+class Batch(Sequence[LogLine]):
+    """Lines of one container; a tuple for each would cost as much as reading them does, so it is made only for
+    whoever asks for single lines.  `times`, `streams` and `texts` are as long as each other."""
+
+    __slots__ = ("streams", "texts", "times")
+
+    def __init__(
+        self, times: Sequence[int], streams: Sequence[Literal["stdout", "stderr"]], texts: Sequence[bytes]
+    ) -> None:
+        self.times = times
+        self.streams = streams
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return map(_new, repeat(LogLine), zip(self.times, self.streams, self.texts, strict=True))
+
+    @overload
+    def __getitem__(self, index: int) -> LogLine: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Batch: ...
+
+    def __getitem__(self, index: int | slice) -> LogLine | Batch:
+        if isinstance(index, slice):
+            return Batch(self.times[index], self.streams[index], self.texts[index])
+        return LogLine(self.times[index], self.streams[index], self.texts[index])

@@ -218,7 +218,7 @@ class Database(Client):
             "size": size(self._size),
             **({"replication": replication} if replication else {}),
             "up": span(uptime),
-            "most connections": str(max(0, int(found.get("Max_used_connections", 1)) - 1)),
+            "peak conn": str(max(0, int(found.get("Max_used_connections", 1)) - 1)),
             "failed logins": about(found.get("Aborted_connects", 0)),
             "in memory": size(found.get("Innodb_buffer_pool_bytes_data", 0)),
         }

@@ -37,8 +37,8 @@ from tests.stacks import Stack, docker
 FOLDER = ROOT / "screenshots"
 PORT = 8080
 # Little CPU for each, so that two of them have enough to do.
-STACK = "web: {replicas: 2, cpus: 0.15, env: {APP_LOG_LEVEL: info}}\n"
-CALM, BUSY = 8, 24
+STACK = "web: {replicas: 2, cpus: 0.06, env: {APP_LOG_LEVEL: info}}\n"
+CALM, BUSY = 10, 60
 """Requests a second, beside a client that looks around."""
 FONT = "DejaVu Sans Mono"
 # Wide enough that a glyph of that font fills its cell exactly: rsvg-convert does not know textLength.

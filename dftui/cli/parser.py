@@ -103,7 +103,7 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dftui {__version__}")
     _common(parser, top=True)
     screen = parser.add_argument_group("the screen")
-    screen.add_argument("--theme", metavar="NAME", help="colours, e.g. dark or light")
+    screen.add_argument("--theme", metavar="NAME", help="colours, e.g. night or day; dftui help themes")
     screen.add_argument("--ascii", action="store_true", help="no line drawing or symbols beyond ASCII")
     screen.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     screen.add_argument(

@@ -360,7 +360,8 @@ class DftuiApp(App[None]):
                 there = main.snapshot is not None and main.snapshot.exists
                 topic = context.pane if there and context.pane else "tutorial"
                 alarms = raised(main.snapshot) if main.snapshot else ()
-                self.push_screen(HelpScreen(topic, alarms, self.shown_keys))
+                banner = alarms[0] if main.has_class("alarm") and alarms else ""
+                self.push_screen(HelpScreen(topic, alarms, self.shown_keys, banner))
             case "palette":
                 from dftui.ui.screens.find import FindScreen
 

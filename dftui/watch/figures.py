@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class Rate:
-    """Events per second from a growing counter, smoothed over some seconds; a counter that went back starts anew."""
+    """Events per second from a growing counter, smoothed over some seconds; a counter that went back starts anew.
+
+    `weight` is that of a reading one second after the last. What is read more often counts for less (exponential
+    smoothing of uneven intervals), else ten requests in a tenth of a second would be a hundred a second.
+    """
 
     def __init__(self, weight: float = 0.3) -> None:
         self._at = 0.0
@@ -21,7 +25,8 @@ class Rate:
                 self.value = None
             return self.value
         now = (count - before) / (at - since)
-        self.value = now if self.value is None else self.value + self._weight * (now - self.value)
+        weight = 1 - (1 - self._weight) ** (at - since)
+        self.value = now if self.value is None else self.value + weight * (now - self.value)
         return self.value
 
 

@@ -24,7 +24,7 @@ _TOGETHER = 15.0
 """Seconds within which changes of the wanted number are one mark."""
 _QUIET = 60.0
 """Seconds without a step after which the next step of the same action belongs to another run of it."""
-_UNMARKED = frozenset({"scale", "probe", "key"})
+_UNMARKED = frozenset({"scale", "autoscale", "probe", "verify"})
 """Actions without a mark of their own: the wanted number is marked itself, the others change nothing."""
 
 
@@ -151,10 +151,10 @@ class Trends:
         return closed
 
     def step(self, step: Step) -> None:
-        """A step of an action; the first of each run of it is marked."""
+        """A step of an action; the first of each run of it is marked. A refusal, which has no other step, is not."""
         before = self._last_step.get(step.action)
         self._last_step[step.action] = step.at
-        if step.action in _UNMARKED or (before is not None and step.at - before < _QUIET):
+        if step.action in _UNMARKED or step.state == "failed" or (before is not None and step.at - before < _QUIET):
             return
         self.marks.append(Mark(step.at, f"{step.action} {step.who}".strip()))
 

@@ -118,7 +118,7 @@ def _slow(stack: Stack, rate: float, limit: float, seconds: float) -> Row:
 
 
 def _filter(run: PtyRun, counts: dict[str, int], runs: int = 10) -> Row:
-    """From the last key of a filter, which one line in fifty passes, until a first page of those is at the terminal."""
+    """From the last key of a filter, which one line in fifty passes, until a first page of those is shown."""
     found: list[float] = []
     run.send("3")
     time.sleep(1)

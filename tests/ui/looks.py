@@ -22,6 +22,7 @@ from dftui.ui.draw import ASCII
 from dftui.ui.options import Options
 from dftui.ui.themes import Palette
 
+from .conftest import words
 from .fake_backend import NOW, FakeBackend, app_of, busy, nothing, remember, stack
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -81,14 +82,27 @@ async def still(pilot: Pilot[None]) -> None:
         await pilot.pause()
 
 
+async def settled(pilot: Pilot[None], app: DftuiApp, scene: Scene) -> None:
+    """Until what is behind the screen is on it and nothing moves any more, however slow the machine is."""
+    before, same = "", 0
+    for _ in range(1000):
+        await pilot.pause(0.02)
+        now = words(app)
+        same, before = (same + 1 if now == before else 0), now
+        working = app.main.conductor.running and scene.then is None
+        told = {"": app.main.snapshot is not None, "never": True}.get(scene.connects, bool(app.main.error))
+        if same >= 2 and not working and app.main.furnished and told:
+            return
+    raise AssertionError(before)
+
+
 async def at_scene(pilot: Pilot[None], app: DftuiApp, scene: Scene) -> None:
-    for _ in range(4):
-        await pilot.pause(0.03)
+    """Go there."""
+    await settled(pilot, app, replace(scene, then=None))
     await pilot.press(*scene.keys)
     if scene.then is not None:
         scene.then(app)
-    for _ in range(4):
-        await pilot.pause(0.03)
+    await settled(pilot, app, scene)
 
 
 Cells = list[list[tuple[str, str]]]

@@ -130,6 +130,19 @@ async def test_what_is_wrong_now_comes_first_and_every_page_is_reached_by_key() 
         assert title(screen.topics.topic) in words(s.app)
 
 
+async def test_question_mark_goes_from_the_alarm_to_the_pane_to_every_key_and_on() -> None:
+    async with seat(FakeBackend(every_state())) as s:
+        await s.press("l", "question_mark")
+        for seen in (
+            "Database, cache or balancer is missing",
+            "The lines of all containers",
+            "Add a replica",
+            "missing",
+        ):
+            await s.see(seen)
+            await s.press("question_mark")
+
+
 async def test_without_a_stack_the_tutorial_is_shown() -> None:
     async with seat(FakeBackend(nothing())) as s:
         await s.press("question_mark")

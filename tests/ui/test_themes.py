@@ -125,7 +125,7 @@ def unreadable(app: DftuiApp) -> list[str]:
 
 @pytest.mark.parametrize(
     "keys",
-    [["o"], ["slash", "s", "q"], ["question_mark"], ["D"], ["ctrl+p"]],
+    [["slash", "s", "q"], ["question_mark"], ["D"], ["ctrl+p"]],
     ids=" ".join,
 )
 async def test_all_that_is_drawn_can_be_read(keys: list[str]) -> None:

@@ -49,5 +49,8 @@ def test_its_stack_file_shows_every_key() -> None:
 
 
 def test_its_pictures_are_there() -> None:
-    for name in re.findall(r"\]\((screenshots/[^)]+)\)", TEXT):
+    named = set(re.findall(r"(?:\]\(|src=\"|srcset=\")(screenshots/[^)\"]+)", TEXT))
+    for name in named:
         assert (ROOT / Path(name)).is_file(), name
+    # And none is there that nobody sees.
+    assert {Path(name).stem for name in named} == {path.stem for path in (ROOT / "screenshots").iterdir()}

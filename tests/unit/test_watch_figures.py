@@ -37,6 +37,18 @@ def test_spans(seconds: float, text: str) -> None:
     assert span(seconds) == text
 
 
+def test_a_burst_between_two_quick_readings_is_no_rate_of_its_own() -> None:
+    rate = Rate(0.5)
+    for second in range(10):
+        rate.update(10 * second, second)
+    assert rate.value == pytest.approx(10)
+    rate.update(100, 9.1)  # ten requests in a tenth of a second
+    assert rate.value is not None
+    assert rate.value < 18
+    rate.update(100, 10)
+    assert rate.value == pytest.approx(10, rel=0.3)
+
+
 def test_a_rate_survives_a_counter_that_starts_anew() -> None:
     rate = Rate(1.0)
     assert rate.update(100, 0.0) is None

@@ -123,6 +123,8 @@ def test_an_action_is_marked_once_and_changes_that_cancel_out_are_not() -> None:
     for at, action in ((0, "roll"), (20, "roll"), (40, "roll"), (41, "scale"), (41, "probe"), (200, "roll")):
         trends.step(Step(AT + at, action, "a step"))
     assert [(mark.at - AT, mark.text) for mark in trends.marks] == [(0, "roll"), (200, "roll")]
+    trends.step(Step(AT + 300, "drain", "that would leave none serving", "failed"))
+    assert len(trends.marks) == 2
     trends = Trends()
     for second, wanted in enumerate((2, 3, 2)):
         trends.take(look(wanted=wanted), AT + second)

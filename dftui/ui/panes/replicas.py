@@ -86,8 +86,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("req/s", 5, lambda r: _plain(rate(r.traffic.rate)), 2, True),
     _curve(RATE, 8),
     Column("share", 5, lambda r: _plain(_share(r)), 9, True),
-    Column("p50", 6, lambda r: _plain(millis(r.traffic.p50_ms)), 11, True),
-    Column("p95", 6, lambda r: _plain(millis(r.traffic.p95_ms)), 3, True),
+    Column("p50", 5, lambda r: _plain(millis(r.traffic.p50_ms)), 11, True),
+    Column("p95", 5, lambda r: _plain(millis(r.traffic.p95_ms)), 3, True),
     _curve(P95, 12),
     Column("sess", 4, lambda r: _plain(str(r.traffic.sessions)), 6, True),
     Column("key", 8, lambda r: (r.key or "-", "muted"), 7),
@@ -108,8 +108,8 @@ SILENT = (
 
 
 def choose_columns(width: int, name_width: int) -> tuple[Column, ...]:
-    """Those that fit beside the name."""
-    room = width - 2 - name_width
+    """Those that fit beside the name, a blank at either edge."""
+    room = width - 3 - name_width
     kept: set[str] = set()
     for column in sorted(COLUMNS, key=lambda c: c.rank):
         if column.width + column.gap > room:

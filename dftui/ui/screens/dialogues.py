@@ -31,6 +31,14 @@ class Unseen(Input):
         )
 
 
+def keys(*pairs: tuple[str, str], before: str = "") -> Static:
+    """The last line of a dialogue: each key and what it does, as in the last line of the screen."""
+    parts: list[tuple[str, str]] = [(f"{before}    ", "")] if before else []
+    for key, what in pairs:
+        parts += [(key, "bold $accent"), (f" {what}    ", "")]
+    return Static(Content.assemble(*parts), classes="keys", markup=False)
+
+
 def field(value: str = "", **more: object) -> Input:
     """An input without a blinking cursor."""
     made = Unseen(value, compact=True, select_on_focus=True, **more)  # type: ignore[arg-type]
@@ -55,7 +63,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="dialogue"):
             yield plain(self.question, "question")
             yield plain(self.consequence)
-            yield plain("y  yes        n, Esc  no", "keys")
+            yield keys(("y", "yes"), ("n, Esc", "no"))
 
 
 class NumberScreen(ModalScreen[int | None]):
@@ -77,7 +85,7 @@ class NumberScreen(ModalScreen[int | None]):
             yield plain("How many replicas?", "question")
             yield self.input
             yield self.problem
-            yield plain(f"{self.low} to {self.high}        Enter  set        Esc  leave it", "keys")
+            yield keys(("Enter", "set"), ("Esc", "leave it"), before=f"{self.low} to {self.high}")
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -109,7 +117,7 @@ class PasswordScreen(ModalScreen[tuple[str, str] | None]):
             yield self.email
             yield self.password
             yield self.problem
-            yield plain("Enter  go on        Esc  leave it", "keys")
+            yield keys(("Enter", "go on"), ("Esc", "leave it"))
 
     def on_mount(self) -> None:
         """The password is what is missing."""
@@ -147,7 +155,7 @@ class BackupScreen(ModalScreen[str]):
             yield plain("It holds the database, the files, the APP_KEY and all passwords; only you can read it.")
             yield self.input
             yield self.problem
-            yield plain("Enter  write it        Esc  leave it", "keys")
+            yield keys(("Enter", "write it"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -183,7 +191,7 @@ class DownScreen(ModalScreen[Down]):
             )
             yield self.input
             yield self.problem
-            yield plain("Enter  do it        Esc  leave it", "keys")
+            yield keys(("Enter", "do it"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:

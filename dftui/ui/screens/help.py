@@ -122,10 +122,12 @@ class HelpScreen(ModalScreen[None]):
         Binding("enter", "read", "Read"),
     ]
 
-    def __init__(self, topic: str, alarms: Sequence[str], shown_keys: Mapping[str, str]) -> None:
+    def __init__(self, topic: str, alarms: Sequence[str], shown_keys: Mapping[str, str], banner: str = "") -> None:
+        """`topic` is the pane's page, `alarms` what is raised now, `banner` the one that stands in the alarm line."""
         super().__init__()
         self.shown_keys = shown_keys
-        self.first = topic
+        # What stands in the alarm line comes before the pane: it is what is asked about then.
+        self.turn: list[str] = [*((banner,) if banner else ()), topic, KEYS]
         self.topics = Topics(alarms)
         self.lines = HistoryLines(2000)
         self.heading = Canvas(classes="title")
@@ -152,7 +154,7 @@ class HelpScreen(ModalScreen[None]):
     def on_resize(self) -> None:
         """Draw for this width."""
         self.call_after_refresh(
-            self.show, self.topics.topic if self.is_current and self.lines.count() else self.first
+            self.show, self.topics.topic if self.is_current and self.lines.count() else self.turn[0]
         )
 
     def show(self, topic: str) -> None:
@@ -176,7 +178,8 @@ class HelpScreen(ModalScreen[None]):
         more = (Span(f"{below} more lines below  " if below else "", "muted"),)
         title = (Span("  "), Span("Help", "title"), Span(f"  {self.topics.topic}", "strong"))
         self.heading.set_rows([spread(title, (), self.heading.size.width)])
-        keys = (("Esc", "close"), ("?", "all keys"), ("Tab", "list"), ("← →", "other pages"), ("↑ ↓", "scroll"))
+        then = "all keys" if self.then == KEYS else self.then
+        keys = (("Esc", "close"), ("?", then), ("Tab", "list"), ("← →", "other pages"), ("↑ ↓", "scroll"))
         foot: Row = (Span("  "),)
         for key, what in keys:
             piece = (Span(key, "key"), Span(f" {what}   ", "muted"))
@@ -191,9 +194,15 @@ class HelpScreen(ModalScreen[None]):
             self._draw()
         self._draw_frame()
 
+    @property
+    def then(self) -> str:
+        """The next of what `?` stands for: the alarm, the pane, every key; from any other page every key."""
+        at = self.turn.index(self.topics.topic) if self.topics.topic in self.turn else -2
+        return self.turn[(at + 1) % len(self.turn)]
+
     def action_keys(self) -> None:
-        """Every key; pressed there, back to the page that was opened."""
-        self.show(self.first if self.topics.topic == KEYS and self.first != KEYS else KEYS)
+        """There."""
+        self.show(self.then)
 
     def action_step(self, by: int) -> None:
         """The page after, or before."""

@@ -18,7 +18,7 @@ from textual.widgets import Input
 from dftui.ui.canvas import LineView
 from dftui.ui.draw import Row, Span, fit
 from dftui.ui.panes.logtools import jump, save, save_name, to_save
-from dftui.ui.screens.dialogues import field, plain
+from dftui.ui.screens.dialogues import field, keys, plain
 from dftui.watch.format import count
 from dftui.watch.sanitise import clean
 from dftui.watch.times import ALLOWED, moment
@@ -49,7 +49,7 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
             yield plain(self.about)
             yield self.input
             yield self.problem
-            yield plain("Enter  do it        Esc  leave it", "keys")
+            yield keys(("Enter", "do it"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -125,7 +125,7 @@ class ChooseScreen(ModalScreen[Chosen | None]):
         with Vertical(classes="dialogue"):
             yield plain("Whose lines?", "question")
             yield self.list
-            yield plain("Space  in or out    a  all    Enter  show    Esc  leave it", "keys")
+            yield keys(("Space", "in or out"), ("a", "all"), ("Enter", "show"), ("Esc", "leave it"))
 
     def on_mount(self) -> None:
         """As high as it has to be."""

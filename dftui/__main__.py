@@ -9,18 +9,25 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dftui.cli import exits, parser
+from dftui.cli import exits, gate, parser
 
 if TYPE_CHECKING:
+    from dftui.stack.spec import StackSpec
     from dftui.ui.backend import Backend
+    from dftui.ui.options import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dftui; the exit code. Never a traceback (unless DFTUI_DEBUG is set)."""
     try:
+        if "_ARGCOMPLETE" in os.environ:
+            from dftui.cli import completion
+
+            completion.answer(parser.build())
         args = _arguments(argv)
         if args.no_color:
             os.environ["NO_COLOR"] = "1"
@@ -36,8 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    config, bad = None, None
     try:
-        return parser.parse(argv)
+        config = gate.load_config()
+    except Exception as error:  # told once it is known that more is asked for than help
+        bad = error
+    try:
+        args = parser.parse(argv, gate.imposed(config))
+        if bad is not None:
+            raise bad
+        args.config = config
+        return args
     except SystemExit:
         # --help and --version end here; what they printed must be on its way while a lost reader can be met.
         sys.stdout.flush()
@@ -65,19 +81,33 @@ def _screen(args: argparse.Namespace) -> int:
     from dftui.ui.app import DftuiApp
     from dftui.ui.options import Options
 
+    options = Options.from_environment(
+        ascii=args.ascii,
+        mouse=not args.no_mouse,
+        theme=args.theme,
+        max_bps=args.max_bps,
+        read_only=args.read_only,
+        config=args.config,
+    )
+    while True:
+        app = DftuiApp(_connector(args.docker, spec, options), spec, options)
+        app.run(mouse=options.mouse)
+        if app.return_code == driver.HANGUP:
+            driver.let_go_of_terminal()
+        if app.next_stack is None:
+            return app.return_code or 0
+        # Another stack is another program's worth of facts: nothing of this one stays.
+        spec, why = app.next_stack
+        options = replace(options, read_only=why)
+
+
+def _connector(docker: str | None, spec: StackSpec, options: Options) -> Callable[[], Awaitable[Backend]]:
     async def connect() -> Backend:
         from dftui.ui.live import connect
 
-        return await connect(args.docker, spec)
+        return await connect(docker, spec, read_only=options.read_only)
 
-    options = Options.from_environment(
-        ascii=args.ascii, mouse=not args.no_mouse, theme=args.theme, max_bps=args.max_bps
-    )
-    app = DftuiApp(connect, spec, options)
-    app.run(mouse=options.mouse)
-    if app.return_code == driver.HANGUP:
-        driver.let_go_of_terminal()
-    return app.return_code or 0
+    return connect
 
 
 if __name__ == "__main__":

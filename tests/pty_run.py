@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import os
 import pty
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import pyte
 
@@ -46,6 +48,27 @@ def usage_of(pid: int) -> Usage:
     return Usage((int(fields[11]) + int(fields[12])) / _TICK, sizes["VmRSS"], sizes["VmHWM"])
 
 
+class Screen(pyte.Screen):
+    """pyte's, with the alternate screen (mode 1049) that it lacks: what was there before comes back."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        super().__init__(columns, lines)
+        self._under: tuple[Any, Any] | None = None
+
+    def set_mode(self, *modes: int, **how: Any) -> None:
+        super().set_mode(*modes, **how)
+        if 1049 in modes and how.get("private") and self._under is None:
+            self._under = copy.deepcopy((self.buffer, self.cursor))
+            self.erase_in_display(2)
+
+    def reset_mode(self, *modes: int, **how: Any) -> None:
+        super().reset_mode(*modes, **how)
+        if 1049 in modes and how.get("private") and self._under is not None:
+            self.buffer, self.cursor = self._under
+            self._under = None
+            self.dirty.update(range(self.lines))
+
+
 class PtyRun:
     """Runs `argv` in a pty; a thread drains it. Use as a context manager: it ends the program.
 
@@ -69,7 +92,7 @@ class PtyRun:
         self._answer_sync = answer_sync
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
-        self._screen = pyte.Screen(columns, rows) if screen else None
+        self._screen = Screen(columns, rows) if screen else None
         self._stream = pyte.ByteStream(self._screen) if self._screen else None
         self.chunks: list[tuple[float, bytes]] = []
         self.total = 0

@@ -1,14 +1,16 @@
-"""What README.md takes from the program: `python -m tests.readme` writes it anew, a test holds it equal."""
+"""What README.md and man/dftui.1 take from the program: `python -m tests.readme` writes it anew, a test holds it."""
 
 from __future__ import annotations
 
 import re
 
-from dftui.ui.actions import ACTIONS, MOVES
+from dftui.cli.man import page
+from dftui.control.actions import ACTIONS, MOVES
 from tests.bench.rows import saved
 from tests.sources import ROOT
 
 README = ROOT / "README.md"
+MAN = ROOT / "man" / "dftui.1"
 
 
 def _cell(text: str) -> str:
@@ -44,4 +46,5 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
+    MAN.write_text(page(), encoding="ascii")
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -18,9 +18,12 @@ from tests.leases import a_port
 
 
 class Sshd:
-    """Use as a context manager; `argv` gives the `ssh -tt` that runs a command through it."""
+    """Use as a context manager; `argv` gives the `ssh -tt` that runs a command through it.
 
-    def __init__(self, folder: Path) -> None:
+    `forced` is what runs instead of whatever the client asks for, as authorized_keys has it.
+    """
+
+    def __init__(self, folder: Path, forced: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self.folder = folder
@@ -31,7 +34,9 @@ class Sshd:
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(folder / name)], check=True
             )
-        shutil.copy(folder / "client.pub", folder / "authorized")
+        quoted = forced.replace("\\", "\\\\").replace('"', '\\"')
+        options = f'command="{quoted}",restrict,pty ' if forced else ""
+        (folder / "authorized").write_text(options + (folder / "client.pub").read_text())
         config = folder / "config"
         config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"

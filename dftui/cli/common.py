@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dftui.cli.exits import Signalled, UsageError
+from dftui.control.effects import Effect
 
 if TYPE_CHECKING:
     from dftui.control.operator import Operator
@@ -52,14 +53,26 @@ def load_spec(args: argparse.Namespace) -> StackSpec:
 
 
 @asynccontextmanager
-async def opened(args: argparse.Namespace) -> AsyncIterator[Opened]:
-    """The stack file read first (a bad one touches nothing), then the engine; closed at the end."""
+async def opened(args: argparse.Namespace, *, one_action: bool = True) -> AsyncIterator[Opened]:
+    """The stack file read first (a bad one touches nothing), then the engine; closed at the end. A command that does
+    more than look is one entry of the history, unless it is no `one_action`."""
+    from dftui.cli.parser import effect
     from dftui.engine.connect import connect
 
     spec = load_spec(args)
     engine = await connect(args.docker)
     try:
-        yield Opened(spec, engine)
+        if effect(args) is Effect.LOOK or not one_action:
+            yield Opened(spec, engine)
+            return
+        from dftui.control.history import recorded
+
+        async with recorded(engine, spec.name, args.said) as now:
+            try:
+                yield Opened(spec, engine)
+            except UsageError:  # nothing was done
+                now.dropped = True
+                raise
     finally:
         await engine.close()
 
@@ -108,7 +121,8 @@ def coloured(stream: Any = None) -> bool:
 
 
 def ask(question: str, expected: str = "y") -> bool:
-    """Ask on stderr, read stdin; True when the answer is `expected` (for "y" also "yes").
+    """Ask on stderr, read stdin; True when the answer is `expected` (for "y" also "yes"). After any other answer the
+    command has done nothing, and the history does not have it.
 
     Raises UsageError when nobody can answer.
     """
@@ -116,7 +130,13 @@ def ask(question: str, expected: str = "y") -> bool:
         raise UsageError("this needs a yes, and nobody is there to say it.", "Add --yes to go ahead.")
     print(question, end=" ", file=sys.stderr, flush=True)
     answer = sys.stdin.readline().strip()
-    return answer.lower() in ("y", "yes") if expected == "y" else answer == expected
+    agreed = answer.lower() in ("y", "yes") if expected == "y" else answer == expected
+    if not agreed:
+        from dftui.control.history import recording
+
+        if (now := recording()) is not None:
+            now.dropped = True
+    return agreed
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)

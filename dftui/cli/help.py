@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         lines = ["dftui help TOPIC shows a page."]
         for group, names in GROUPS.items():
             lines += ["", group, *(f"  {name:<{wide}}  {topics[name]}" for name in names)]
-        _show(lines)
+        _show(lines, args.read_only)
         return 0
     try:
         text = page(args.topic)
@@ -49,14 +49,18 @@ def run(args: argparse.Namespace) -> int:
     width = min(_WIDEST, shutil.get_terminal_size().columns - 1)
     colour = coloured()
     rows = render(text, width, bare=not colour)
-    _show(["".join(paint(piece, _CODES.get(role, ""), colour) for piece, role in row).rstrip() for row in rows])
+    _show(
+        ["".join(paint(piece, _CODES.get(role, ""), colour) for piece, role in row).rstrip() for row in rows],
+        args.read_only,
+    )
     return 0
 
 
-def _show(lines: list[str]) -> None:
+def _show(lines: list[str], read_only: str) -> None:
     """By the user's own pager, if there is one, what is shown is longer than the terminal, and someone reads it."""
     text = "\n".join(lines) + "\n"
-    pager = os.environ.get("PAGER", "")
+    # Most pagers open a shell on request, which read-only hands out to nobody.
+    pager = "" if read_only else os.environ.get("PAGER", "")
     if pager and sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
         try:
             subprocess.run(shlex.split(pager), input=text, text=True, check=False)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from dftui.cli.common import emit_line, opened
 from dftui.watch.sanitise import clean
+
+if TYPE_CHECKING:
+    from dftui.control.entry import Entry
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Oldest first; with --json one object a line."""
+    """Oldest first; with --json one object a line; with --verbose each step's docker command."""
     from dftui.control.history import read
 
     async with opened(args) as world:
@@ -26,7 +30,14 @@ async def run(args: argparse.Namespace) -> int:
         if args.json:
             emit_line(asdict(entry))
             continue
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
-        last = entry.steps[-1] if entry.steps and entry.outcome == "done" else ""
-        print(clean(f"{at}  {entry.who}  {entry.action}  {entry.outcome}  {entry.seconds:.1f} s  {last}".rstrip()))
+        print(clean(_line(entry)))
+        for command in entry.commands if args.verbose else ():
+            print(clean(f"  $ {command}"))
     return 0
+
+
+def _line(entry: Entry) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time))
+    last = entry.steps[-1] if entry.steps and not entry.failed else ""
+    end = entry.receipt_words() or last
+    return f"{at}  {entry.who}  {entry.action}  {entry.outcome}  {entry.seconds:.1f} s  {end}".rstrip()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dftui.cli.common import Opened, emit, opened, say
 from dftui.cli.progress import Progress
 from dftui.cli.text import columns
+from dftui.control.effects import Effect
 
 if TYPE_CHECKING:
     from dftui.engine.api import ImageProgress
@@ -25,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default="list",
         help="list: what each role takes and whether it is there; pull: the real ones; build: the bundled ones",
     )
+
+
+def effect(args: argparse.Namespace) -> Effect:
+    """A list only looks."""
+    return Effect.LOOK if args.what == "list" else Effect.CHANGE
 
 
 async def run(args: argparse.Namespace) -> int:

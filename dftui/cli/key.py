@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dftui.cli.common import Opened, emit, opened, say
 from dftui.cli.exits import Exit, UsageError
+from dftui.control.effects import Effect
 
 if TYPE_CHECKING:
     from dftui.control.told import Told
@@ -41,6 +42,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="new, import: in place of the one in the file, which is kept beside it"
     )
+
+
+def effect(args: argparse.Namespace) -> Effect:
+    """Only `check` looks; `show` hands the key out."""
+    return {"check": Effect.LOOK, "show": Effect.REVEAL}.get(args.what, Effect.CHANGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dftui.cli.common import Opened, coloured, masker, opened, say
 from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import paint
+from dftui.control.effects import Effect
 from dftui.watch.export import stamp
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", metavar="FILE", help="into a new file that only you can read; never over one that is there")
 
 
+def effect(args: argparse.Namespace) -> Effect:
+    """A file that is written is more than a look."""
+    return Effect.CHANGE if args.output else Effect.LOOK
+
+
 async def run(args: argparse.Namespace) -> int:
     """Print what there is, or follow."""
     choice = _choice(args)
@@ -64,7 +70,7 @@ async def run(args: argparse.Namespace) -> int:
         from dftui.watch.logs import LogHub, calm_collector
 
         calm_collector()
-        chosen = choose(await _containers(world), args.who, world.spec.name)
+        chosen = choose(await containers(world), args.who, world.spec.name)
         with ExitStack() as files:
             try:
                 file = files.enter_context(NewFile(Path(args.output))) if args.output else None
@@ -137,7 +143,8 @@ def choose(containers: Sequence[Container], who: Sequence[str], stack: str) -> l
     return list(chosen.values())
 
 
-async def _containers(world: Opened) -> list[Container]:
+async def containers(world: Opened) -> list[Container]:
+    """Every container of the stack, by name."""
     from dftui.stack.names import LABEL_STACK
 
     found = await world.engine.containers({LABEL_STACK: world.spec.name})
@@ -342,7 +349,7 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Prin
     """Also containers that come later; until cancelled, until that time, or until the engine is gone for good."""
 
     async def sync() -> None:
-        everyone = await _containers(world)
+        everyone = await containers(world)
         chosen = everyone
         if who:
             try:

@@ -31,9 +31,12 @@ class Progress:
         self._open = False
 
     def report(self, step: Step) -> None:
-        """Show a step."""
+        """Show a step; the history, where the command is in it, has it too."""
+        from dftui.control.history import recording
         from dftui.watch.sanitise import clean
 
+        if (now := recording()) is not None:
+            now.told(step)
         text = clean(step.text).strip()
         count = f"{step.done}/{step.total} " if step.total else ""
         if self._verbose and step.command and step.command != self._shown:

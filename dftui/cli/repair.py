@@ -6,6 +6,7 @@ import argparse
 
 from dftui.cli.common import emit, opened
 from dftui.cli.exits import Exit, UsageError
+from dftui.control.effects import Effect
 from dftui.watch.sanitise import clean
 
 
@@ -13,6 +14,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Look only, or whom to replace."""
     parser.add_argument("who", nargs="*", metavar="WHO", help="replace these replicas, a new one first")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing; 4 if anything")
+
+
+def effect(args: argparse.Namespace) -> Effect:
+    """A dry run only looks."""
+    return Effect.LOOK if args.dry_run else Effect.CHANGE
 
 
 async def run(args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ async def run(args: argparse.Namespace) -> int:
         known.update(drift)
         watcher.watch_stats([r.id for r in snapshot.web] if world.spec.web.target_cpu else [])
 
-    async with opened(args) as world:
+    async with opened(args, one_action=False) as world:
         mask = await masker(world)
         link = BalancerLink(world.engine, container_name(world.spec.name, "balancer"))
         watcher = Watcher(world.engine, world.spec, link, masker=mask, logs=LogHub(world.engine, masker=mask, tail=0))

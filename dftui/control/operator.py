@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -11,12 +11,13 @@ from pathlib import Path
 
 from dftui.balancer.holder import Holder
 from dftui.balancer.link import BalancerLink
-from dftui.control import ground, replicas
+from dftui.control import ground, hold, inside, replicas
 from dftui.control.admin import AdminResult, create_admin
 from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
+from dftui.control.effects import Effect, refusal
 from dftui.control.errors import ActionError
-from dftui.control.history import Recording, append
+from dftui.control.history import Recording, note_receipt, recorded, recording
 from dftui.control.lock import held, held_outside, holder
 from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
@@ -31,22 +32,29 @@ from dftui.control.up import up
 from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
 from dftui.dreamfactory.admin import NewAdmin
-from dftui.engine.api import Container, Engine, EngineError
+from dftui.engine.api import Container, Engine, EngineError, Session
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.records import Step
 
-_RECORDING: ContextVar[Recording | None] = ContextVar("the action being recorded", default=None)
 _HOLDS: ContextVar[Operator | None] = ContextVar("who holds the lock here", default=None)
 
 
 class Operator:
     """Acts on one stack; its steps go to `report`. One action at a time here and, by a lock in the engine, of all
-    operators; `scale` adds up while it runs, and a drain can be undone."""
+    operators; `scale` adds up while it runs, and a drain can be undone. Where something imposes `read_only` (its
+    name), every action is refused."""
 
     def __init__(
-        self, engine: Engine, spec: StackSpec, *, link: BalancerLink | None = None, report: Report = ignore
+        self,
+        engine: Engine,
+        spec: StackSpec,
+        *,
+        link: BalancerLink | None = None,
+        report: Report = ignore,
+        read_only: str = "",
     ) -> None:
+        self._read_only = read_only
         self._own_link = link is None
         self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
         self._report = report
@@ -73,34 +81,17 @@ class Operator:
 
     def _told(self, step: Step) -> None:
         """Each step goes into the record of its action, and on to whoever listens."""
-        recording = _RECORDING.get()
-        if recording is not None and step.state != "running":
-            recording.steps.append(step.text)
-            if step.command:
-                recording.commands.append(step.command)
+        if (now := recording()) is not None:
+            now.told(step)
         self._report(step)
 
     @asynccontextmanager
-    async def _recorded(self, what: str) -> AsyncIterator[None]:
-        """The action in the history, however it ends; a part of another one is in that one's entry."""
-        if _RECORDING.get() is not None:
-            yield
-            return
-        recording = Recording(what)
-        token = _RECORDING.set(recording)
-        outcome = "interrupted"
-        try:
-            yield
-            outcome = "done"
-        except (ActionError, EngineError) as error:
-            outcome = f"failed: {error}"
-            raise
-        finally:
-            _RECORDING.reset(token)
-            # An action is not failed by a history that cannot be written.
-            with contextlib.suppress(OSError, EngineError):
-                engine_id = await asyncio.shield(self._world.engine_id())
-                append(engine_id, self._world.stack, recording.entry(outcome))
+    async def _recorded(self, what: str, effect: Effect = Effect.CHANGE) -> AsyncIterator[Recording]:
+        """The action in the history, if it may be done at all."""
+        if refused := refusal(effect, self._read_only):
+            raise ActionError(refused)
+        async with recorded(self._world.engine, self._world.stack, what) as now:
+            yield now
 
     @asynccontextmanager
     async def _engine_lock(self, what: str) -> AsyncIterator[None]:
@@ -162,12 +153,26 @@ class Operator:
         """Replace replicas one by one, to `image` or to what the stack file says now; another image only after a
         `backup`, unless the stack file says otherwise."""
         async with self._acting("roll"):
-            return await self._roller.run(image, new_key=new_key, backup=backup)
+            result = await self._roller.run(image, new_key=new_key, backup=backup)
+            note_receipt(result.to_json())
+            return result
 
     def pause_roll(self) -> bool:
         """Hold a roll before its next replica, or let it go on; whether it waits now."""
         self._roller.pause(not self._roller.paused)
         return self._roller.paused
+
+    async def hold_roll(self, on: bool) -> Holder:
+        """Hold the roll that runs, here or in another dftui, before its next replica, or let it go on; who rolls."""
+        try:
+            async with self._recorded("hold roll" if on else "let roll go on"):
+                if on:
+                    return await hold.hold(self._world)
+                found = await hold.rolling(self._world)
+                await hold.let_go(self._world)
+                return found
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
 
     async def findings(self) -> tuple[Finding, ...]:
         """What `repair` would put right."""
@@ -187,7 +192,9 @@ class Operator:
     async def repair(self, who: Sequence[str] = ()) -> RepairResult:
         """Bring wanted, existing and believed together; `who` are replaced first, whatever they look like."""
         async with self._acting("repair"):
-            return await self._repairer.repair([(await self._find(one)).name for one in who])
+            result = await self._repairer.repair([(await self._find(one)).name for one in who])
+            note_receipt(result.to_json())
+            return result
 
     async def drain(self, who: str) -> None:
         """Take a replica out of rotation and leave it running; what it serves is finished."""
@@ -247,6 +254,28 @@ class Operator:
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
+    @asynccontextmanager
+    async def inside(
+        self, name: str, role: str, words: tuple[str, ...] = (), *, client: bool = False, size: tuple[int, int] | None
+    ) -> AsyncIterator[Session]:
+        """A shell, a client or a command in the container `name` of that role, at a terminal of `size` if given.
+        Raises ActionError."""
+        argv = inside.command(role, words, client=client)
+        tty = size is not None
+        async with self._recorded(f"{'client' if client else 'shell'} in {name}", Effect.REVEAL) as now:
+            now.commands.append(inside.docker_exec(name, argv, tty=tty))
+            env = {"TERM": os.environ.get("TERM", "xterm")} if tty else None
+            try:
+                session = await self._world.engine.exec_session(
+                    name, inside.sized(argv) if tty and not words else argv, env=env, size=size
+                )
+                try:
+                    yield session
+                finally:
+                    await session.close()
+            except EngineError as error:
+                raise ActionError(str(error), error.hint) from None
+
     async def verify(self, login: Login | None = None) -> VerifyResult:
         """Every replica tried against every other; changes nothing. Raises PasswordNeeded when the admin's password
         is not known here and none, or a wrong one, was given."""
@@ -257,8 +286,10 @@ class Operator:
 
     async def backup(self, path: Path) -> BackupResult:
         """Database, secrets and files in one file. Others may act meanwhile: it changes nothing."""
-        async with self._recorded("backup"):
-            return await backup(self._world, path)
+        async with self._recorded("backup", Effect.REVEAL):
+            result = await backup(self._world, path)
+            note_receipt(result.to_json())
+            return result
 
     async def look_at_backup(self, path: Path) -> Intent:
         """What restoring this file would do."""
@@ -286,6 +317,13 @@ class Operator:
         await self._scaler.cancel()
         if self._own_link:
             await self.link.close()
+
+    async def name_of(self, who: str) -> str:
+        """The name of a replica called by its number, name or Host. Raises ActionError, naming those there are."""
+        try:
+            return (await self._find(who)).name
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
 
     async def _find(self, who: str) -> Container:
         """A replica by name, number or Host. Raises ActionError, naming those there are."""

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dftui.control import ground, replicas, specs
+from dftui.control import ground, hold, replicas, specs
 from dftui.control.backup import keep_one
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
@@ -26,6 +26,8 @@ from dftui.stack import names
 
 MIGRATE = ("php", "artisan", "migrate", "--force")
 """Run once, by the first new replica, as www-data (as root it leaves a root-owned log and the web answers 500)."""
+HELD_PERIOD = 0.3
+"""Seconds between two looks at what holds a roll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,37 @@ class Roller:
         self._scaler = scaler
         self._go = asyncio.Event()
         self._go.set()
+        self._outside = False
+        self._lift = False
 
     @property
     def paused(self) -> bool:
-        """Whether it waits before the next replica."""
-        return not self._go.is_set()
+        """Whether it waits before the next replica, held by this dftui or another."""
+        return self._outside or not self._go.is_set()
 
-    def pause(self, hold: bool = True) -> None:
+    def pause(self, on: bool = True) -> None:
         """Hold the roll before its next replica, or let it go on."""
-        if hold:
+        if on:
             self._go.clear()
         else:
             self._go.set()
+            self._lift = self._outside
+
+    async def _until_let_go(self, progress: Progress, done: int, total: int) -> None:
+        """Wait as long as this dftui or the mark of another holds the roll."""
+        told = False
+        while True:
+            self._outside = await hold.is_held(self._world)
+            if self._outside and self._lift:
+                await hold.let_go(self._world)
+                self._outside = False
+            self._lift = False
+            if not self.paused:
+                return
+            if not told:
+                progress.tell(f"held after {done} of {total}", state="running")
+                told = True
+            await asyncio.sleep(HELD_PERIOD)
 
     async def run(self, image: str | None, *, new_key: bool = False, backup: bool = True) -> RollResult:
         """To `image`, or to what the stack file says now; to another image only after a `backup`. Raises
@@ -131,6 +152,7 @@ class Roller:
         if backup and any(c.image_id != new.image_ids.get("web", c.image_id) for c in old):
             kept = await self._back_up()
         start = await read_counters(self._world)
+        await hold.let_go(self._world)  # what an interrupted roll left
         replaced: list[tuple[str, str]] = []
         removed: list[Drained] = []
         back, why = False, ""
@@ -139,9 +161,7 @@ class Roller:
             progress.tell("every replica is already what it should be")
         old_plan = await self._old_plan(new, old)
         for index, container in enumerate(old):
-            if self.paused:
-                progress.tell(f"paused after {index} of {len(old)}", state="running")
-            await self._go.wait()
+            await self._until_let_go(progress, index, len(old))
             try:
                 name = await self._one(progress, new, container, wanted, removed, migrate=index == 0)
             except (ActionError, EngineError) as error:

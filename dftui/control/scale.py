@@ -15,6 +15,7 @@ from dftui.control import ground, replicas, specs
 from dftui.control.admission import HeldOut
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
+from dftui.control.history import note_receipt
 from dftui.control.pool import HELD_KEPT, Pool, look
 from dftui.control.receipts import Drained, ScaleResult, Served, summary
 from dftui.control.specs import Plan
@@ -200,6 +201,7 @@ class Scaler(Turnover):
                 self._forget_target()  # from here on a key begins a plan of its own
                 finished = True
                 progress.tell(summary(result))
+                note_receipt(result.to_json())
             return result
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None

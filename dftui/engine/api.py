@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
+Channel = Literal["stdout", "stderr"]
 
 
 class EngineError(Exception):
@@ -310,6 +311,34 @@ class ByteStream(Protocol):
         ...
 
 
+class Session(Protocol):
+    """A command at somebody's terminal or pipe."""
+
+    async def read(self) -> tuple[Channel, bytes]:
+        """The next output as it comes; b"" at its end. At a terminal all of it is stdout."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send to its stdin. Raises EngineError when the session is over."""
+        ...
+
+    async def end_input(self) -> None:
+        """Tell the command that its stdin ends."""
+        ...
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell the command's terminal its size."""
+        ...
+
+    async def exit_code(self) -> int:
+        """How it ended; once its output has."""
+        ...
+
+    async def close(self) -> None:
+        """Let go; never raises. The command is not ended by it."""
+        ...
+
+
 class Engine(Protocol):
     """A container engine. Every call raises EngineError or a subclass of it, nothing else."""
 
@@ -397,6 +426,18 @@ class Engine(Protocol):
         user: str = "",
     ) -> ByteStream:
         """Run with stdin and stdout held open."""
+        ...
+
+    async def exec_session(
+        self,
+        ref: str,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        size: tuple[int, int] | None = None,
+    ) -> Session:
+        """Run at a terminal of `size` (columns, rows), or without one at a pipe."""
         ...
 
     async def networks(self, labels: Mapping[str, str] | None = None) -> tuple[Network, ...]:

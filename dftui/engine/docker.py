@@ -33,6 +33,7 @@ from dftui.engine.api import (
     Network,
     NetworkSpec,
     NotFound,
+    Session,
     Stats,
     Volume,
 )
@@ -264,6 +265,18 @@ class DockerEngine:
     ) -> ByteStream:
         """Run with stdin and stdout held open."""
         return await execs.open_stream(self.wire, ref, argv, env=env, user=user)
+
+    async def exec_session(
+        self,
+        ref: str,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        size: tuple[int, int] | None = None,
+    ) -> Session:
+        """Run at a terminal of `size` (columns, rows), or without one at a pipe."""
+        return await execs.open_session(self.wire, ref, argv, env=env, user=user, size=size)
 
     # -- networks and volumes --------------------------------------------------------------------------------------
 

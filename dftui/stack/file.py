@@ -116,6 +116,11 @@ def load(path: Path | None = None) -> StackSpec:
         path = Path(DEFAULT_NAME)
         if not path.exists():
             return StackSpec()
+    return parse(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content; one that is missing or too large raises StackFileError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -123,7 +128,20 @@ def load(path: Path | None = None) -> StackSpec:
         raise StackFileError((FileError(str(path), 0, 0, f"cannot be read: {error.strerror}"),)) from None
     if len(data) > MAX_BYTES:
         raise StackFileError((FileError(str(path), 0, 0, f"is larger than {MAX_BYTES >> 20} MiB"),))
-    return parse(data, str(path))
+    return data
+
+
+def load_values(path: Path, where: str, readers: Mapping[str, values.Reader]) -> dict[str, Any]:
+    """Another file of single values and `keys`, checked as the stack file is. Raises StackFileError."""
+    reader = _Reader(str(path))
+    found: dict[str, Any] = {}
+    root = reader.compose(read_bytes(path))
+    if root is not None:
+        for key, pair in reader.mapping(root, where, {**readers, "keys": None}).items():
+            found[key] = reader.keys(pair.value) if key == "keys" else reader.scalar(pair.value, key, readers[key])
+    if reader.errors:
+        raise StackFileError(tuple(reader.errors))
+    return found
 
 
 def parse(data: bytes, file: str) -> StackSpec:

@@ -11,6 +11,8 @@ from pathlib import Path
 import platformdirs
 
 CONFIG_VARIABLE = "DFTUI_CONFIG_DIR"
+SYSTEM_CONFIG_FILE = Path("/etc/dftui/config.yaml")
+"""What the machine's owner wants of everybody's dftui. No variable names another: read-only is imposed by it."""
 STATE_VARIABLE = "DFTUI_STATE_DIR"
 
 
@@ -23,6 +25,11 @@ def config_dir() -> Path:
     """The user's config folder of dftui (secrets, own themes); `DFTUI_CONFIG_DIR` takes its place. Not made here."""
     own = os.environ.get(CONFIG_VARIABLE)
     return Path(own) if own else platformdirs.user_config_path("dftui")
+
+
+def user_config_file() -> Path:
+    """What the user wants of every dftui (keys, theme); may be missing."""
+    return config_dir() / "config.yaml"
 
 
 def state_dir() -> Path:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from rich.console import COLOR_SYSTEMS, RenderableType
 from textual import events
@@ -20,13 +23,15 @@ from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
 from textual.widgets import Input
 
+from dftui.control.action import Context
+from dftui.control.actions import ACTIONS, BY_ID, offered
+from dftui.control.effects import Effect, refusal
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
-from dftui.ui.action import Context
-from dftui.ui.actions import ACTIONS, BY_ID, remap
 from dftui.ui.backend import Backend
 from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.driver import Driver, survive_hangup
+from dftui.ui.keymap import remap, shown
 from dftui.ui.options import Options
 from dftui.ui.screens.main import MainScreen
 from dftui.ui.wire import Wire
@@ -36,9 +41,12 @@ from dftui.watch.snapshot import Service, Snapshot
 from dftui.watch.trends import Trends
 
 if TYPE_CHECKING:
+    from dftui.control.known import OtherStack
     from dftui.control.verify import PasswordNeeded
 
 RETRY = 3.0
+READY = 2.0
+"""Seconds for which keys wait for a dialogue that opens."""
 SLOW_TICKS = 1.0
 """Seconds between figures; states are drawn at once."""
 Connect = Callable[[], Awaitable[Backend]]
@@ -90,10 +98,17 @@ class DftuiApp(App[None]):
         self._drawn_at = 0.0
         self._noted_at = 0.0
         self._watched: frozenset[str] | None = None
-        keys, problems = remap(spec.keys)
+        self.others: list[OtherStack] = []
+        self.next_stack: tuple[StackSpec, str] | None = None
+        """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
+        self._typed_on: WeakKeyDictionary[events.Key, Screen[object]] = WeakKeyDictionary()
+        self._visit: asyncio.Task[None] | None = None
+        self.away = False
+        """The terminal belongs to a shell: nothing may be written to it."""
+        keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
         self.problems += problems
         self.set_keymap({id: key for id, key in keys.items() if key != BY_ID[id].key})
-        self.shown_keys = {a.id: a.show if keys[a.id] == a.key else keys[a.id] for a in ACTIONS}
+        self.shown_keys = {a.id: a.show if keys[a.id] == a.key else shown(keys[a.id]) for a in ACTIONS}
         self._choose_first_theme()
 
     # -- themes -------------------------------------------------------------------------------------------------
@@ -170,8 +185,11 @@ class DftuiApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # textual handles neither: the process would die and leave the terminal in the alternate screen.
             loop.add_signal_handler(number, self._leave, 128 + number)
+        # After a stop (Ctrl-Z, SIGCONT) textual 8.2.8 draws only what changes next, on a screen that is blank.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.problems:
-            self.main.conductor.say(self.problems[0], "warning")
+            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+            self.main.conductor.say(self.problems[0] + more, "warning")
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -187,6 +205,9 @@ class DftuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
+        if self._visit is not None:
+            self._visit.cancel()
+            await asyncio.gather(self._visit, return_exceptions=True)
         await self.main.conductor.close()
         if self.backend is not None:
             await self.backend.close()
@@ -204,7 +225,9 @@ class DftuiApp(App[None]):
         self.backend = backend
         backend.subscribe(self._arrived)
         backend.on_step(self._stepped)
+        backend.on_entry(self.main.heard)
         self.main.connect(backend)
+        self.run_worker(self._find_stacks(), name="stacks", group="stacks")
         if backend.snapshot is not None:
             self._newest = backend.snapshot
         self.main.draw_chrome()
@@ -229,6 +252,8 @@ class DftuiApp(App[None]):
                     await self._states_changed.wait()
             await asyncio.sleep(max(0.0, self._drawn_at + 1 / self.options.hz - loop.time()))
             self._states_changed.clear()
+            if self.away:
+                continue
             newest = self._newest
             now = loop.time()
             closed = False
@@ -313,7 +338,7 @@ class DftuiApp(App[None]):
             case "remove":
                 self._ask_remove(main, context)
             case "roll":
-                conductor.roll()
+                self._ask_roll(main)
             case "pause-roll":
                 conductor.pause_roll()
             case "repair":
@@ -330,6 +355,10 @@ class DftuiApp(App[None]):
                     main.action_pane("logs")
             case "requests" | "actions" | "graphs":
                 main.action_pane(name)
+            case "shell" if context.selected is not None:
+                self.visit(context.selected.name)
+            case "database" | "cache" if context.snapshot is not None:
+                self.visit((context.snapshot.db if name == "database" else context.snapshot.cache).name, client=True)
             case "zoom":
                 main.toggle_zoom()
             case "admin":
@@ -361,11 +390,14 @@ class DftuiApp(App[None]):
                 topic = context.pane if there and context.pane else "tutorial"
                 alarms = raised(main.snapshot) if main.snapshot else ()
                 banner = alarms[0] if main.has_class("alarm") and alarms else ""
-                self.push_screen(HelpScreen(topic, alarms, self.shown_keys, banner))
+                self.push_screen(HelpScreen(topic, alarms, offered(context), self.shown_keys, banner))
             case "palette":
                 from dftui.ui.screens.find import FindScreen
 
                 self.push_screen(FindScreen())
+                self.run_worker(self._find_stacks(), name="stacks", group="stacks")
+            case "background":
+                self._step_aside()
             case "quit":
                 self.exit(return_code=0)
             case _:
@@ -375,6 +407,74 @@ class DftuiApp(App[None]):
                     main.show_tab("logs", focus=False)
                 at = context.selected.name if context.selected else ""
                 logdialogues.act(main.logs, name, main.container_names(), at)
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key that was typed on a screen which a dialogue has covered meanwhile is the dialogue's."""
+        if isinstance(event, events.Key):
+            # textual 8.2.8 hands keys to the pane in focus as they come, and gets them back one by one.
+            typed_on = self._typed_on.setdefault(event, self.screen)
+            if event.is_forwarded and typed_on is self.main is not self.screen and self.focused is not None:
+                again = events.Key(event.key, event.character)
+                self._typed_on[again] = self.screen
+                self.focused._forward_event(again)
+                return
+        await super().on_event(event)
+
+    async def dialogue_ready(self) -> None:
+        """Until a dialogue that was just opened can take keys."""
+        screen = self.screen
+        if screen is self.main:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY):
+                while not screen.is_mounted or (screen.focused is None and screen.focus_chain):  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+
+    def _step_aside(self) -> None:
+        from dftui.ui.terminal import job_control
+
+        if self.is_headless or not job_control():
+            self.main.conductor.say("There is no shell below that could bring dftui back; q leaves.", "warning")
+            return
+        # To the whole group: what started dftui (make, sh -c) must stop with it. The driver gives the terminal back.
+        os.kill(0, signal.SIGTSTP)
+
+    def visit(self, name: str, *, client: bool = False) -> None:
+        """A shell in a container, or its role's own client."""
+        from dftui.control.attach import terminal_size
+        from dftui.ui.visit import visit
+
+        if refused := refusal(Effect.REVEAL, self.options.read_only):
+            self.main.conductor.say(refused, "warning")
+            return
+        snapshot = self.main.snapshot
+        if snapshot is None or self.backend is None or (self._visit is not None and not self._visit.done()):
+            return
+        role = next((s.role for s in (snapshot.db, snapshot.cache, snapshot.balancer) if s.name == name), "web")
+        opened = self.backend.inside(name, role, client=client, size=terminal_size())
+        what = f"{'client' if client else 'shell'} in {name}"
+        # A task, not a worker: the app waits for its end when it ends itself.
+        self._visit = asyncio.create_task(visit(self, opened, what), name="visit")
+
+    def switch(self, other: OtherStack) -> None:
+        """Leave this stack as it is and open the screen on another one of the same engine."""
+        from dftui.stack.file import StackFileError, load
+
+        try:
+            spec = load(Path(other.file)) if other.file else StackSpec(name=other.name)
+        except StackFileError as error:
+            self.main.conductor.say(str(error.errors[0]), "bad")
+            return
+        if spec.name != other.name:
+            self.main.conductor.say(f"{other.file} is the file of {spec.name} now.", "bad")
+            return
+        self.next_stack = (spec, "" if other.known else "its stack file is not known here")
+        self.exit(return_code=0)
+
+    async def _find_stacks(self) -> None:
+        with suppress(Exception):  # the palette has none, then; whatever is wrong is told by the rest of the screen
+            if self.backend is not None:
+                self.others = await self.backend.stacks()
 
     def _ask_number(self, main: MainScreen) -> None:
         from dftui.ui.screens.dialogues import NumberScreen
@@ -399,6 +499,19 @@ class DftuiApp(App[None]):
 
         what = "It is drained first, so that no request is lost; then its container is removed."
         self.push_screen(ConfirmScreen(f"Remove {replica.name}?", what), chosen)
+
+    def _ask_roll(self, main: MainScreen) -> None:
+        from dftui.ui.screens.dialogues import ConfirmScreen
+
+        def chosen(yes: bool | None) -> None:
+            if yes:
+                main.conductor.roll()
+
+        count = len(main.snapshot.web) if main.snapshot else 0
+        what = "A new one serves before an old one is drained; if a new one fails, the roll goes back by itself."
+        self.push_screen(
+            ConfirmScreen(f"Replace what is not up to date among {count} replicas, one by one?", what), chosen
+        )
 
     def ask_password(self, main: MainScreen, needed: PasswordNeeded) -> None:
         """The admin's, because it is not known here or was refused; then verify goes on."""
@@ -430,15 +543,21 @@ class DftuiApp(App[None]):
         self.push_screen(BackupScreen(self.spec.name), chosen)
 
     def _ask_down(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import DownScreen
+        from dftui.ui.screens.dialogues import DownScreen, NameScreen
 
         snapshot = main.snapshot
         if snapshot is None:
             return
 
+        def named(yes: bool | None) -> None:
+            if yes:
+                main.conductor.down(True)
+
         def chosen(answer: str | None) -> None:
-            if answer:
-                main.conductor.down(answer == "volumes")
+            if answer == "keep":
+                main.conductor.down(False)
+            elif answer == "volumes":
+                self.push_screen(NameScreen(snapshot.stack), named)
 
         services = (snapshot.db, snapshot.cache, snapshot.balancer)
         self.push_screen(DownScreen(snapshot.stack, len(snapshot.web) + sum(bool(s.id) for s in services)), chosen)

@@ -7,8 +7,10 @@ called in it at any time and must return at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from dftui.control.entry import Entry
 from dftui.control.receipts import ScaleResult
 from dftui.watch.lines import Line, LogCounts, Record
 from dftui.watch.records import Request, Step
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
+    from dftui.engine.api import Session
 
 Unsubscribe = Callable[[], None]
 
@@ -134,6 +138,10 @@ class Backend(Protocol):
         """Be told of each step of any action."""
         ...
 
+    def on_entry(self, callback: Callable[[Entry], None]) -> Unsubscribe:
+        """Be told of each action that was done earlier, then of each that another dftui has done."""
+        ...
+
     def watch_stats(self, ids: frozenset[str]) -> None:
         """CPU and memory are wanted for these containers only."""
         ...
@@ -184,6 +192,16 @@ class Backend(Protocol):
 
     async def probe(self, count: int) -> ProbeResult:
         """Send requests through the balancer and note each Host."""
+        ...
+
+    async def stacks(self) -> list[OtherStack]:
+        """The other stacks on this engine."""
+        ...
+
+    def inside(
+        self, name: str, role: str, *, client: bool, size: tuple[int, int]
+    ) -> AbstractAsyncContextManager[Session]:
+        """A shell in the container `name`, or its role's own client, at a terminal of `size` (columns, rows)."""
         ...
 
     async def verify(self, login: Login | None = None) -> VerifyResult:

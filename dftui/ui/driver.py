@@ -96,6 +96,7 @@ class Driver(LinuxDriver):
         super().__init__(app, **options)
         self._loop = asyncio.get_running_loop()
         self._handed = 0
+        self._lent = False
         self.asked = 0
         """Questions of textual's own for synchronised output; the answers come in the order of the questions."""
         self.restarted: Callable[[], None] | None = None
@@ -111,9 +112,15 @@ class Driver(LinuxDriver):
         self._file = self.outlet  # type: ignore[assignment]
 
     def write(self, data: str) -> None:
-        """Queue it for the terminal."""
-        self._handed += 1
-        super().write(data)
+        """Queue it for the terminal; dropped while that belongs to another program, because nobody takes it then."""
+        if not self._lent:
+            self._handed += 1
+            super().write(data)
+
+    def close(self) -> None:
+        """At the end, and when the terminal is lent to another program."""
+        self._lent = True
+        super().close()
 
     @property
     def idle(self) -> bool:
@@ -143,6 +150,7 @@ class Driver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """At the start, and after the terminal was lent to another program."""
+        self._lent = False
         self.outlet.leaving = False
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self.restarted is not None:

@@ -67,6 +67,12 @@ class Fence:
         return not self.enabled or (self._least is not None and not self._asked and now >= self._rest_until)
 
     @property
+    def waiting(self) -> bool:
+        """An answer is under way."""
+        self._look(self._clock())
+        return self.enabled and bool(self._asked)
+
+    @property
     def blind(self) -> bool:
         """All has arrived, but the shortest trip is not known yet: ask once with nothing before it."""
         return self.enabled and self._least is None and not self._asked

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING
 
+from dftui.control.entry import Entry
 from dftui.control.errors import ActionError
 from dftui.control.receipts import ScaleResult
 from dftui.stack.spec import StackSpec
@@ -25,17 +26,20 @@ if TYPE_CHECKING:
 
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.known import OtherStack
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
-    from dftui.engine.api import Engine
+    from dftui.engine.api import Engine, Session
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
     from dftui.watch.watcher import Watcher
 
+HISTORY_PERIOD = 1.0
+"""Seconds between two looks at whether the history has grown."""
 NEEDED = (
     "dftui.engine.connect",
     "dftui.engine.docker",
@@ -50,8 +54,9 @@ def _import() -> None:
         importlib.import_module(module)
 
 
-async def connect(host: str | None, spec: StackSpec) -> Backend:
-    """A backend on the engine at `host` (None: where the environment says). Raises EngineError."""
+async def connect(host: str | None, spec: StackSpec, *, read_only: str = "") -> Backend:
+    """A backend on the engine at `host` (None: where the environment says); `read_only` names what imposes that.
+    Raises EngineError."""
     await asyncio.to_thread(_import)
     from dftui.watch.logs import calm_collector
 
@@ -61,7 +66,7 @@ async def connect(host: str | None, spec: StackSpec) -> Backend:
     engine = await connect_engine(host)
     try:
         info = await engine.info()
-        backend = LiveBackend(engine, spec, info.id)
+        backend = LiveBackend(engine, spec, info.id, read_only)
         backend.start()
     except BaseException:
         await engine.close()
@@ -80,9 +85,10 @@ class LearningMasker(Masker):
 
 
 class LiveBackend:
-    """Facts from a Watcher, actions by an Operator, one balancer link for both."""
+    """Facts from a Watcher, actions by an Operator, one balancer link for both. Where something imposes `read_only`,
+    nothing is done by itself either."""
 
-    def __init__(self, engine: Engine, spec: StackSpec, engine_id: str) -> None:
+    def __init__(self, engine: Engine, spec: StackSpec, engine_id: str, read_only: str = "") -> None:
         from dftui.balancer.link import BalancerLink
         from dftui.control.autopilot import Autopilot
         from dftui.control.operator import Operator
@@ -99,7 +105,8 @@ class LiveBackend:
         self._learn()
         self._link = BalancerLink(engine, container_name(spec.name, "balancer"))
         self._watcher: Watcher = Watcher(engine, spec, self._link, masker=self._masker)
-        self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report)
+        self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report, read_only=read_only)
+        self._read_only = read_only
         self._listeners: list[Callable[[Step], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._autopilot = Autopilot(
@@ -107,10 +114,16 @@ class LiveBackend:
         )
         self._own_doing: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to watch."""
         self._task = asyncio.create_task(self._watcher.run(), name="watcher")
+        if self._read_only:
+            return
+        from dftui.control.known import note
+
+        note(self._engine_id, self._spec)
         self._recovering = asyncio.create_task(self._recover(), name="recover")
         self._own_doing = asyncio.create_task(self._autopilot.run(), name="autopilot")
 
@@ -164,6 +177,29 @@ class LiveBackend:
         """Be told of each step."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
+
+    def on_entry(self, callback: Callable[[Entry], None]) -> Unsubscribe:
+        """Be told of what was done earlier, then of what others do."""
+        from dftui.control.history import SESSION, Reader
+
+        async def read() -> None:
+            reader = Reader(self._engine_id, self._spec.name)
+            while True:
+                # A history that cannot be read is missed, not fatal.
+                with suppress(OSError):
+                    for entry in await asyncio.to_thread(reader.new):
+                        # What this screen did is told step by step, but for a visit inside, which has none.
+                        if entry.session != SESSION or (entry.commands and not entry.steps):
+                            callback(entry)
+                await asyncio.sleep(HISTORY_PERIOD)
+
+        task = asyncio.create_task(read(), name="history")
+        self._readers.add(task)
+
+        def stop() -> None:
+            task.cancel()
+
+        return stop
 
     def watch_stats(self, ids: frozenset[str]) -> None:
         """CPU and memory for these only."""
@@ -228,6 +264,18 @@ class LiveBackend:
         """Send requests, note each Host."""
         return await self._operator.probe(count)
 
+    async def stacks(self) -> list[OtherStack]:
+        """The other stacks on this engine."""
+        from dftui.control.known import others
+
+        return await others(self._engine, self._engine_id, self._spec.name)
+
+    def inside(
+        self, name: str, role: str, *, client: bool, size: tuple[int, int]
+    ) -> AbstractAsyncContextManager[Session]:
+        """A shell or a client in a container."""
+        return self._operator.inside(name, role, client=client, size=size)
+
     async def verify(self, login: Login | None = None) -> VerifyResult:
         """Try every replica against every other. A login that was typed and taken holds until the screen ends."""
         chosen = login or self._typed
@@ -240,7 +288,7 @@ class LiveBackend:
 
     async def close(self) -> None:
         """Let go of the engine; the stack stays as it is."""
-        for task in (self._own_doing, self._recovering, self._task):
+        for task in (*self._readers, self._own_doing, self._recovering, self._task):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):

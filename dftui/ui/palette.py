@@ -1,4 +1,4 @@
-"""What `Ctrl+P` finds: any action, container or theme, by typing a part of its name."""
+"""What `Ctrl+P` finds: any action, replica, container, theme or stack, by typing a part of its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from textual.fuzzy import FuzzySearch
 
-from dftui.ui.actions import ACTIONS
+from dftui.control.actions import offered
+from dftui.ui import finds
 
 if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
@@ -39,16 +40,15 @@ def entries(ui: DftuiApp) -> Iterator[Entry]:
     """All of them, in the order in which they are shown before anything is typed."""
     main = ui.main
     context = main.context
-    for action in ACTIONS:
-        if action.id != "palette" and action.applies(context):
-            call = partial(main.do, action.id)
-            yield Entry(action.name, action.help, call, ui.shown_keys[action.id], action.twin)
-    for name in main.container_names():
-        about = "Only this container's lines"
-        yield Entry(f"logs of {name}", about, partial(main.show_logs_of, name), twin=f"dftui logs -f {name}")
+    for action in offered(context):
+        if action.id != "palette":
+            about = action.help if action.applies(context) else f"Not now: {main.why_not(action, context)}"
+            yield Entry(action.name, about, partial(main.do, action.id), ui.shown_keys[action.id], action.twin)
+    for name, about, twin, call in (*finds.containers(ui), *finds.stacks(ui)):
+        yield Entry(name, about, call, twin=twin)
     for theme in ui.all_themes().values():
-        call = partial(ui.choose_theme, theme.name)
-        yield Entry(f"theme {theme.name}", theme.about, call, twin=f"dftui --theme {theme.name}", theme=theme.name)
+        choose = partial(ui.choose_theme, theme.name)
+        yield Entry(f"theme {theme.name}", theme.about, choose, twin=f"dftui --theme {theme.name}", theme=theme.name)
 
 
 def search(everything: Sequence[Entry], query: str) -> list[Found]:

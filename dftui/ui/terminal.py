@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def over_ssh(environ: Mapping[str, str] | None = None) -> bool:
@@ -16,6 +17,19 @@ def multiplexed(environ: Mapping[str, str] | None = None) -> bool:
     """tmux or screen stands between: its answers say nothing about the real terminal."""
     env = os.environ if environ is None else environ
     return bool(env.get("TMUX") or env.get("STY")) or env.get("TERM", "").startswith(("screen", "tmux"))
+
+
+def job_control() -> bool:
+    """A shell with job control waits for this program: only then can what is stopped be continued. (Not so for
+    `ssh -t HOST dftui`, `tmux new dftui`, or a forced command.) Signals' "orphaned process group", POSIX 3.244."""
+    try:
+        group, session, pid = os.getpgrp(), os.getsid(0), os.getppid()
+        while os.getpgid(pid) == group:  # make, sh -c: stopped and continued together with this program
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            pid = int(stat.rpartition(")")[2].split()[1])
+        return os.getsid(pid) == session
+    except (OSError, ValueError, IndexError):
+        return False
 
 
 def few_colours(environ: Mapping[str, str] | None = None) -> bool:

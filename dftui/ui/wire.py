@@ -57,6 +57,8 @@ class Wire:
         self.fence = Fence(enabled=fence, clock=self._loop.time)
         self.synchronised = False
         """The terminal can hold the picture back until a frame is whole."""
+        self.lent = False
+        """The terminal belongs to another program: nothing is sent. The driver tells when it is back."""
         self._fenced = fence
         self._cursor = Offset(0, 0)
         self._stream_at = -STUCK
@@ -77,7 +79,7 @@ class Wire:
 
     def pump(self) -> None:
         """Send the difference, if there is one and the terminal can take it; else come again when it can."""
-        if not self.page.changed:
+        if self.lent or not self.page.changed:
             return
         if not self._driver.idle:
             self._driver.when_idle(self.pump)

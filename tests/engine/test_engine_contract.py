@@ -314,6 +314,28 @@ async def test_exec_in_a_stopped_container_is_a_conflict(rig: Rig) -> None:
         await rig.engine.exec_stream(ref, ("cat",))
 
 
+async def test_a_session_tells_both_outputs_as_they_come_and_how_it_ended(rig: Rig) -> None:
+    ref = await rig.sleeper()
+    both = ("sh", "-c", 'echo "$GREETING"; echo trouble >&2')
+    session = await rig.engine.exec_session(ref, both, env={"GREETING": "good day"})
+    said = {"stdout": b"", "stderr": b""}
+    while True:
+        channel, data = await session.read()
+        if not data:
+            break
+        said[channel] += data
+    assert said == {"stdout": b"good day\n", "stderr": b"trouble\n"}
+    assert await session.exit_code() == 0
+    await session.close()
+    await session.close()
+    ended = await rig.engine.exec_session(ref, ("sh", "-c", "exit 3"), size=(80, 24))
+    assert await ended.read() == ("stdout", b"")
+    assert await ended.exit_code() == 3
+    await ended.close()
+    with pytest.raises(Conflict):
+        await rig.engine.exec_session(await rig.engine.create(rig.spec("two", "true")), ("true",))
+
+
 async def test_a_stream_goes_both_ways_and_ends_with_the_container(rig: Rig) -> None:
     ref = await rig.sleeper()
     stream = await rig.engine.exec_stream(ref, ("cat",))

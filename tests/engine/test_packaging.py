@@ -68,6 +68,10 @@ def test_everything_that_is_read_at_run_time_is_there(environment: Path, tmp_pat
     assert any(path.suffix == ".tcss" for path in expected)
 
 
+def test_the_manual_page_is_where_man_looks_for_it(environment: Path) -> None:
+    assert (environment / "share" / "man" / "man1" / "dftui.1").read_text() == (ROOT / "man" / "dftui.1").read_text()
+
+
 def test_the_themes_are_found_by_the_installed_program(environment: Path, tmp_path: Path) -> None:
     code = "from dftui.stack.paths import themes_dir; print(sorted(t.name for t in themes_dir().iterdir()))"
     out = run(environment / "bin" / "python", "-c", code, cwd=tmp_path, env=clean())

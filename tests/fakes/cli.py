@@ -104,10 +104,13 @@ def operator_class(world: World) -> type:
         async def scale(
             self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False
         ) -> ScaleResult:
-            self._did("scale", (to, by, below_min))
+            self._did("scale", (to, by, below_min) if victim is None else (to, by, below_min, victim))
             after = to if to is not None else 3 + (by or 0)
             receipt = Receipt(requests=12, drained=(Drained("df-web3", 0, 0.4),))
             return ScaleResult(3, after, ("df-web4",), ("df-web3",), 1.25, receipt)
+
+        async def name_of(self, who: str) -> str:
+            return f"df-web{who}"
 
         async def drain(self, who: str) -> None:
             self._did("drain", who)

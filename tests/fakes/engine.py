@@ -40,10 +40,11 @@ from dftui.engine.api import (
     NotFound,
     PortInUse,
     PullRefused,
+    Session,
     Stats,
     Volume,
 )
-from tests.fakes.state import FakeContainer, FakeNetwork, FakeStream, Feed, files_of, tar_of
+from tests.fakes.state import FakeContainer, FakeNetwork, FakeSession, FakeStream, Feed, files_of, tar_of
 from tests.fakes.told import Told
 
 
@@ -227,6 +228,17 @@ class FakeEngine(Told):
         stream = FakeStream(one, None)
         stream.end()
         return stream
+
+    async def exec_session(
+        self,
+        ref: str,
+        argv: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str = "",
+        size: tuple[int, int] | None = None,
+    ) -> Session:
+        return FakeSession(await self.exec(ref, argv, env=env, user=user), size)
 
     # -- Engine: networks, volumes, images -------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from dftui.engine.api import (
+    Channel,
     Container,
     ContainerDetail,
     ContainerSpec,
@@ -180,6 +181,38 @@ Answer = ExecResult | Callable[[FakeContainer, tuple[str, ...], dict[str, str], 
 """An exec's result, or what makes it from the container, argv, variables and stdin."""
 Handler = Callable[[bytes], bytes | None]
 """What a held-open command answers to what was written; None ends it."""
+
+
+class FakeSession:
+    """A command at a terminal or a pipe that has its whole output at once; a `Session`."""
+
+    def __init__(self, result: ExecResult, size: tuple[int, int] | None) -> None:
+        self.sizes = [size]
+        self.written = b""
+        self._code = result.exit_code
+        self._left: list[tuple[Channel, bytes]] = [("stdout", result.stdout), ("stderr", result.stderr)]
+
+    async def read(self) -> tuple[Channel, bytes]:
+        while self._left:
+            channel, data = self._left.pop(0)
+            if data:
+                return channel, data
+        return "stdout", b""
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def end_input(self) -> None:
+        return
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self.sizes.append((columns, rows))
+
+    async def exit_code(self) -> int:
+        return self._code
+
+    async def close(self) -> None:
+        return
 
 
 class FakeStream:

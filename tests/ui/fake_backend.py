@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dftui.control.entry import Entry
 from dftui.control.receipts import Receipt, ScaleResult
 from dftui.stack.spec import StackSpec
 from dftui.ui.app import DftuiApp
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
 
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
+    from dftui.engine.api import Channel, Session
 
 NOW = 1_795_000_000.0
 APP = "[2026-11-18T11:06:40.000000+00:00] local"
@@ -207,6 +211,47 @@ class Sorry(Exception):
     hint = "Add a replica first."
 
 
+class FakeShell:
+    """A shell that shows what is typed and knows `size` and `exit CODE`; a `Session`."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self.typed = b""
+        self.code = 0
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+        self._said.put_nowait(b"$ ")
+
+    async def read(self) -> tuple[Channel, bytes]:
+        return "stdout", await self._said.get()
+
+    async def write(self, data: bytes) -> None:
+        data = data.replace(b"\n", b"\r")  # what was typed before the terminal was raw
+        self._said.put_nowait(data.replace(b"\r", b"\r\n"))
+        self.typed += data
+        *lines, self.typed = self.typed.split(b"\r")
+        for line in lines:
+            match line.split():
+                case [b"size"]:
+                    self._said.put_nowait(b"%dx%d\r\n$ " % self.size)
+                case [b"exit", code]:
+                    self.code = int(code)
+                    self._said.put_nowait(b"")
+                case _:
+                    self._said.put_nowait(b"$ ")
+
+    async def end_input(self) -> None:
+        return
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self.size = (columns, rows)
+
+    async def exit_code(self) -> int:
+        return self.code
+
+    async def close(self) -> None:
+        return
+
+
 class FakeBackend:
     """Actions change the snapshot as the real ones would, at once or when `hold` is set free."""
 
@@ -225,6 +270,9 @@ class FakeBackend:
         """What verify finds, in turn; then that all is well."""
         self._heard: list[Callable[[Snapshot], None]] = []
         self._steps: list[Callable[[Step], None]] = []
+        self._entries: list[Callable[[Entry], None]] = []
+        self.past: list[Entry] = []
+        self.others: list[OtherStack] = []
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
         self._heard.append(callback)
@@ -233,6 +281,16 @@ class FakeBackend:
     def on_step(self, callback: Callable[[Step], None]) -> Unsubscribe:
         self._steps.append(callback)
         return lambda: self._steps.remove(callback)
+
+    def on_entry(self, callback: Callable[[Entry], None]) -> Unsubscribe:
+        self._entries.append(callback)
+        for entry in self.past:
+            callback(entry)
+        return lambda: self._entries.remove(callback)
+
+    def done_elsewhere(self, entry: Entry) -> None:
+        for heard in list(self._entries):
+            heard(entry)
 
     def watch_stats(self, ids: frozenset[str]) -> None:
         self.watched = ids
@@ -336,6 +394,16 @@ class FakeBackend:
         web = self.snapshot.web
         rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+
+    async def stacks(self) -> list[OtherStack]:
+        return self.others
+
+    @asynccontextmanager
+    async def inside(self, name: str, role: str, *, client: bool, size: tuple[int, int]) -> AsyncIterator[Session]:
+        self.calls.append(("inside", name, role, client))
+        if self.fails is not None:
+            raise self.fails
+        yield FakeShell(size)
 
     async def verify(self, login: Login | None = None) -> VerifyResult:
         from dftui.control.verify import PasswordNeeded

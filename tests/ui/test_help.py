@@ -8,9 +8,9 @@ from importlib import resources
 import pytest
 
 from dftui.cli.parser import COMMANDS
+from dftui.control.actions import ACTIONS, MOVES
 from dftui.help import GROUPS, TOPICS, NoTopic, page, title
 from dftui.help.render import render
-from dftui.ui.actions import ACTIONS, MOVES
 from dftui.ui.options import Options
 from dftui.ui.panes.pane import TABS
 from dftui.ui.screens.help import HelpScreen

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import pytest
 from textual.pilot import Pilot
 
+from dftui.control.actions import ACTIONS
 from dftui.stack.spec import StackSpec
-from dftui.ui.actions import ACTIONS
 from dftui.ui.app import DftuiApp
 from dftui.ui.options import Options
 from dftui.watch.alarms import Alarm
@@ -155,7 +155,9 @@ async def test_r_rolls_and_p_holds_it() -> None:
         await s.press("p")
         await s.see("No roll is running here.")
         s.fake.hold = asyncio.Event()
-        await s.press("r")
+        await s.press("r", "n")
+        assert not [call for call in s.fake.calls if call[0] == "roll"]
+        await s.press("r", "y")
         await s.see("p pause roll")
         await s.press("p")
         assert s.fake.calls == [("roll",), ("pause_roll",)]
@@ -295,13 +297,13 @@ async def test_u_only_when_something_is_missing() -> None:
 
 async def test_down_keeps_data_on_y_and_deletes_it_only_for_the_name() -> None:
     async with seat() as s:
-        await s.press("D", *"yes", "enter")
+        await s.press("D", "n", "D", "y")
         await s.see("There is no stack named df")
         assert s.fake.calls == [("down", False)]
         s.fake.set(stack())
         await s.see("3 of 3 serving")
-        await s.press("D", *"dx", "enter")
-        await s.see("nothing was done")
+        await s.press("D", "v", *"dx", "enter")
+        await s.see("That is not df: nothing was done.")
         await s.press("backspace", "f", "enter")
         await s.see("There is no stack named df")
         assert s.fake.calls[-1] == ("down", True)

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from dftui.control.action import Context
+from dftui.control.actions import ACTIONS, footer_actions
 from dftui.ui import terminal
-from dftui.ui.action import Context
-from dftui.ui.actions import ACTIONS, RESERVED, footer_actions, remap
 from dftui.ui.app import states
 from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
+from dftui.ui.keymap import RESERVED, normal, remap, shown
 from dftui.ui.options import Options
-from dftui.ui.panes.history import fold
+from dftui.ui.panes.history import Item, fold
 from dftui.ui.panes.replicas import choose_columns
 from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
@@ -80,11 +81,11 @@ def test_a_state_is_drawn_at_once_and_a_sentence_beside_it_with_the_next_frame()
 
 
 def test_a_step_that_goes_on_stays_in_its_place() -> None:
-    steps: list[Step] = []
+    steps: list[Item] = []
     fold(steps, Step(1, "up", "build web", "running", "docker build .", 1, 9))
     fold(steps, Step(2, "scale", "other", "running"))
     fold(steps, Step(3, "up", "build web", "ok", "", 9, 9))
-    assert [(s.text, s.state, s.command) for s in steps] == [
+    assert [(s.text, s.state, s.command) for s in steps if isinstance(s, Step)] == [
         ("build web", "ok", "docker build ."),
         ("other", "running", ""),
     ]
@@ -97,14 +98,46 @@ def test_the_registry_is_sound() -> None:
     assert len(set(keys)) == len(keys)
     assert not set(keys) & RESERVED
     assert all(action.help and action.name and action.show for action in ACTIONS)
-    assert remap({}) == ({a.id: a.key for a in ACTIONS}, [])
+    assert remap([]) == ({a.id: a.key for a in ACTIONS}, [])
 
 
 def test_remapping_tells_each_mistake() -> None:
-    keys, problems = remap({"scale-up": "Y", "nope": "q", "drain": "j", "zoom": "h", "help": "K", "times": "K"})
-    assert keys["scale-up"] == "Y"
-    assert keys["drain"] == "d"
-    assert len(problems) == 5
+    team = {"scale-up": "Y", "scale-dwn": "b", "drain": "j", "zoom": "h", "times": "ctrl+banana"}
+    mine = {"scale-down": "_", "follow": "F2", "help": "K", "quit": "K", "roll": "ctrl+y, I"}
+    keys, problems = remap([("dftui.yaml", team), ("config.yaml", mine)])
+    assert problems == [
+        "dftui.yaml: keys: there is no action 'scale-dwn'; did you mean scale-down?",
+        "dftui.yaml: keys: drain cannot have 'j', which moves in the panes.",
+        "dftui.yaml: keys: times cannot have 'ctrl+banana': no key is called that.",
+        "dftui.yaml: keys: zoom cannot have 'h', which is the key of probe.",
+        "config.yaml: keys: help cannot have 'K', which is the key of quit.",
+    ]
+    changed = {name: key for name, key in keys.items() if key != next(a.key for a in ACTIONS if a.id == name)}
+    assert changed == {"scale-up": "Y", "scale-down": "underscore", "follow": "f2", "quit": "K", "roll": "ctrl+y,I"}
+
+
+def test_the_users_keys_go_before_the_stacks_and_two_may_change_places() -> None:
+    keys, problems = remap([("dftui.yaml", {"drain": "Y"}), ("config.yaml", {"drain": "x", "remove": "d"})])
+    assert (keys["drain"], keys["remove"], problems) == ("x", "d", [])
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "show"),
+    [
+        ("+", "plus", "+"),
+        ("-", "minus", "-"),
+        ("/", "slash", "/"),
+        ("é", "é", "é"),
+        ("question_mark", "question_mark", "?"),
+        ("f5", "f5", "f5"),
+        ("ctrl+T", "ctrl+t", "^t"),
+        ("ctrl++", "ctrl+plus", "ctrl+plus"),
+        ("alt+x", "alt+x", "alt+x"),
+    ],
+)
+def test_keys_are_written_as_they_are_typed(given: str, name: str, show: str) -> None:
+    assert normal(given) == name
+    assert shown(name) == show
 
 
 def test_the_footer_offers_what_applies() -> None:

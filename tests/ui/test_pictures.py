@@ -8,6 +8,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from dftui.control.entry import Entry
 from dftui.ui.app import DftuiApp
 from dftui.ui.canvas import Canvas
 from dftui.ui.draw import row_width
@@ -40,6 +41,20 @@ def every_state() -> Snapshot:
 def lost() -> Snapshot:
     snapshot = stack()
     return replace(snapshot, engine=replace(snapshot.engine, lost_since=NOW - 95, error="Connection refused"))
+
+
+def history() -> FakeBackend:
+    """What was done the day before, by others, and what failed."""
+    fake = busy(FakeBackend())
+    receipt = {"receipt": {"requests": 1234, "failed": 0}}
+    run = "docker run -d --name df-web4 --restart unless-stopped --network df-front --ip 10.231.7.14 dftui/web:1f2e"
+    fake.past = [
+        Entry(NOW - 90_000, "root", "up", "done", 41.2, (), tuple(f"docker run --name df-{n}" for n in range(15))),
+        Entry(NOW - 60, "ada@203.0.113.9", "scale +1", "done", 1.9, (), (run,), receipt),
+        Entry(NOW - 40, "ada@203.0.113.9", "shell 2 -- ls", "done", 0.2, (), ("docker exec -i df-web2 ls",)),
+        Entry(NOW - 20, "bob", "roll", "failed: no space is left on the engine's disk", 3.0),
+    ]
+    return fake
 
 
 def unlike() -> FakeBackend:
@@ -105,6 +120,8 @@ SCENES = (
     Scene("number", keys=("equals_sign",)),
     Scene("remove", keys=("x",)),
     Scene("down", keys=("D",)),
+    Scene("delete-data", keys=("D", "v")),
+    Scene("history", history, ("a",)),
 )
 
 

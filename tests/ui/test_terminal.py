@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.pty_run import PtyRun
+from tests.sources import ROOT
 
 RUN = [sys.executable, "-m", "tests.ui.run_fake"]
 RESTORED = b"\x1b[?1049l"
@@ -93,4 +96,30 @@ async def main():
 asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_program_itself_imports_nothing_heavy_before_the_first_paint(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from dftui.__main__ import main
+from dftui.cli import terminal
+from dftui.ui.app import DftuiApp
+terminal.check = lambda: None
+async def begin(self):
+    heavy = ("docker", "requests", "urllib3", "cryptography", "yaml", "h11", "argcomplete")
+    print([name for name in heavy if name in sys.modules])
+    self.exit()
+def run(self, **how):
+    async def go():
+        async with self.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+    asyncio.run(go())
+DftuiApp._begin, DftuiApp.run = begin, run
+main([])
+"""
+    env = {**os.environ, "DFTUI_CONFIG_DIR": str(tmp_path), "DFTUI_STATE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=env, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -13,9 +13,10 @@ from dftui.balancer.config import Held, Marked, Server
 from dftui.balancer.holder import Holder
 from dftui.balancer.stat import ServerState
 from dftui.control.autoscale import COOL_DOWN, HIGH_FOR, LOW_SHARE, REST_UP, Autoscaler
+from dftui.control.entry import Entry
 from dftui.control.errors import ActionError
 from dftui.control.ground import free_subnet, port_holder
-from dftui.control.history import Entry, append, history_path, read
+from dftui.control.history import append, history_path, read
 from dftui.control.pool import Pool
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.repair import find

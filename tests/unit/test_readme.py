@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dftui.cli.man import page
 from dftui.cli.parser import COMMANDS
 from dftui.stack import file
 from dftui.stack.file import parse
 from dftui.stack.spec import AdminSpec, StackSpec
-from tests.readme import README, filled
+from tests.readme import MAN, README, filled
 from tests.sources import ROOT
 
 TEXT = README.read_text(encoding="utf-8")
@@ -17,6 +18,10 @@ TEXT = README.read_text(encoding="utf-8")
 
 def test_its_tables_are_those_of_the_program() -> None:
     assert filled(TEXT) == TEXT, "run: python -m tests.readme"
+
+
+def test_the_manual_page_is_that_of_the_program() -> None:
+    assert MAN.read_text(encoding="ascii") == page(), "run: python -m tests.readme"
 
 
 def test_it_names_every_command_and_no_other() -> None:

@@ -25,12 +25,13 @@ def empty_rows(
     height: int,
     glyphs: Glyphs,
     rising: bool = False,
+    read_only: bool = False,
 ) -> list[Row]:
     """A few plain sentences in the middle; the steps of a first `up` while it runs."""
     if rising:
         return [clip_row(row, width, glyphs.ellipsis) for row in _rising(spec, steps, width, height, glyphs)]
     if snapshot is not None:
-        rows = _no_stack(snapshot, spec)
+        rows = _no_stack(snapshot, spec, read_only)
     elif error:
         said = wrap(error, min(READABLE, width - 6))
         rows = [
@@ -58,8 +59,11 @@ def _centred(rows: Sequence[Row], width: int, height: int) -> list[Row]:
     return [()] * top + [(Span(left), *row) if row else () for row in rows][: max(1, height - top)]
 
 
-def _no_stack(snapshot: Snapshot, spec: StackSpec) -> list[Row]:
+def _no_stack(snapshot: Snapshot, spec: StackSpec, read_only: bool) -> list[Row]:
     """What would be there, as a picture, and the key that makes it."""
+    head: Row = (Span(f"There is no stack named {snapshot.stack} on this engine.", "strong"),)
+    if read_only:
+        return [head, (), (Span("This dftui is read-only: it cannot bring one up.", "muted"),)]
     replicas = spec.web.replicas
     name = {role: container_name(spec.name, role) for role in ("db", "cache", "balancer")}
     first, last = container_name(spec.name, "web", 1), container_name(spec.name, "web", replicas)
@@ -85,7 +89,7 @@ def _no_stack(snapshot: Snapshot, spec: StackSpec) -> list[Row]:
     ]
     rows[-1] = (Span(f"└{'─' * wide}┘", "muted"),)
     return [
-        (Span(f"There is no stack named {snapshot.stack} on this engine.", "strong"),),
+        head,
         (),
         *rows,
         (),
@@ -109,7 +113,7 @@ def _rising(spec: StackSpec, steps: Sequence[Step], width: int, height: int, gly
     for step in steps:
         rows.append((Span(" "), *step_row(step, glyphs)))
         if step.command and width >= 100:
-            rows.append((Span(" "), *command_row(step)))
+            rows.append((Span(" "), *command_row(step.command)))
     room = max(0, height - 3)
     return [(), head, (), *(rows[-room:] if room else [])]
 

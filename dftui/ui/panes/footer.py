@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from dftui.ui.action import Context
-from dftui.ui.actions import footer_actions
+from dftui.control.action import Context
+from dftui.control.actions import footer_actions
 from dftui.ui.draw import Row, Span, row_width, spread
 from dftui.watch.format import bytes_rate
 

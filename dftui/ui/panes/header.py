@@ -11,10 +11,18 @@ from dftui.watch.snapshot import Snapshot
 
 
 def header_row(
-    snapshot: Snapshot | None, stack: str, width: int, glyphs: Glyphs, pending: int = 0, error: str = ""
+    snapshot: Snapshot | None,
+    stack: str,
+    width: int,
+    glyphs: Glyphs,
+    pending: int = 0,
+    error: str = "",
+    read_only: bool = False,
 ) -> Row:
     """Name, serving of wanted, what must be known, URL; the engine at the right, as far as there is room."""
     left = [Span(" dftui ", "brand"), Span(stack, "strong")]
+    if read_only:
+        left.append(Span("  read-only", "info-strong"))
     if snapshot is None:
         found = Span("   no engine answers", "bad") if error else Span("   looking for the engine", "muted")
         return clip_row((*left, found), width, glyphs.ellipsis)
@@ -45,7 +53,12 @@ def header_row(
 
 
 def banner_row(
-    snapshot: Snapshot | None, shown_keys: Mapping[str, str], now: float, width: int, glyphs: Glyphs
+    snapshot: Snapshot | None,
+    shown_keys: Mapping[str, str],
+    now: float,
+    width: int,
+    glyphs: Glyphs,
+    read_only: bool = False,
 ) -> Row | None:
     """One line when the engine is lost, another operator acts, or the stack drifted (with the keys that repair and
     explain it); None when all is well."""
@@ -71,7 +84,7 @@ def banner_row(
     row: Row = (Span(f" {glyphs.warn} ", f"{role}-strong"), Span(what, role))
     repair = (Span("  "), Span(shown_keys["repair"], "key", "repair"), Span(f" repair: {first.repair}", "", "repair"))
     explain = (Span("   "), Span(shown_keys["help"], "key", "help"), Span(" explain", "muted", "help"))
-    for piece in (repair, explain):
+    for piece in (explain,) if read_only else (repair, explain):
         if row_width((*row, *piece)) <= width:
             row = (*row, *piece)
     return clip_row(row, width, glyphs.ellipsis)

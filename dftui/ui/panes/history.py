@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from dftui.control.entry import Entry
 from dftui.ui.draw import Glyphs, Row, Span, bar, clip_row
 from dftui.ui.panes.pane import TabPane
 from dftui.ui.panes.ring import RingView
@@ -15,19 +17,25 @@ from dftui.watch.format import clock
 from dftui.watch.records import Step
 
 KEEP = 1000
+COMMANDS_SHOWN = 12
+"""Of an action that was done elsewhere; `dftui history --verbose` has them all."""
+Item = Step | Entry
+"""A step of an action of this screen, or an action that was done earlier or elsewhere."""
 STATE = {"running": ("wait", "info"), "ok": ("good", "good"), "failed": ("bad", "bad")}
 WORD = {"running": "doing", "ok": "done", "failed": "failed"}
 
 
-def fold(steps: list[Step], new: Step) -> None:
+def fold(done: list[Item], new: Item) -> None:
     """Put a step in its place: one that goes on replaces its earlier self, any other comes last."""
-    for index in range(len(steps) - 1, max(-1, len(steps) - 40), -1):
-        old = steps[index]
+    for index in range(len(done) - 1, max(-1, len(done) - 40), -1):
+        old = done[index]
+        if not (isinstance(old, Step) and isinstance(new, Step)):
+            continue
         if old.state == "running" and (old.action, old.who, old.text) == (new.action, new.who, new.text):
-            steps[index] = replace(new, command=new.command or old.command)
+            done[index] = replace(new, command=new.command or old.command)
             return
-    steps.append(new)
-    del steps[: len(steps) - KEEP]
+    done.append(new)
+    del done[: len(done) - KEEP]
 
 
 def step_row(step: Step, glyphs: Glyphs) -> Row:
@@ -47,9 +55,33 @@ def step_row(step: Step, glyphs: Glyphs) -> Row:
     return (*spans, Span(step.text, "bad" if step.state == "failed" else ""))
 
 
-def command_row(step: Step) -> Row:
-    """The docker command, under its step."""
-    return (Span(" " * 11), Span("$ ", "accent"), Span(step.command, "muted"))
+def command_row(command: str) -> Row:
+    """The docker command, under its step or its action."""
+    return (Span(" " * 11), Span("$ ", "accent"), Span(command, "muted"))
+
+
+def entry_rows(entry: Entry, now: float, glyphs: Glyphs) -> list[Row]:
+    """An action that was done earlier or elsewhere: when, how it ended, what, by whom, its receipt; its commands."""
+    sign, role = ("bad", "bad") if entry.failed else ("good", "good")
+    word = "failed" if entry.failed else "done"
+    today = time.localtime(entry.time)[:3] == time.localtime(now)[:3]
+    spans = [
+        Span(" "),
+        Span(clock(entry.time) if today else time.strftime("%b %d %H:%M", time.localtime(entry.time)), "muted"),
+        Span(f"  {getattr(glyphs, sign)} {word:<6} ", role),
+        Span(entry.action, "accent"),
+        Span(f"  by {entry.who}", "muted"),
+        Span(f"  {entry.seconds:.1f} s", "muted"),
+    ]
+    if words := entry.receipt_words():
+        spans.append(Span(f"  {words}"))
+    if entry.failed:
+        spans.append(Span(f"  {entry.outcome.removeprefix('failed: ')}", "bad"))
+    rows: list[Row] = [tuple(spans)]
+    rows += [command_row(command) for command in entry.commands[:COMMANDS_SHOWN]]
+    if (more := len(entry.commands) - COMMANDS_SHOWN) > 0:
+        rows.append((Span(" " * 11), Span(f"and {more} more: dftui history --verbose", "muted")))
+    return rows
 
 
 class HistoryLines(RingView[Row]):
@@ -79,7 +111,7 @@ class ActionsPane(TabPane):
     def __init__(self) -> None:
         super().__init__()
         self.lines = StepLines(2 * KEEP)
-        self.steps: list[Step] = []
+        self.items: list[Item] = []
 
     def compose(self) -> ComposeResult:
         """Title, steps."""
@@ -92,22 +124,30 @@ class ActionsPane(TabPane):
         return self.lines
 
     def figures(self) -> Sequence[Span]:
-        """How many failed, if any did."""
+        """How many failed here, if any did."""
         failed = sum(step.state == "failed" for step in self.steps)
-        return [Span(f"{failed} failed", "bad")] if failed else [Span(f"{len(self.steps)} steps", "muted")]
+        return [Span(f"{failed} failed", "bad")] if failed else [Span(f"{len(self.items)} steps", "muted")]
 
-    def add(self, step: Step) -> None:
-        """One more step."""
-        fold(self.steps, step)
+    @property
+    def steps(self) -> list[Step]:
+        """Of the actions of this screen."""
+        return [item for item in self.items if isinstance(item, Step)]
+
+    def add(self, item: Item) -> None:
+        """One more step, or one more action of somebody else."""
+        fold(self.items, item)
 
     def redraw(self) -> None:
         """Show the steps as they are now."""
         glyphs = self.lines.ui.glyphs
         rows: list[Row] = []
-        for step in self.steps:
-            rows.append(step_row(step, glyphs))
-            if step.command:
-                rows.append(command_row(step))
+        for item in self.items:
+            if isinstance(item, Entry):
+                rows += entry_rows(item, self.lines.ui.wall(), glyphs)
+                continue
+            rows.append(step_row(item, glyphs))
+            if item.command:
+                rows.append(command_row(item.command))
         held = None if self.lines.follow else self.lines.scroll_offset.y
         self.lines.replace(rows)
         if held is not None:

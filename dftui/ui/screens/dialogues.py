@@ -1,4 +1,4 @@
-"""Small dialogues: one key to confirm, a number to set, the stack's name typed before data goes."""
+"""Small dialogues: one key to confirm, a number to set, the stack's name typed before its data goes."""
 
 from __future__ import annotations
 
@@ -171,36 +171,51 @@ Down = Literal["keep", "volumes", ""]
 
 
 class DownScreen(ModalScreen[Down]):
-    """`D`: y removes the containers; the stack's name, typed, removes its data too."""
+    """`D`: y removes the containers; v asks on, about the data."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,Y", "dismiss('keep')", "Take down"),
+        Binding("v,V", "dismiss('volumes')", "Delete the data"),
+        Binding("n,N,escape,q", "dismiss('')", "Cancel"),
+    ]
 
     def __init__(self, stack: str, containers: int) -> None:
         super().__init__()
         self.stack, self.containers = stack, containers
-        self.input = field(placeholder="y, or the stack's name")
+
+    def compose(self) -> ComposeResult:
+        """What goes, what stays, keys."""
+        with Vertical(classes="dialogue"):
+            yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
+            yield plain("Its data is kept: the next 'bring up' finds everything again.")
+            yield keys(("y", "take down"), ("v", "delete its data, too"), ("Esc", "leave it"))
+
+
+class NameScreen(ModalScreen[bool]):
+    """What cannot be undone: the stack's name is typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel")]
+
+    def __init__(self, stack: str) -> None:
+        super().__init__()
+        self.stack = stack
+        self.input = field(placeholder="the stack's name")
         self.problem = plain("", "problem")
 
     def compose(self) -> ComposeResult:
-        """What goes, what stays, field."""
+        """What goes, field, keys."""
         with Vertical(classes="dialogue"):
-            yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
-            yield plain("y keeps the data: the next 'bring up' finds everything again.")
-            yield plain(
-                f"Type {self.stack} to delete the database and files as well. There is no way back.", "danger"
-            )
+            yield plain(f"Take down {self.stack} and delete its database, files and secrets?", "question")
+            yield plain("There is no way back.", "danger")
+            yield plain(f"Type {self.stack} to do it.")
             yield self.input
             yield self.problem
-            yield keys(("Enter", "do it"), ("Esc", "leave it"))
+            yield keys(("Enter", "delete"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        value = event.value.strip()
-        # The name first: a stack may be called y.
-        if value == self.stack and value.lower() != "y":
-            self.dismiss("volumes")
-        elif value.lower() in ("y", "yes"):
-            self.dismiss("keep")
+        if event.value.strip() == self.stack:
+            self.dismiss(True)
         else:
-            self.problem.update(Content(f"Neither y nor {self.stack}: nothing was done."))
+            self.problem.update(Content(f"That is not {self.stack}: nothing was done."))

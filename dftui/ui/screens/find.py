@@ -88,10 +88,11 @@ class FindScreen(ModalScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input = field(placeholder="an action, a container, a theme")
+        self.input = field(placeholder="an action, a replica, a container, a theme, a stack")
         self.lines = FoundLines()
         self.foot = Canvas(classes="foot")
         self.everything: list[Entry] = []
+        self.searched: str | None = None
 
     @property
     def ui(self) -> DftuiApp:
@@ -112,7 +113,7 @@ class FindScreen(ModalScreen[None]):
         self.before = self.ui.palette.theme.name
         self.everything = list(entries(self.ui))
         self.input.focus()
-        self.call_after_refresh(self._search, "")
+        self.call_after_refresh(lambda: self._search(self.input.value))
 
     def on_resize(self) -> None:
         """Columns depend on the width."""
@@ -124,6 +125,7 @@ class FindScreen(ModalScreen[None]):
         self._search(event.value)
 
     def _search(self, query: str) -> None:
+        self.searched = query
         self.lines.show(search(self.everything, query))
         self._moved()
 
@@ -154,6 +156,8 @@ class FindScreen(ModalScreen[None]):
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
+        if event.value != self.searched:
+            self._search(event.value)  # typed faster than it was shown
         chosen = self.lines.chosen
         if chosen is None:
             return

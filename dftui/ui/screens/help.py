@@ -12,9 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
+from dftui.control.action import Action
+from dftui.control.actions import ACTIONS, MOVES
 from dftui.help import GROUPS, page
 from dftui.help.render import render
-from dftui.ui.actions import ACTIONS, MOVES
 from dftui.ui.canvas import Canvas, LineView
 from dftui.ui.draw import STATE_ROLES, Glyphs, Row, Span, fit, row_width, spread
 from dftui.ui.panes.history import HistoryLines
@@ -30,12 +31,12 @@ READABLE = 96
 """Cells of a line at most: longer ones are hard to follow."""
 
 
-def help_rows(shown_keys: Mapping[str, str], width: int, glyphs: Glyphs) -> list[Row]:
+def help_rows(actions: Sequence[Action], shown_keys: Mapping[str, str], width: int, glyphs: Glyphs) -> list[Row]:
     """Every key, grouped as in the registry: key, what it does, the command that does the same; then the signs."""
     wide = width >= TWINS_FROM
     rows: list[Row] = []
     group = ""
-    for action in ACTIONS:
+    for action in actions:
         if action.group != group:
             group = action.group
             rows += [(), (Span(f"  {group}", "title"),)]
@@ -122,9 +123,17 @@ class HelpScreen(ModalScreen[None]):
         Binding("enter", "read", "Read"),
     ]
 
-    def __init__(self, topic: str, alarms: Sequence[str], shown_keys: Mapping[str, str], banner: str = "") -> None:
+    def __init__(
+        self,
+        topic: str,
+        alarms: Sequence[str],
+        actions: Sequence[Action],
+        shown_keys: Mapping[str, str],
+        banner: str = "",
+    ) -> None:
         """`topic` is the pane's page, `alarms` what is raised now, `banner` the one that stands in the alarm line."""
         super().__init__()
+        self.actions = actions
         self.shown_keys = shown_keys
         # What stands in the alarm line comes before the pane: it is what is asked about then.
         self.turn: list[str] = [*((banner,) if banner else ()), topic, KEYS]
@@ -166,7 +175,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _draw(self) -> None:
         glyphs, topic, width = self.ui.glyphs, self.topics.topic, self.lines.size.width
-        rows = help_rows(self.shown_keys, width, glyphs) if topic == KEYS else []
+        rows = help_rows(self.actions, self.shown_keys, width, glyphs) if topic == KEYS else []
         self.lines.replace(rows or page_rows(topic, self.shown_keys, width, glyphs))
         self.lines.set_follow(False)
         self.lines.jump(0)

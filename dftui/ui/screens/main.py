@@ -10,8 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
-from dftui.ui.action import Context
-from dftui.ui.actions import ACTIONS, BY_ID
+from dftui.control.action import Action, Context
+from dftui.control.actions import ACTIONS, BY_ID
+from dftui.control.effects import refusal
+from dftui.control.entry import Entry
 from dftui.ui.backend import Backend
 from dftui.ui.canvas import Canvas, Drawn, LineView
 from dftui.ui.conductor import Conductor
@@ -193,9 +195,11 @@ class MainScreen(Screen[None]):
             return
         glyphs = self.ui.glyphs
         now = self.ui.wall()
+        read_only = bool(self.ui.options.read_only)
         stack, pending = self.ui.spec.name, self.conductor.pending
-        self.header.set_rows([header_row(self.snapshot, stack, width, glyphs, pending, self.error)])
-        banner = banner_row(self.snapshot, self.ui.shown_keys, now, width, glyphs)
+        header = header_row(self.snapshot, stack, width, glyphs, pending, self.error, read_only)
+        self.header.set_rows([header])
+        banner = banner_row(self.snapshot, self.ui.shown_keys, now, width, glyphs, read_only)
         self.set_class(banner is not None, "alarm")
         if banner is not None:
             self.banner.set_rows([banner])
@@ -209,7 +213,9 @@ class MainScreen(Screen[None]):
         self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width, self.meter.text)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
-            rows = empty_rows(self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising)
+            rows = empty_rows(
+                self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising, read_only
+            )
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
             self.small.set_rows(small_rows(width, height))
@@ -380,12 +386,14 @@ class MainScreen(Screen[None]):
             pane=self.pane.pane if self.pane else "",
             connected=self.conductor.backend is not None and not lost,
             busy=frozenset(self.conductor.running),
+            read_only=self.ui.options.read_only,
             fixable=self.verify.fixable,
         )
 
-    def action_do(self, name: str) -> None:
-        """A key of the registry."""
+    async def action_do(self, name: str) -> None:
+        """A key of the registry. What is typed on waits for the dialogue that it opens, and is not lost."""
         self.do(name)
+        await self.ui.dialogue_ready()
 
     def do(self, name: str) -> None:
         """Do an action if it applies, else say why not."""
@@ -393,13 +401,34 @@ class MainScreen(Screen[None]):
             return
         action = BY_ID[name]
         context = self.context
+        if refused := refusal(action.effect, context.read_only):
+            self.conductor.say(refused, "warning")
+            return
         if not action.applies(context):
-            reason = action.why_not
-            if not context.connected:
-                reason = "The engine does not answer; nothing can be changed until it does."
-            self.conductor.say(reason, "warning")
+            self.conductor.say(self.why_not(action, context), "warning")
             return
         self.ui.perform(self, name, context)
+
+    def why_not(self, action: Action, context: Context) -> str:
+        """Why an action does not apply now."""
+        if not context.connected:
+            return "The engine does not answer; nothing can be changed until it does."
+        # What a key would do about it is nothing to someone who may only look.
+        return action.why_not.partition(";")[0].rstrip(".") + "." if context.read_only else action.why_not
+
+    def go_to(self, name: str) -> None:
+        """The cursor on a replica."""
+        table = self.replicas.table
+        at = next((n for n, r in enumerate(table.replicas) if r.name == name), None)
+        if at is not None:
+            self.action_pane("replicas")
+            table.set_cursor(at)
+
+    def heard(self, entry: Entry) -> None:
+        """An action that was done before this screen was there, or by somebody else."""
+        self.history.add(entry)
+        if self.history.display and self.is_mounted:
+            self.history.redraw()
 
     def _said(self) -> None:
         """The conductor has news."""

@@ -1,15 +1,16 @@
-"""Everything a key can do, as data: the footer, the help screen and the palette are drawn from this list.
+"""Everything a key can do, as data: footer, help, palette, read-only gate, man page and README come from this list.
 
-An action whose work is not there is not in the list.  `twin` is the headless command that does the same.
+An action whose work is not there is not in the list.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dftui.ui.action import NOTHING, Action, Context, present
-from dftui.ui.logactions import LOG_ACTIONS
-from dftui.watch.snapshot import ReplicaState
+from dftui.control.action import NOTHING, Action, Context, present
+from dftui.control.effects import Effect, refusal
+from dftui.control.logactions import LOG_ACTIONS
+from dftui.watch.snapshot import ReplicaState, Service
 
 
 def _stack(context: Context) -> bool:
@@ -53,6 +54,22 @@ def _replica(context: Context) -> bool:
     return context.connected and context.replica is not None
 
 
+def _inside(context: Context) -> bool:
+    """A container is selected, and may run."""
+    chosen = context.selected
+    if isinstance(chosen, Service):
+        return context.connected and chosen.state == "running"
+    return context.connected and chosen is not None and chosen.state is not ReplicaState.STOPPED
+
+
+def _database(context: Context) -> bool:
+    return context.connected and context.snapshot is not None and context.snapshot.db.state == "running"
+
+
+def _cache(context: Context) -> bool:
+    return context.connected and context.snapshot is not None and context.snapshot.cache.state == "running"
+
+
 def _following(context: Context) -> bool:
     return context.pane in ("logs", "requests", "actions")
 
@@ -71,6 +88,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale +1",
         rank=10,
+        effect=Effect.CHANGE,
     ),
     Action(
         "scale-down",
@@ -83,6 +101,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale -1",
         rank=11,
+        effect=Effect.CHANGE,
     ),
     Action(
         "scale-to",
@@ -95,6 +114,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui scale N",
         rank=12,
+        effect=Effect.CHANGE,
     ),
     Action(
         "drain",
@@ -105,8 +125,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _drainable,
         "Select a replica that serves, drains or is held out first.",
-        "dftui drain|undrain WHO",
+        "dftui drain WHO, dftui undrain WHO",
         rank=13,
+        effect=Effect.CHANGE,
     ),
     Action(
         "remove",
@@ -117,8 +138,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _replica,
         "Select a replica first.",
-        "",
+        "dftui remove WHO",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
     Action(
         "roll",
@@ -131,6 +153,7 @@ ACTIONS: tuple[Action, ...] = (
         _NO_STACK,
         "dftui roll",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
     Action(
         "pause-roll",
@@ -141,7 +164,9 @@ ACTIONS: tuple[Action, ...] = (
         "Replicas",
         _rolling,
         "No roll is running here.",
+        "dftui roll --hold, dftui roll --go-on",
         rank=8,
+        effect=Effect.CHANGE,
     ),
     Action(
         "repair",
@@ -154,6 +179,7 @@ ACTIONS: tuple[Action, ...] = (
         "Nothing has drifted: there is nothing to repair.",
         "dftui repair",
         rank=9,
+        effect=Effect.CHANGE,
     ),
     Action(
         "probe",
@@ -166,6 +192,7 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to probe.",
         "dftui probe",
         rank=14,
+        effect=Effect.LOOK,
     ),
     Action(
         "verify",
@@ -178,6 +205,7 @@ ACTIONS: tuple[Action, ...] = (
         "No replica is serving, so there is nothing to verify.",
         "dftui verify",
         rank=15,
+        effect=Effect.LOOK,
     ),
     Action(
         "logs",
@@ -190,6 +218,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=NOTHING,
         twin="dftui logs -f",
         rank=20,
+        effect=Effect.LOOK,
     ),
     Action(
         "requests",
@@ -202,6 +231,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=NOTHING,
         twin="dftui requests -f",
         rank=21,
+        effect=Effect.LOOK,
     ),
     Action(
         "actions",
@@ -214,6 +244,7 @@ ACTIONS: tuple[Action, ...] = (
         why_not=NOTHING,
         twin="dftui history",
         rank=22,
+        effect=Effect.LOOK,
     ),
     Action(
         "graphs",
@@ -226,6 +257,44 @@ ACTIONS: tuple[Action, ...] = (
         why_not=NOTHING,
         twin="dftui stats",
         rank=23,
+        effect=Effect.LOOK,
+    ),
+    Action(
+        "shell",
+        "s",
+        "s",
+        "shell",
+        "Open a shell in the selected container; leaving it comes back to this screen",
+        "Containers",
+        _inside,
+        "Select a container that runs first.",
+        "dftui shell WHO",
+        rank=25,
+        effect=Effect.REVEAL,
+    ),
+    Action(
+        "database",
+        "m",
+        "m",
+        "database client",
+        "Open the database's own client on DreamFactory's database",
+        "Containers",
+        _database,
+        "The database does not run.",
+        "dftui shell db --client",
+        effect=Effect.REVEAL,
+    ),
+    Action(
+        "cache",
+        "c",
+        "c",
+        "cache client",
+        "Open the cache's own client",
+        "Containers",
+        _cache,
+        "The cache does not run.",
+        "dftui shell cache --client",
+        effect=Effect.REVEAL,
     ),
     Action(
         "zoom",
@@ -237,6 +306,7 @@ ACTIONS: tuple[Action, ...] = (
         present,
         NOTHING,
         rank=24,
+        effect=Effect.LOOK,
     ),
     *LOG_ACTIONS,
     Action(
@@ -248,6 +318,8 @@ ACTIONS: tuple[Action, ...] = (
         "Logs",
         _following,
         "That works in logs, requests and actions.",
+        "dftui logs -f",
+        effect=Effect.LOOK,
     ),
     Action(
         "up",
@@ -260,6 +332,7 @@ ACTIONS: tuple[Action, ...] = (
         "Nothing to bring up: the stack is complete, or on its way.",
         "dftui up",
         rank=1,
+        effect=Effect.CHANGE,
     ),
     Action(
         "admin",
@@ -272,6 +345,7 @@ ACTIONS: tuple[Action, ...] = (
         "There is an admin, or it is not known yet; further ones are made in DreamFactory.",
         "dftui admin create",
         rank=2,
+        effect=Effect.CHANGE,
     ),
     Action(
         "backup",
@@ -283,18 +357,20 @@ ACTIONS: tuple[Action, ...] = (
         _stack,
         _NO_STACK,
         "dftui backup",
+        effect=Effect.REVEAL,
     ),
     Action(
         "down",
         "D",
         "D",
         "take down",
-        "Remove the stack's containers; its data only when its name is typed",
+        "Remove the stack's containers, after one key; its data only when its name is typed",
         "Stack",
         _stack,
         _NO_STACK,
         "dftui down",
         dangerous=True,
+        effect=Effect.CHANGE,
     ),
     Action(
         "meter",
@@ -303,9 +379,18 @@ ACTIONS: tuple[Action, ...] = (
         "bytes",
         "Show or hide how many bytes a second the terminal is sent, and the cap if there is one",
         "Screen",
+        effect=Effect.LOOK,
     ),
-    Action("redraw", "f5", "F5", "redraw", "Draw the whole screen anew, after something else wrote on it", "Screen"),
-    Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen"),
+    Action(
+        "redraw",
+        "f5",
+        "F5",
+        "redraw",
+        "Draw the whole screen anew, after something else wrote on it",
+        "Screen",
+        effect=Effect.LOOK,
+    ),
+    Action("theme", "ctrl+t", "^t", "theme", "Change the colours to the next theme", "Screen", effect=Effect.LOOK),
     Action(
         "help",
         "question_mark,f1",
@@ -315,11 +400,28 @@ ACTIONS: tuple[Action, ...] = (
         "Screen",
         twin="dftui help",
         rank=30,
+        effect=Effect.LOOK,
     ),
     Action(
-        "palette", "ctrl+p", "^p", "palette", "Find an action, a container or a theme by typing", "Screen", rank=40
+        "palette",
+        "ctrl+p",
+        "^p",
+        "palette",
+        "Find an action, a replica, a container, a theme or a stack by typing",
+        "Screen",
+        rank=40,
+        effect=Effect.LOOK,
     ),
-    Action("quit", "q", "q", "quit", "Leave; the stack keeps running", "Screen", rank=31),
+    Action(
+        "background",
+        "ctrl+z",
+        "^z",
+        "step aside",
+        "Step aside for the shell that dftui was started from; fg there comes back",
+        "Screen",
+        effect=Effect.LOOK,
+    ),
+    Action("quit", "q", "q", "quit", "Leave; the stack keeps running", "Screen", rank=31, effect=Effect.LOOK),
 )
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 
@@ -335,37 +437,13 @@ MOVES: tuple[tuple[str, str], ...] = (
 )
 """Keys that move; they belong to the panes and are not remapped."""
 
-RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 "
-    "ctrl+c ctrl+q".split()
-)
+
+def offered(context: Context) -> list[Action]:
+    """Every action that is not hidden by read-only, whether it applies now or not."""
+    return [a for a in ACTIONS if not refusal(a.effect, context.read_only)]
 
 
 def footer_actions(context: Context) -> list[Action]:
     """What the footer offers now, the most useful first: what the pane in focus is about, then the rest."""
-    offered = (a for a in ACTIONS if a.rank and a.applies(context))
-    return sorted(offered, key=lambda a: (a.group.lower() != context.pane, a.rank))
-
-
-def remap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Keys by action id after a user's changes (`{"scale-up": "y"}`), and a sentence for each that cannot be."""
-    keys = {action.id: action.key for action in ACTIONS}
-    problems: list[str] = []
-    for name, key in wanted.items():
-        if name not in keys:
-            problems.append(f"keys: there is no action {name!r}; the actions are {', '.join(keys)}.")
-            continue
-        if any(part.strip() in RESERVED for part in key.split(",")):
-            problems.append(f"keys: {name} cannot have {key!r}, which moves in the panes.")
-            continue
-        holder = next((i for i, k in keys.items() if i != name and i not in wanted and _overlap(k, key)), None)
-        double = next((i for i, k in wanted.items() if i != name and i in keys and _overlap(k, key)), None)
-        if clash := holder or double:
-            problems.append(f"keys: {name} cannot have {key!r}, which is the key of {clash}.")
-            continue
-        keys[name] = key
-    return keys, problems
-
-
-def _overlap(one: str, other: str) -> bool:
-    return bool({part.strip() for part in one.split(",")} & {part.strip() for part in other.split(",")})
+    apply = (a for a in offered(context) if a.rank and a.applies(context))
+    return sorted(apply, key=lambda a: (a.group.lower() != context.pane, a.rank))

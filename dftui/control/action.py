@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dftui.control.effects import Effect
 from dftui.watch.snapshot import Replica, Service, Snapshot
 
 NOTHING = "There is nothing to look at yet; u brings the stack up."
@@ -20,6 +21,8 @@ class Context:
     connected: bool = False
     busy: frozenset[str] = frozenset()
     """Actions that run now ("up", "scale", …)."""
+    read_only: str = ""
+    """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
     fixable: bool = False
     """The last verify found something that repair puts right."""
 
@@ -47,7 +50,9 @@ def present(context: Context) -> bool:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what is read for
-    it; `why_not` is said when the key is pressed where it does not apply; `rank` orders the footer (0: absent)."""
+    it; `why_not` is said when the key is pressed where it does not apply; `twin` holds the headless commands that do
+    the same, parted by ", " (only what concerns nothing but the screen has none); one that is `dangerous` cannot be
+    undone by a key and asks first; `rank` orders the footer (0: absent)."""
 
     id: str
     key: str
@@ -60,3 +65,4 @@ class Action:
     twin: str = ""
     dangerous: bool = False
     rank: int = 0
+    effect: Effect = field(kw_only=True)

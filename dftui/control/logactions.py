@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dftui.ui.action import NOTHING, Action, Context, present
+from dftui.control.action import NOTHING, Action, Context, present
+from dftui.control.effects import Effect
 
 _LOGS_ONLY = "That works in the logs; l goes there."
 
@@ -11,8 +12,17 @@ def _in_logs(context: Context) -> bool:
     return context.pane == "logs"
 
 
-def _logs(id: str, key: str, show: str, name: str, help: str, twin: str = "", rank: int = 0) -> Action:
-    return Action(id, key, show, name, help, "Logs", _in_logs, _LOGS_ONLY, twin, rank=rank)
+def _logs(
+    id: str,
+    key: str,
+    show: str,
+    name: str,
+    help: str,
+    twin: str = "",
+    rank: int = 0,
+    effect: Effect = Effect.LOOK,
+) -> Action:
+    return Action(id, key, show, name, help, "Logs", _in_logs, _LOGS_ONLY, twin, rank=rank, effect=effect)
 
 
 LOG_ACTIONS: tuple[Action, ...] = (
@@ -27,6 +37,7 @@ LOG_ACTIONS: tuple[Action, ...] = (
         NOTHING,
         "dftui logs -F --grep TEXT, dftui requests --filter WORDS",
         rank=25,
+        effect=Effect.LOOK,
     ),
     _logs("next-match", "n", "n", "next match", "Go to the next older line that matches"),
     _logs("previous-match", "N", "N", "match below", "Go to the next newer line that matches"),
@@ -75,6 +86,7 @@ LOG_ACTIONS: tuple[Action, ...] = (
         NOTHING,
         "dftui logs WHO…",
         rank=26,
+        effect=Effect.LOOK,
     ),
     _logs(
         "since",
@@ -105,5 +117,6 @@ LOG_ACTIONS: tuple[Action, ...] = (
         "Save the lines shown, or the marked ones, to a new file; secrets masked",
         "dftui logs --output FILE",
         rank=30,
+        effect=Effect.CHANGE,
     ),
 )

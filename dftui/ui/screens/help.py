@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -41,13 +42,12 @@ def help_rows(actions: Sequence[Action], shown_keys: Mapping[str, str], width: i
             group = action.group
             rows += [(), (Span(f"  {group}", "title"),)]
         keys = max(5, len(shown_keys[action.id]) + 2)
-        twin = action.twin if wide else ""
-        first, *rest = wrap(action.help, max(20, (TWINS_AT if wide else width) - keys - 4))
-        row: Row = (Span("  "), Span(fit(shown_keys[action.id], keys), "key"), Span(first))
-        if twin:
-            row = (*row, Span(" " * max(2, TWINS_AT - keys - len(first) - 2)), Span(twin, "muted"))
-        rows.append(row)
-        rows += [(Span(" " * (2 + keys)), Span(line)) for line in rest]
+        twins = action.twin.split(", ") if wide and action.twin else []
+        words = wrap(action.help, max(20, (TWINS_AT if wide else width) - keys - 4))
+        for at, (line, twin) in enumerate(zip_longest(words, twins, fillvalue="")):
+            shown = fit(shown_keys[action.id], keys) if at == 0 else " " * keys
+            gap = " " * max(2, TWINS_AT - keys - len(line) - 2) if twin else ""
+            rows.append((Span("  "), Span(shown, "key"), Span(line), Span(gap), Span(twin, "muted")))
     rows += [(), (Span("  Moving", "title"),)]
     rows += [(Span("  "), Span(fit(keys, 16), "key"), Span(text)) for keys, text in MOVES]
     rows += [(), (Span("  States", "title"),)]

@@ -99,7 +99,9 @@ class PtyRun:
         self.alive = True
         self._stop = False
         self._status: int | None = None
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "SSH_")) and k != "NO_COLOR"}
+        # A pty has a size of its own; readline, which test runners import, puts another one into the environment.
+        other = ("NO_COLOR", "COLUMNS", "LINES")
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "SSH_")) and k not in other}
         environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
         environ |= env or {}
         self.started = time.perf_counter()

@@ -302,13 +302,19 @@ class DockerEngine:
         return str((await self._work(f"create the network {spec.name}", make))["Id"])
 
     async def connect(self, network: str, ref: str, attachment: Attachment) -> None:
-        """Join a container to a network."""
-        await self._work(
-            f"join {ref} to the network {network}",
-            lambda api: api.connect_container_to_network(
-                ref, network, ipv4_address=attachment.address, aliases=list(attachment.aliases) or None
-            ),
-        )
+        """Join a container to a network. Raises NotFound for one that is being removed, once it has gone."""
+        try:
+            await self._work(
+                f"join {ref} to the network {network}",
+                lambda api: api.connect_container_to_network(
+                    ref, network, ipv4_address=attachment.address, aliases=list(attachment.aliases) or None
+                ),
+            )
+        except EngineError as error:
+            if "marked for removal" not in str(error):
+                raise
+            await self._gone(ref)
+            raise NotFound(str(error)) from None
 
     async def remove_network(self, ref: str) -> None:
         """Remove; engine 20.10 may see endpoints for a while after containers were removed in parallel."""

@@ -179,7 +179,7 @@ async def test_a_users_own_theme_is_drawn_anew_when_its_file_changes(
     file = tmp_path / "themes" / "mine.yaml"
     file.write_text(GOOD)
     app = app_of(busy(FakeBackend()), Options(theme="mine", fence=False, hz=50))
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(200, 40)) as pilot:
         await settle(pilot)
         assert app.palette.theme.name == "mine"
 

@@ -99,11 +99,12 @@ class PtyRun:
         self.alive = True
         self._stop = False
         self._status: int | None = None
-        # A pty has a size of its own; readline, which test runners import, puts another one into the environment.
-        other = ("NO_COLOR", "COLUMNS", "LINES")
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "SSH_")) and k not in other}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("TEXTUAL", "SSH_")) and k != "NO_COLOR"}
         environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
         environ |= env or {}
+        for size in ("COLUMNS", "LINES"):
+            # A pty has a size of its own; readline, which test runners import, puts another one into the environment.
+            environ.pop(size, None)
         self.started = time.perf_counter()
         self.pid, self.fd = _spawn(argv, environ, cwd, columns, rows)
         self._thread = threading.Thread(target=self._drain, daemon=True)

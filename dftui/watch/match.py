@@ -25,6 +25,9 @@ _CHUNK = 1000
 _PLAIN = bytes(range(0x20, 0x7F))
 _who, _flags = itemgetter(2), itemgetter(3)
 _ESCAPED = re.compile(r"\\.")
+# What these make of the text beside them is not worked out; an optional character goes with its quantifier.
+_BRANCHING = re.compile(r"[\\|()\[\]{}]")
+_NOT_LITERAL = re.compile(r"[^.^$*+?][*?]|[.^$*+?]")
 
 
 class BadPattern(ValueError):
@@ -100,12 +103,7 @@ class Matcher:
 
     def _held(self, records: Sequence[Record], texts: Texts) -> list[bool]:
         assert self.pattern is not None
-        if self.regex:
-            search = self.pattern.search
-            shown = texts(records)
-            with patience():
-                return [search(text) is not None for text in shown]
-        candidates = self._candidates(records)
+        candidates = self._candidates(records, literal(self.needle) if self.regex else self.needle)
         if candidates is None:
             return self._in(texts(records))
         held = [False] * len(records)
@@ -116,20 +114,24 @@ class Matcher:
         return held
 
     def _in(self, texts: Sequence[str]) -> list[bool]:
+        if self.regex:
+            assert self.pattern is not None
+            search = self.pattern.search
+            with patience():
+                return [search(text) is not None for text in texts]
         if self._lower:
             needle = self.needle.lower()
             return [needle in text.lower() for text in texts]
         needle = self.needle
         return [needle in text for text in texts]
 
-    def _candidates(self, records: Sequence[Record]) -> list[int] | None:
-        """The only records that can hold the needle, by their raw bytes; None when these cannot tell.
+    def _candidates(self, records: Sequence[Record], needle: str) -> list[int] | None:
+        """The only records that can hold the needle ("": any can), by their raw bytes; None when these cannot tell.
 
         Shown text differs from plain ASCII bytes only where a secret became ***: what holds no * and is not in the
         bytes is not in the text either. Nine lines in ten are so ruled out at a tenth of the cost.
         """
-        needle = self.needle
-        if "*" in needle or not needle.isascii():
+        if not needle or "*" in needle or not needle.isascii():
             return None
         datas = [record[4] for record in records]
         joined = b"".join(datas)
@@ -146,6 +148,13 @@ class Matcher:
         if self._lower:
             datas = [data.lower() for data in datas]
         return [index for index, data in enumerate(datas) if wanted in data or index in cut]
+
+
+def literal(expression: str) -> str:
+    """The longest text that stands in whatever a regular expression matches; "" where that is not plain to see."""
+    if _BRANCHING.search(expression):
+        return ""
+    return max(_NOT_LITERAL.sub("\n", expression).split("\n"), key=len)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dftui.watch.lines import CUT, EVENT, GAP, LENGTH_SHIFT, Record
 from dftui.watch.mask import Masker
-from dftui.watch.match import BadPattern, Matcher, patience
+from dftui.watch.match import BadPattern, Case, Matcher, patience
 from dftui.watch.paint import Painter
 
 SECRET = "Abcdefgh12345678"
@@ -87,6 +87,27 @@ def test_the_short_way_by_raw_bytes_picks_the_same(texts: list[str], needle: str
     shown = PAINTER.texts(records(*texts))
     wanted = [(needle.lower() in text.lower() if lower else needle in text) != inverse for text in shown]
     assert picked(matcher, *texts) == wanted
+
+
+@given(
+    st.lists(st.one_of(st.text("abAB .*=\x1bé\n", max_size=12), st.just(f"a {SECRET} b")), max_size=6),
+    st.text("abB.^$*+?|()[]\\\\ =é", min_size=1, max_size=7),
+    st.sampled_from(["smart", "exact", "ignore"]),
+    st.booleans(),
+)
+def test_an_expression_picks_what_it_finds_in_the_shown_text(
+    texts: list[str], needle: str, case: Case, inverse: bool
+) -> None:
+    try:
+        matcher = Matcher(needle, regex=True, case=case, inverse=inverse, names=False)
+    except BadPattern:
+        return
+    assert matcher.pattern is not None
+    # Alone and with others: plain lines are looked at together.
+    held = [matcher.pattern.search(text) is not None for text in PAINTER.texts(records(*texts))]
+    expected = [one != inverse for one in held]
+    assert picked(matcher, *texts) == expected
+    assert [picked(matcher, text)[0] for text in texts] == expected
 
 
 @pytest.mark.parametrize("needle", ["(", "[a", "a{2,1}", "*", "(?P<n>", "\\", "(?<=a*)b"])

@@ -318,6 +318,8 @@ class _Driver:
     def _told(self, connection: _Connection, kind: str) -> None:
         self.tally.failed[kind] += 1
         self.tally.failed_methods[connection.method] += 1
+        if kind != "cut":
+            self.tally.unanswered[connection.method] += 1
         if len(self.tally.lost) < _KEPT:
             at = time.perf_counter() - self._start
             self.tally.lost.append(f"{at:.3f} s {connection.method} {connection.path} {kind}")

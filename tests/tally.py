@@ -17,6 +17,8 @@ class Tally:
     ok: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     failed_methods: Counter[str] = field(default_factory=Counter)
+    unanswered: Counter[str] = field(default_factory=Counter)
+    """Of those, by method, the ones of whose answer nothing had come, or one that did not count as such."""
     hosts: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
     slow: list[float] = field(default_factory=list)
@@ -43,7 +45,7 @@ class Tally:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Tally:
         """The way back."""
-        counters = {name: Counter(data[name]) for name in ("failed", "failed_methods", "hosts")}
+        counters = {name: Counter(data[name]) for name in ("failed", "failed_methods", "unanswered", "hosts")}
         return cls(**{**data, **counters})
 
 

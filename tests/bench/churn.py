@@ -81,8 +81,7 @@ class Part:
 
     def unanswered(self, *methods: str) -> int:
         """How many of them failed although nothing of an answer had come yet."""
-        lost = [line.split() for tally in self.tallies for line in tally.lost]
-        return sum(words[2] in methods and words[-1] != "cut" for words in lost)
+        return sum(self.total.unanswered[method] for method in methods)
 
     def sample(self, share: float, *, slow: bool = True) -> Sample:
         """Milliseconds, one for each run, with or without the requests that are slow on purpose."""
@@ -99,6 +98,8 @@ class Churn:
 
     def __init__(self, stack: Stack, operator: Operator, engine: Engine, plan: Plan) -> None:
         self.parts: dict[str, Part] = {}
+        self.counted: dict[str, int] = {}
+        """Requests that a part is to send at least, in one run."""
         self.plan = plan
         self._balancer = f"{stack.name}-lb"
         self._operator = operator
@@ -114,10 +115,11 @@ class Churn:
         return tally.ok / tally.seconds
 
     async def part(self, name: str, seconds: float, once: Callable[[Part], Awaitable[None]]) -> None:
-        """Load while `once` is done, at least one time, until the time is over; the last one is finished."""
+        """Load while `once` is done, at least one time, until the time is over and what is `counted` was sent; the
+        last one is finished."""
         part = self.parts.setdefault(name, Part())
         with Load(self.plan) as load:
-            end = time.monotonic() + seconds
+            end = time.monotonic() + max(seconds, self.counted.get(name, 0) / max(1.0, self.plan.rate))
             while True:
                 async with asyncio.timeout(AT_MOST):
                     await once(part)
@@ -246,6 +248,9 @@ async def measure(stack: Stack, lengths: Lengths, *, tiny: bool) -> Measured:
         churn = Churn(stack, operator, engine, plan)
         capacity = await churn.capacity(lengths.capacity)
         churn.plan = replace(churn.plan, rate=SHARE * capacity)
+        if tiny and lengths is not SHORT:
+            each = AT_LEAST // (2 * lengths.runs) + 1
+            churn.counted = {"scale": each, "roll": each}
         for _ in range(lengths.runs):
             if tiny:
                 await run(churn, lengths)

@@ -163,7 +163,7 @@ async def test_it_stops_when_told_and_finishes_what_is_under_way() -> None:
 
 
 def test_a_tally_survives_its_way_between_processes() -> None:
-    counters = (Counter({"503": 1}), Counter({"GET": 1}), Counter({"a": 2}))
+    counters = (Counter({"503": 1}), Counter({"GET": 1}), Counter({"GET": 1}), Counter({"a": 2}))
     tally = Tally(3, 2, *counters, latencies=[0.1, 0.2], lost=["0.1 s GET / 503"], seconds=1.5)
     assert Tally.from_json(json.loads(json.dumps(tally.to_json()))) == tally
     assert tally.percentile(0.99) == pytest.approx(0.2)

@@ -60,7 +60,12 @@ async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
         assert all(c.state == "running" for c in everyone), [c.status for c in everyone]
         states = await operator.link.servers()
         assert {s.name for s in states} == {c.short for c in webs(everyone)}
-        assert all(s.serving for s in states), [(s.name, s.status, s.admin) for s in states]
+
+        async def all_serve() -> bool:
+            return all(s.serving for s in await operator.link.servers())
+
+        # On a machine that is busy a health check may fail once; it comes back by itself.
+        await until(all_serve, "serving, all of them")
         if replicas is not None:
             assert count == replicas
         assert len(await engine.networks({LABEL_STACK: stack.name})) == 2

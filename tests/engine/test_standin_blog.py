@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -84,7 +85,7 @@ async def balanced(rig: Rig) -> tuple[int, list[Web]]:
 
 def walk(browser: Chrome, base: str, reloads: int) -> list[str]:
     """First admin, login, Config; the Host that each reload shows."""
-    wait = WebDriverWait(browser, 30)
+    wait = WebDriverWait(browser, 60)
     browser.get(base + "/")
     wait.until(lambda b: "Welcome to DreamFactory" in b.find_element(By.TAG_NAME, "h1").text)
     for name, value in {
@@ -99,7 +100,10 @@ def walk(browser: Chrome, base: str, reloads: int) -> list[str]:
     }.items():
         browser.find_element(By.NAME, name).send_keys(value)
     browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-    wait.until(lambda b: b.find_elements(By.ID, "login"))
+    try:
+        wait.until(lambda b: b.find_elements(By.ID, "login"))
+    except TimeoutException:
+        raise AssertionError(f"no login after the form: {browser.find_element(By.TAG_NAME, 'body').text}") from None
     browser.find_element(By.NAME, "email").send_keys(EMAIL)
     browser.find_element(By.NAME, "password").send_keys("not the password")
     browser.find_element(By.CSS_SELECTOR, "#login button").click()

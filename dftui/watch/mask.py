@@ -7,7 +7,7 @@ passwords in JSON bodies), of HTTP (headers, query strings) and of the database'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -39,7 +39,14 @@ class Shape(NamedTuple):
     signs: tuple[str, ...]
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
-    becomes: str
+    becomes: str | Callable[[re.Match[str]], str]
+
+
+_VALUE = re.compile(r"=[^&;]*")
+
+
+def _mask_query(found: re.Match[str]) -> str:
+    return _VALUE.sub(f"={MASK}", found.group())
 
 
 _QUOTES = "\"'"
@@ -55,7 +62,7 @@ _SHAPES: tuple[Shape, ...] = (
         rf"\1{MASK}",
     ),
     # Query strings: every value, names kept.
-    Shape(("?", "="), ("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), "query"),
+    Shape(("?", "="), ("?",), re.compile(r"\?[^\s\"'<>?#]*=[^\s\"'<>#]*"), _mask_query),
     Shape(
         (_QUOTES, "="),
         ("set password",),
@@ -115,7 +122,6 @@ _LONGEST_FLAG = 20
 _PHP_ARGUMENT = 15
 """Characters of an argument that PHP shows in a stack trace before "...": zend.exception_string_param_max_len."""
 _WITHOUT = {hints: tuple(h for h in hints if not any(part in h for part in _PARTS)) for _, hints, _, _ in _SHAPES}
-_VALUE = re.compile(r"=[^&;]*")
 
 
 def mask_path(path: str) -> str:
@@ -151,7 +157,7 @@ class Masker:
                 text = text.replace(value, MASK)
         lower = text.lower()
         for shape in _suspects(text, lower):
-            text = shape.pattern.sub(_mask_query if shape.becomes == "query" else shape.becomes, text)
+            text = shape.pattern.sub(shape.becomes, text)
         return text
 
     def clear(self, text: str) -> bool:
@@ -167,12 +173,11 @@ class Masker:
                 found = [text.replace(value, MASK) for text in found]
         lower = joined.lower()
         for shape in _suspects(joined, lower):
-            into = _mask_query if shape.becomes == "query" else shape.becomes
             there = [hint for hint in shape.hints if hint in lower]
             for index, text in enumerate(found):
                 low = text.lower()
                 if any(hint in low for hint in there):
-                    found[index] = shape.pattern.sub(into, text)
+                    found[index] = shape.pattern.sub(shape.becomes, text)
         return found
 
     def path(self, path: str) -> str:
@@ -217,7 +222,3 @@ def _forms(value: str) -> set[str]:
     if len(value) > _PHP_ARGUMENT:
         forms.add(f"{value[:_PHP_ARGUMENT]}...")
     return forms
-
-
-def _mask_query(found: re.Match[str]) -> str:
-    return _VALUE.sub(f"={MASK}", found.group())

@@ -24,7 +24,7 @@ from dftui.engine.api import Container, Engine
 from dftui.stack import names
 from dftui.watch.derive import number_of
 from tests.bench.rows import Row, Sample, at_most
-from tests.engine.operate import operating, until
+from tests.engine.operate import operating, until, until_all_serve
 from tests.load import Load, Plan
 from tests.stacks import Stack, docker
 from tests.tally import Tally, added, quantile
@@ -55,9 +55,11 @@ class Lengths:
     restart: float = 15.0
     baseline: float = 20.0
     runs: int = 3
+    counted: int = AT_LEAST
+    """Requests that scale and roll send at least, all runs together."""
 
 
-SHORT = Lengths(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, runs=1)
+SHORT = Lengths(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, runs=1, counted=0)
 """Each kind of churn once: that the machinery works, not what it costs."""
 
 
@@ -98,8 +100,6 @@ class Churn:
 
     def __init__(self, stack: Stack, operator: Operator, engine: Engine, plan: Plan) -> None:
         self.parts: dict[str, Part] = {}
-        self.counted: dict[str, int] = {}
-        """Requests that a part is to send at least, in one run."""
         self.plan = plan
         self._balancer = f"{stack.name}-lb"
         self._operator = operator
@@ -114,12 +114,14 @@ class Churn:
         assert not tally.failures, tally.lost
         return tally.ok / tally.seconds
 
-    async def part(self, name: str, seconds: float, once: Callable[[Part], Awaitable[None]]) -> None:
-        """Load while `once` is done, at least one time, until the time is over and what is `counted` was sent; the
+    async def part(
+        self, name: str, seconds: float, once: Callable[[Part], Awaitable[None]], requests: float = 0
+    ) -> None:
+        """Load while `once` is done, at least one time, until the time is over and so many requests were due; the
         last one is finished."""
         part = self.parts.setdefault(name, Part())
         with Load(self.plan) as load:
-            end = time.monotonic() + max(seconds, self.counted.get(name, 0) / max(1.0, self.plan.rate))
+            end = time.monotonic() + max(seconds, requests / max(1.0, self.plan.rate))
             while True:
                 async with asyncio.timeout(AT_MOST):
                     await once(part)
@@ -165,11 +167,7 @@ class Churn:
     async def restart(self, _: Part) -> None:
         """The engine restarts the balancer."""
         await asyncio.to_thread(docker, "restart", self._balancer)
-
-        async def back() -> bool:
-            return all(s.serving for s in await self._operator.link.servers())
-
-        await until(back, "back with all its servers")
+        await until_all_serve(self._operator)
 
     async def reload(self, _: Part) -> None:
         """1 → 8 → 1 as it is done without a runtime API: the configuration written anew and reloaded (SIGUSR2)."""
@@ -214,12 +212,13 @@ class Churn:
 
 async def run(churn: Churn, lengths: Lengths) -> None:
     """Everything once."""
+    each = lengths.counted / (2 * lengths.runs)
     await churn.quiet(lengths.quiet)
-    await churn.part("roll", lengths.roll, churn.roll)
+    await churn.part("roll", lengths.roll, churn.roll, each)
     await churn.part("kill", lengths.kill, churn.kill)
     await churn.part("restart", lengths.restart, churn.restart)
     await churn._operator.scale(to=LEAST)
-    await churn.part("scale", lengths.scale, churn.scale)
+    await churn.part("scale", lengths.scale, churn.scale, each)
     await churn.part("reload", lengths.baseline, churn.reload)
     await churn.part("stop", lengths.baseline, churn.stop)
 
@@ -248,9 +247,6 @@ async def measure(stack: Stack, lengths: Lengths, *, tiny: bool) -> Measured:
         churn = Churn(stack, operator, engine, plan)
         capacity = await churn.capacity(lengths.capacity)
         churn.plan = replace(churn.plan, rate=SHARE * capacity)
-        if tiny and lengths is not SHORT:
-            each = AT_LEAST // (2 * lengths.runs) + 1
-            churn.counted = {"scale": each, "roll": each}
         for _ in range(lengths.runs):
             if tiny:
                 await run(churn, lengths)

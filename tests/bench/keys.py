@@ -86,9 +86,3 @@ def lags(chunks: Sequence[tuple[float, bytes]], begin: float, end: float, column
             found.append(1000 * (lag if lag < 43_200 else lag - 86_400))
         shown = now
     return found
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of all lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

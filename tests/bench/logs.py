@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.bench.keys import Playback, key_to_screen, lags, percentile, wait_for
+from tests.bench.keys import Playback, key_to_screen, lags, wait_for
 from tests.bench.rows import Row, Sample, at_most
 from tests.bench.writers import Writers, tiny_image
 from tests.pty_run import PtyRun
 from tests.stacks import Stack, docker
+from tests.tally import quantile
 
 COLUMNS, ROWS = 120, 40
 CONTAINERS, RATE = 50, 10_000
@@ -69,8 +70,8 @@ def _row(what: str, values: Sequence[float], unit: str, limit: float | None, met
 
 def _spread(what: str, values: Sequence[float], unit: str, share: float, limit: float) -> Row:
     """A percentile, with the median and the largest as its spread."""
-    at = percentile(values, share)
-    sample = Sample((percentile(values, 0.5), at, max(values)), unit)
+    at = quantile(values, share)
+    sample = Sample((quantile(values, 0.5), at, max(values)), unit)
     row = _row(f"{what}: p{share * 100:.0f} (p50, max; {len(values)} samples)", (at,), unit, limit)
     return replace(row, measured=sample, runs=1, met=at_most(at, limit))
 

@@ -40,6 +40,15 @@ async def until(look: Callable[[], Awaitable[bool]], what: str, tries: int = 200
     raise AssertionError(f"never {what}")
 
 
+async def until_all_serve(operator: Operator) -> None:
+    """Look until the balancer takes every server for good."""
+
+    async def all_serve() -> bool:
+        return all(s.serving for s in await operator.link.servers())
+
+    await until(all_serve, "serving, all of them")
+
+
 async def start_again(stack: Stack) -> list[str]:
     """What the next start does; what it said it had found."""
     heard: list[Step] = []
@@ -60,12 +69,8 @@ async def assert_sound(stack: Stack, replicas: int | None = None) -> None:
         assert all(c.state == "running" for c in everyone), [c.status for c in everyone]
         states = await operator.link.servers()
         assert {s.name for s in states} == {c.short for c in webs(everyone)}
-
-        async def all_serve() -> bool:
-            return all(s.serving for s in await operator.link.servers())
-
         # On a machine that is busy a health check may fail once; it comes back by itself.
-        await until(all_serve, "serving, all of them")
+        await until_all_serve(operator)
         if replicas is not None:
             assert count == replicas
         assert len(await engine.networks({LABEL_STACK: stack.name})) == 2

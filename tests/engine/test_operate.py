@@ -23,7 +23,7 @@ from dftui.stack.file import load
 from dftui.stack.names import LABEL_STACK
 from dftui.watch.records import Step
 from dftui.watch.watcher import Watcher
-from tests.engine.operate import assert_sound, get, operating, start_again, until
+from tests.engine.operate import assert_sound, get, operating, start_again, until, until_all_serve
 from tests.load import Load, Plan
 from tests.stacks import Stack, docker
 
@@ -279,11 +279,7 @@ async def test_a_key_pressed_while_a_repair_runs_is_done_after_it(stack: Stack) 
 async def test_a_restarted_balancer_finds_every_server_on_its_own_container(stack: Stack) -> None:
     docker("restart", f"{stack.name}-lb")
     async with operating(stack) as (operator, _):
-
-        async def all_serve() -> bool:
-            return all(s.serving for s in await operator.link.servers())
-
-        await until(all_serve, "all serving")
+        await until_all_serve(operator)
         found = await operator.probe(6)
         assert sorted(found.hosts.values()) == [3, 3]
         assert all(row.replica for row in found.rows)

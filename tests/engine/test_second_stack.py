@@ -13,7 +13,7 @@ import pytest
 
 from dftui.engine.bundled import BUNDLED_ROLES, bundled_tag
 from tests.engine.jobs import EVERY_CALL, Jobs
-from tests.engine.operate import assert_sound, operating, start_again, until
+from tests.engine.operate import assert_sound, operating, start_again, until_all_serve
 from tests.engine.second import SecondEngine
 from tests.pty_run import PtyRun
 from tests.stacks import Stack
@@ -51,11 +51,7 @@ def jobs(stack: Stack) -> Iterator[Jobs]:
 async def assert_each_name_on_its_own_container(stack: Stack, count: int) -> None:
     """Who answers at the address of each server says the server's name as its Host."""
     async with operating(stack) as (operator, engine):
-
-        async def all_serve() -> bool:
-            return all(s.serving for s in await operator.link.servers())
-
-        await until(all_serve, "all serving")
+        await until_all_serve(operator)
         servers = await operator.link.servers()
         assert len(servers) == count
         for server in servers:

@@ -252,6 +252,8 @@ class BalancerLink:
             if waits:
                 await self.command(f"wait 250ms srv-removable {BACKEND}/{name}")
             try:
+                # Again: a request that was on its way to it while it went into maintenance is its session only now.
+                await self.cut(name)
                 last = await self.server(name)
             except UnknownServer:
                 return last  # a command repeated over a new connection, or another dftui, was first

@@ -51,7 +51,7 @@ async def killed(ground: Ground) -> None:
 
 
 async def server_left(ground: Ground) -> None:
-    await ground.runtime("add server web/feedfeedfeed 127.0.0.9:80")
+    await ground.runtime("add server web/feedfeedfeed 127.0.0.9:9")
 
 
 async def server_gone(ground: Ground) -> None:
@@ -59,7 +59,8 @@ async def server_gone(ground: Ground) -> None:
 
 
 async def server_moved(ground: Ground) -> None:
-    await ground.runtime(f"set server web/{ground.web.short} addr 127.0.0.9 port 80")
+    # Nobody listens there; on port 80 it would be the balancer itself, and requests would go round in it for ever.
+    await ground.runtime(f"set server web/{ground.web.short} addr 127.0.0.9 port 9")
 
 
 async def another_key(ground: Ground) -> None:

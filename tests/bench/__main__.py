@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, verifying
@@ -36,56 +36,58 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     chosen = args.what or list(ROWS)
     where = rows.machine()
-    found: list[rows.Row] = []
+
+    def keep(name: str, found: Sequence[rows.Row]) -> None:
+        # At once: what fails later does not take it along.
+        print(f"{name}:\n\n{rows.save(name, found, where)}", flush=True)
+
     if "images" in chosen:
         _say("building the bundled images")
-        found.append(images.building(args.image_runs))
+        keep("images", [images.building(args.image_runs)])
     if set(chosen) & set(ON_ONE_STACK):
-        found += on_one_stack(chosen, args.runs, args.idle_runs)
+        on_one_stack(chosen, args.runs, args.idle_runs, keep)
     if "churn" in chosen:
         _say("churn: ten minutes and more of scaling, rolling, killing, restarting under load")
-        found += churn.churn(churn.SHORT if args.short else churn.Lengths())
+        keep("churn", churn.churn(churn.SHORT if args.short else churn.Lengths()))
     if "drift" in chosen:
         _say("drift of each kind")
-        found += drift.drift(args.many_runs)
+        keep("drift", drift.drift(args.many_runs))
     if "fifty" in chosen:
         _say("fifty replicas")
-        found += fifty.fifty(args.many_runs)
+        keep("fifty", fifty.fifty(args.many_runs))
     if "logs" in chosen:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")
         with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder:
-            found += logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths())
-    name = "main" if set(chosen) == set(ROWS) else "-".join(chosen)
-    print(rows.save(name, found, where))
+            keep("logs", logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths()))
     return 0
 
 
-def on_one_stack(chosen: Sequence[str], runs: int, idle_runs: int) -> list[rows.Row]:
-    """The rows that three replicas of the stand-in are enough for."""
-    found: list[rows.Row] = []
+def on_one_stack(
+    chosen: Sequence[str], runs: int, idle_runs: int, keep: Callable[[str, Sequence[rows.Row]], None]
+) -> None:
+    """The rows that three replicas of the stand-in are enough for; each is given to `keep` when it is measured."""
     with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder, Stack(Path(folder)) as stack:
         _say("up: a stack of three replicas")
         stack.ok("up")
         if "start" in chosen:
             _say("start-up to first paint")
-            found += screen.start_up(stack, runs)
+            keep("start", screen.start_up(stack, runs))
         if "plus" in chosen:
             _say("+ to serving")
-            found.append(scaling.plus(stack, runs))
+            keep("plus", [scaling.plus(stack, runs)])
         if "line" in chosen:
             _say("a line to the screen")
-            found.append(screen.line_to_screen(stack, runs))
+            keep("line", [screen.line_to_screen(stack, runs)])
         if "idle" in chosen:
             _say("idle")
-            found += screen.idle(stack, idle_runs)
+            keep("idle", screen.idle(stack, idle_runs))
         if "verify" in chosen:
             _say("verify")
-            found += verifying.verifying(stack, runs)
+            keep("verify", verifying.verifying(stack, runs))
         if "ledger" in chosen:
             _say("a hundred thousand requests, counted thrice")
-            found.append(ledger.counts(stack))
+            keep("ledger", [ledger.counts(stack)])
         stack.ok("down", "--volumes", "--yes")
-    return found
 
 
 def _say(text: str) -> None:

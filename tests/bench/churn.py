@@ -242,7 +242,7 @@ async def measure(stack: Stack, lengths: Lengths, *, tiny: bool) -> Measured:
     )
     plan = Plan(80, address, fresh=0.1, posts=0.1, heads=0.05, slow=0.02, slow_path="/slow", post_path="/api")
     if not tiny:  # which says 405 to a POST here
-        plan = replace(plan, path="/up", slow_path="/up?delay_ms=250", post_path="/up", expect=(200, 405))
+        plan = replace(plan, path="/up", slow_path="/up?delay_ms=250", post_path="/up", expect_post=405)
     async with operating(stack) as (operator, engine):
         churn = Churn(stack, operator, engine, plan)
         capacity = await churn.capacity(lengths.capacity)

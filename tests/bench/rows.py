@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.stacks import docker
 
@@ -98,27 +99,44 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def table(rows: Sequence[Row], date: str, where: str) -> str:
-    """A Markdown table with its date and machine."""
-    lines = [f"Measured {date} on {where}.", "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+def table(rows: Sequence[Row]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells()) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def save(name: str, rows: Sequence[Row], where: str, folder: Path = RESULTS) -> str:
-    """Keep a table as NAME.md and NAME.json; gives back the Markdown."""
+    """Keep what one name of the command measured as NAME.json, in place of what it measured before; gives back its
+    Markdown."""
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    text = table(rows, date, where)
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.md").write_text(text)
     data = {"date": date, "machine": where, "rows": [{**asdict(row), "ratio": row.ratio} for row in rows]}
     (folder / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
-    return text
+    return table(rows)
 
 
 def saved(folder: Path = RESULTS) -> str:
-    """Every kept table."""
-    return "\n".join(f"## {path.stem}\n\n{path.read_text()}" for path in sorted(folder.glob("*.md")))
+    """Every kept row in one table, and beneath it when and on what each was measured; "" when there is none."""
+    found: list[Row] = []
+    notes: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.json")):
+        data = json.loads(path.read_text())
+        found += [_row(row) for row in data["rows"]]
+        notes.setdefault(data["machine"], []).append(f"{path.stem} {data['date']}")
+    if not found:
+        return ""
+    lines = [f"- {', '.join(names)}: {where}" for where, names in notes.items()]
+    return table(found) + "\nMeasured:\n\n" + "\n".join(lines) + "\n"
+
+
+def _row(data: dict[str, Any]) -> Row:
+    """A row as `save` kept it."""
+    data = {key: value for key, value in data.items() if key != "ratio"}
+    for key in ("measured", "baseline"):
+        if data[key] is not None:
+            data[key] = Sample(tuple(data[key]["values"]), data[key]["unit"])
+    return Row(**data)
 
 
 def interleaved(runs: int, *measures: Callable[[], float]) -> list[list[float]]:

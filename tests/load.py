@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import re
 import select
 import signal
@@ -61,8 +62,7 @@ class Plan:
     host_header: str = ""
     """Response header that names who answered; "" reads `"host"` from a JSON body."""
     expect: int = 200
-    expect_post: int = 200
-    """The one status that is no failure: of a GET or HEAD, and of a POST."""
+    """The one status that is no failure."""
     timeout: float = 30.0
 
 
@@ -282,7 +282,7 @@ class _Driver:
         now = time.perf_counter()
         at = data.find(b"\r\n\r\n")
         status = int(data[9:12])
-        if status != (plan.expect_post if connection.method == "POST" else plan.expect):
+        if status != plan.expect:
             self._told(connection, str(status))
         else:
             tally.ok += 1
@@ -410,6 +410,8 @@ class Load:
 
 def main(argv: Sequence[str]) -> None:
     """A plan as JSON in, a tally as JSON out; SIGTERM or SIGINT ends it."""
+    with contextlib.suppress(OSError):  # Clients have machines of their own: what is measured is not to delay them.
+        os.nice(-15)
     plan = Plan(**json.loads(argv[0]))
     plan = replace(plan, headers=tuple((k, v) for k, v in plan.headers))
     stop = threading.Event()

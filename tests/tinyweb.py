@@ -42,6 +42,7 @@ frontend web
     http-request return status 200 content-type application/json lf-string "{{\"resources\":{{\"admin\":1}},\"host\":\"%[hostname]\"}}" if {{ path /status }}
     http-request return status 200 content-type application/json lf-string "{{\"host\":\"%[hostname]\",{_HEADERS}}}" if !{{ path /slow }}
 backend slow
+    option httpclose
     server self 127.0.0.1:81
 frontend late
     mode tcp

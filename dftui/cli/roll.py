@@ -46,8 +46,5 @@ async def run(args: argparse.Namespace) -> int:
         if result.backup:
             say(f"The data as it was before is in {result.backup}.")
         word = "Went back" if result.rolled_back else "Done"
-        got = result.receipt
-        print(
-            f"{word} in {result.seconds:.1f} s: {got.requests} requests, {got.failed} failed, {got.retries} retries."
-        )
+        print(f"{word} in {result.seconds:.1f} s: {result.receipt.text}.")
     return Exit.FAILED if result.rolled_back else Exit.DONE

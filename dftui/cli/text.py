@@ -124,15 +124,12 @@ def receipt_text(result: ScaleResult) -> str:
     if result.removed:
         lines.append(f"  removed  {', '.join(result.removed)}")
     r = result.receipt
-    lines.append(
-        f"  receipt  {r.requests} requests, {r.failed} failed, {r.retries} retries, {r.redispatches} redispatches"
-    )
+    lines.append(f"  receipt  {r.text}")
     for served in r.served:
         when = "no request yet" if served.seconds is None else f"first request after {served.seconds:.2f} s"
         lines.append(f"  served   {served.name}, {when}")
     for drained in r.drained:
-        cut = "no session cut" if drained.sessions_left == 0 else f"{drained.sessions_left} sessions cut"
-        lines.append(f"  drained  {drained.name} in {drained.seconds:.1f} s, {cut}")
+        lines.append(f"  drained  {drained.name}, {drained.text}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,14 @@ class Drained:
     sessions_left: int
     seconds: float
 
+    @property
+    def text(self) -> str:
+        """In words."""
+        if not self.sessions_left:
+            return f"drained in {self.seconds:.2f} s"
+        cut = "1 session was" if self.sessions_left == 1 else f"{self.sessions_left} sessions were"
+        return f"{cut} cut after {self.seconds:.0f} s of drain"
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -34,6 +42,14 @@ class Receipt:
     redispatches: int = 0
     drained: tuple[Drained, ...] = ()
     served: tuple[Served, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What it cost, in words."""
+        return (
+            f"{self.requests} requests, {self.failed} failed, {self.retries} retries, "
+            f"{self.redispatches} redispatches"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ def summary(result: ScaleResult) -> str:
         after = {s.name: f" (first request after {s.seconds:.2f} s)" for s in got.served if s.seconds is not None}
         parts.append("added " + ", ".join(name + after.get(name, "") for name in result.added))
     if result.removed:
-        parts.append("removed " + ", ".join(result.removed))
-    parts.append(f"{got.requests} requests, {got.failed} failed, {got.retries} retries")
+        ways = {d.name: f" ({d.text})" for d in got.drained}
+        parts.append("removed " + ", ".join(name + ways.get(name, "") for name in result.removed))
+    parts.append(got.text)
     return "; ".join(parts)

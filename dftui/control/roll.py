@@ -183,11 +183,10 @@ class Roller:
             why=why,
             backup=kept,
         )
-        got = result.receipt
+        cut = [f"{one.name}: {one.text}" for one in removed if one.sessions_left]
         progress.tell(
             f"{'went back after' if back else 'replaced'} {len(replaced)} of {len(old)} in {result.seconds:.1f} s; "
-            f"{got.requests} requests, {got.failed} failed, {got.retries} retries"
-            + (f"; backup in {kept}" if kept else ""),
+            f"{result.receipt.text}" + "".join(f"; {one}" for one in cut) + (f"; backup in {kept}" if kept else ""),
             state="failed" if back else "ok",
         )
         return result

@@ -21,10 +21,13 @@ from dftui.control.receipts import Drained, ScaleResult, Served, summary
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.turnover import Turnover
-from dftui.control.world import PARALLEL, bounded
+from dftui.control.world import PARALLEL, bounded, turn
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
 from dftui.watch.derive import number_of
+
+BOOT = 3.0
+"""Seconds for which a replica that starts and boots keeps the next one waiting; a slower one boots beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,33 +313,33 @@ class Scaler(Turnover):
                 created.set()
                 return place < (self.target or 0)
 
-            async with starting:
+            async with turn(starting, BOOT):
                 ref = await replicas.create(self.world, progress, spec, still=still)
-            if not ref:
-                progress.tell(f"{spec.name} is not wanted any more; it was never started")
-                return
-            short = Container(
-                id=ref,
-                name=spec.name,
-                image=spec.image,
-                image_id="",
-                state="running",
-                health="none",
-                created=time.time(),
-                labels=spec.labels,
-                addresses={a.network: a.address or "" for a in spec.networks},
-            )
-            self.admitting.add(short.short)
-            try:
-                await replicas.admit(self.world, progress, plan, short, known=pool.knows(short))
-            except HeldOut as error:
-                self.held[short.short] = error.why
-                raise
-            except asyncio.CancelledError:
-                await asyncio.shield(self.world.engine.remove(ref, force=True))
-                raise
-            finally:
-                self.admitting.discard(short.short)
+                if not ref:
+                    progress.tell(f"{spec.name} is not wanted any more; it was never started")
+                    return
+                short = Container(
+                    id=ref,
+                    name=spec.name,
+                    image=spec.image,
+                    image_id="",
+                    state="running",
+                    health="none",
+                    created=time.time(),
+                    labels=spec.labels,
+                    addresses={a.network: a.address or "" for a in spec.networks},
+                )
+                self.admitting.add(short.short)
+                try:
+                    await replicas.admit(self.world, progress, plan, short, known=pool.knows(short))
+                except HeldOut as error:
+                    self.held[short.short] = error.why
+                    raise
+                except asyncio.CancelledError:
+                    await asyncio.shield(self.world.engine.remove(ref, force=True))
+                    raise
+                finally:
+                    self.admitting.discard(short.short)
             added.append(spec.name)
             await asyncio.gather(first(short.short, spec.name, asked), self.keep(plan, target))
 

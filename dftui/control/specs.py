@@ -24,6 +24,8 @@ FIRST_WEB_HOST = 10
 BALANCER_STOP = "SIGTERM"
 """The image's own SIGUSR1 lets HAProxy take no new connections and wait for those it has, idle ones too: seconds
 without an answer at each restart of the balancer or the engine, to spare the few requests that are under way."""
+BALANCER_SHARES = 20_000
+"""Every request goes through it: where CPU is short, what boots or stops beside it waits (1024 is any other's)."""
 
 _DB_CHECK = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" '
@@ -206,5 +208,6 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
         ports=(publish(plan.spec, plan.source),),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
+        cpu_shares=BALANCER_SHARES,
         stop_signal=BALANCER_STOP,
     )

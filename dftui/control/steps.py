@@ -79,6 +79,8 @@ def docker_run(spec: ContainerSpec) -> str:
         words += ["-v", f"{volume}:{path}"]
     if spec.cpus:
         words += ["--cpus", f"{spec.cpus:g}"]
+    if spec.cpu_shares:
+        words += ["--cpu-shares", str(spec.cpu_shares)]
     if spec.memory:
         words += ["--memory", str(spec.memory)]
     if spec.stop_signal:

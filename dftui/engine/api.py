@@ -180,6 +180,8 @@ class ContainerSpec:
     log_max_file: int = 3
     cpus: float | None = None
     memory: int | None = None
+    cpu_shares: int | None = None
+    """Its weight where CPU is short, as the engine counts it: None is 1024."""
     files: tuple[File, ...] = ()
     auto_remove: bool = False
     """Removed by the engine when it exits; needs `restart="no"`."""

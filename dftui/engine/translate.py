@@ -236,6 +236,8 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         host["NanoCpus"] = round(spec.cpus * 1e9)
     if spec.memory is not None:
         host["Memory"] = spec.memory
+    if spec.cpu_shares is not None:
+        host["CpuShares"] = spec.cpu_shares
     body: dict[str, Any] = {
         "Image": spec.image,
         "Labels": dict(spec.labels),

@@ -48,7 +48,7 @@ def main() -> int:
         on_one_stack(chosen, args.runs, args.idle_runs, keep)
     if "churn" in chosen:
         _say("churn: ten minutes and more of scaling, rolling, killing, restarting under load")
-        keep("churn", churn.churn(churn.SHORT if args.short else churn.Lengths()))
+        churn.churn(churn.SHORT if args.short else churn.Lengths(), keep)
     if "drift" in chosen:
         _say("drift of each kind")
         keep("drift", drift.drift(args.many_runs))
@@ -58,7 +58,7 @@ def main() -> int:
     if "logs" in chosen:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")
         with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder:
-            keep("logs", logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths()))
+            logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths(), keep)
     return 0
 
 

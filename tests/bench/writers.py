@@ -53,11 +53,14 @@ def tiny_image() -> Iterator[str]:
         docker("rmi", tag, check=False)
 
 
-class Writers:
-    """`count` containers of a stack, `rate` lines a second in all (None: as fast as they can). A context manager:
-    they are removed at its end."""
+SILENT = "while :; do sleep 5; done"
 
-    def __init__(self, stack: str, image: str, folder: Path, count: int, rate: float | None) -> None:
+
+class Writers:
+    """`count` containers of a stack, `rate` lines a second in all (None: as fast as they can), and so many `silent`
+    ones beside them. A context manager: they are removed at its end."""
+
+    def __init__(self, stack: str, image: str, folder: Path, count: int, rate: float | None, silent: int = 0) -> None:
         self.stack = stack
         self.count = count
         self._folder = folder
@@ -66,11 +69,22 @@ class Writers:
         folder.mkdir(parents=True, exist_ok=True)
         burst = 1000 if rate is None else max(1, round(rate * STEP / count))
         script = SCRIPT.format(burst=burst, words=WORDS, pause="" if rate is None else f"sleep {STEP}")
-        for number in range(1, count + 1):
+        for number in range(1, count + silent + 1):
             labels = {LABEL_STACK: stack, LABEL_ROLE: "web", LABEL_NUMBER: str(number)}
             pairs = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
             name = ["--name", f"{stack}-web{number}", "--network", "none", "--log-opt", "max-size=1g"]
-            docker("run", "-d", *name, *pairs, "-v", f"{folder}:/w", image, "sh", "-c", script)
+            docker(
+                "run",
+                "-d",
+                *name,
+                *pairs,
+                "-v",
+                f"{folder}:/w",
+                image,
+                "sh",
+                "-c",
+                script if number <= count else SILENT,
+            )
 
     def go(self) -> None:
         """Let them write."""

@@ -24,6 +24,6 @@ def test_scale_and_roll_lose_nothing_and_a_killed_replica_no_get(tmp_path: Path)
     assert parts["kill"].unanswered(*GETS) == 0, parts["kill"].total.lost
     # Both baselines ran, and the table says what each cost.
     assert all(parts[name].total.sent and parts[name].times for name in ("restart", "reload", "stop"))
-    said = table(rows(measured, 1, ""), "now", "here")
+    said = table(rows(measured, 1, ""))
     assert "scale 1 → 8 → 1, 1 cycles" in said
     assert "`docker stop` without a drain" in said

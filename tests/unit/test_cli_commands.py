@@ -161,7 +161,7 @@ def test_scale_prints_the_receipt(world: World, capsys: Output) -> None:
     out = capsys.readouterr().out
     assert "3 → 4 replicas in 1.2 s" in out
     assert "12 requests, 0 failed, 0 retries, 0 redispatches" in out
-    assert "df-web3 in 0.4 s, no session cut" in out
+    assert "df-web3, drained in 0.40 s" in out
 
 
 def test_probe_shows_the_rotation(world: World, capsys: Output) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, verifying
 from tests.stacks import Stack
 
-ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "ledger")
+ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "sound", "ledger")
 ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs")
 
 
@@ -84,6 +84,9 @@ def on_one_stack(
         if "verify" in chosen:
             _say("verify")
             keep("verify", verifying.verifying(stack, runs))
+        if "sound" in chosen:
+            _say("a hundred runs of verify while the stack is scaled")
+            keep("sound", [verifying.sound(stack)])
         if "ledger" in chosen:
             _say("a hundred thousand requests, counted thrice")
             keep("ledger", [ledger.counts(stack)])

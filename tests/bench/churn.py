@@ -48,12 +48,12 @@ class Lengths:
     """Seconds of each part of a run."""
 
     capacity: float = 5.0
-    quiet: float = 20.0
-    scale: float = 45.0
-    roll: float = 45.0
-    kill: float = 20.0
-    restart: float = 15.0
-    baseline: float = 20.0
+    quiet: float = 15.0
+    scale: float = 25.0
+    roll: float = 25.0
+    kill: float = 15.0
+    restart: float = 5.0
+    baseline: float = 15.0
     runs: int = 3
     counted: int = AT_LEAST
     """Requests that scale and roll send at least, all runs together."""

@@ -6,8 +6,10 @@ import asyncio
 import time
 
 from tests.bench.rows import Row, Sample
-from tests.engine.operate import operating
+from tests.engine.operate import false_alarms, operating
 from tests.stacks import Stack, docker
+
+SOUND_RUNS = 100
 
 
 def _exec_in_each(stack: Stack, count: int) -> float:
@@ -46,3 +48,19 @@ def verifying(stack: Stack, runs: int) -> list[Row]:
         )
     stack.ok("scale", "3")
     return rows
+
+
+def sound(stack: Stack, runs: int = SOUND_RUNS) -> Row:
+    """What `verify` finds wrong on a sound stack while another operator scales it up and down without a pause."""
+    found = asyncio.run(false_alarms(stack, runs))
+    return Row(
+        what=f"false alarms of {runs} runs of `verify` while the stack is scaled"
+        + "".join(f"; {one}" for one in found),
+        command="dftui verify",
+        runs=1,
+        measured=Sample((float(len(found)),), "alarms"),
+        baseline=None,
+        baseline_is="",
+        goal="0",
+        met=not found,
+    )

@@ -72,8 +72,14 @@ async def test_sessions_are_good_on_every_replica_and_end_on_every_replica(rig: 
     assert error_of(b, "GET", SESSION, token=renewed) == (403, "The token has been blacklisted")
 
 
-async def test_refusals_have_the_documented_words(rig: Rig) -> None:
+async def test_refusals_have_the_documented_words_and_a_connection_outlives_a_head(rig: Rig) -> None:
     (web,) = await rig.whole()
+    kept = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
+    for method in ("HEAD", "POST", "HEAD", "GET"):  # a proxy sends what comes next on the same one
+        kept.request(method, "/up")
+        reply = kept.getresponse()
+        assert (reply.status, bool(reply.read())) == (200, method != "HEAD")
+    kept.close()
     assert error_of(web, "POST", SESSION, body={"email": EMAIL, "password": "wrong"}) == (
         401,
         "Invalid credentials supplied.",

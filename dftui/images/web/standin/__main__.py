@@ -141,7 +141,21 @@ def main() -> int:
     import warnings
 
     warnings.simplefilter("ignore", DeprecationWarning)
+    from waitress.channel import HTTPChannel
     from waitress.server import create_server
+    from waitress.task import WSGITask
+
+    class Task(WSGITask):
+        """Keeps the connection after an answer to HEAD, as nginx does: it ends shorter than its Content-Length says,
+        for which waitress would close it without a word, and a proxy's next request would be lost."""
+
+        def finish(self) -> None:
+            request = self.request
+            if request.command == "HEAD" and request.headers.get("CONNECTION", "").lower() != "close":
+                self.close_on_finish = request.version == "1.0"
+            super().finish()
+
+    HTTPChannel.task_class = Task
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     listener.listen(1024)

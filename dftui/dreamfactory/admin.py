@@ -61,12 +61,12 @@ class NewAdmin:
         }
 
 
-def _reads(reader: values.Reader) -> Callable[[str], str]:
-    """The reader's own sentence for what is allowed; "" for a good value."""
+def _reads(kind: values.Kind) -> Callable[[str], str]:
+    """The kind's own sentence for what is allowed; "" for a good value."""
 
     def problem(text: str) -> str:
         try:
-            reader(values.Scalar(text, values.STR))
+            kind.read(values.Scalar(text, values.STR))
         except values.Bad as bad:
             return f"it must be {bad}"
         return ""
@@ -89,10 +89,10 @@ def _password(text: str) -> str:
 
 
 _RULES: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    "email": ("email", _reads(values.email)),
-    "first_name": ("first name", _reads(values.person)),
-    "last_name": ("last name", _reads(values.person)),
-    "phone": ("phone", _reads(values.phone)),
+    "email": ("email", _reads(values.EMAIL)),
+    "first_name": ("first name", _reads(values.PERSON)),
+    "last_name": ("last name", _reads(values.PERSON)),
+    "phone": ("phone", _reads(values.PHONE)),
     "username": ("user name", _username),
     "password": ("password", _password),
 }

@@ -10,15 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dftui.stack import paths, values
+from dftui.stack import paths
+from dftui.stack.fields import CONFIG
 from dftui.stack.file import load_values
-
-_VALUES: Mapping[str, values.Reader] = {
-    "theme": values.theme,
-    "mouse": values.truth,
-    "ascii": values.truth,
-    "read_only": values.truth,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +35,7 @@ def load() -> Config:
     for path in (paths.SYSTEM_CONFIG_FILE, paths.user_config_file()):
         if not path.exists():
             continue
-        read = load_values(path, "the config file", _VALUES)
+        read = load_values(path, "the config file", CONFIG)
         if read.pop("read_only", False) and not read_only:
             read_only = str(path)
         if wanted := read.pop("keys", None):

@@ -71,6 +71,13 @@ def test_a_mistake_is_told_with_its_place(files: tuple[Path, Path], text: str, s
     assert says in str(told.value)
 
 
+def test_mistakes_come_in_the_order_of_the_lines(files: tuple[Path, Path]) -> None:
+    files[1].write_text("keys: {drain: [a]}\nmouse: perhaps\nthem: day\n")
+    with pytest.raises(StackFileError) as told:
+        load()
+    assert [error.line for error in told.value.errors] == [1, 2, 3]
+
+
 def test_a_bad_config_is_2_and_touches_nothing_but_help_still_helps(
     world: World, capsys: Output, files: tuple[Path, Path]
 ) -> None:

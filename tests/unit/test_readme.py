@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dftui.cli.man import page
 from dftui.cli.parser import COMMANDS
-from dftui.stack import file
+from dftui.stack.fields import places
 from dftui.stack.file import parse
 from dftui.stack.spec import AdminSpec, StackSpec
 from tests.readme import MAN, README, filled
@@ -49,8 +49,7 @@ def test_its_stack_file_is_good_and_holds_the_defaults() -> None:
 def test_its_stack_file_shows_every_key() -> None:
     # Some stand behind a #, because they have no default or exclude each other.
     shown = set(re.findall(r"(?:^|[{,]) *#? *([a-z_]+):", _stack_file(), re.MULTILINE))
-    allowed = {*file._TOP, *file._IMAGES, *file._WEB, "env", *file._BALANCER, *file._ADMIN, *file._LOGS} - {"name"}
-    assert allowed - {"first_name", "last_name"} <= shown
+    assert {place.path[-1] for place in places()} - {"name", "first_name", "last_name"} <= shown
 
 
 def test_its_pictures_are_there() -> None:

@@ -97,16 +97,18 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("- a", "1:1", "must be a mapping"),
         ("just text", "1:1", "must be a mapping"),
         ("web: 3", "1:6", "web must be a mapping (key: value), not '3'"),
+        ("web: [1, {a: b}]", "1:6", "web must be a mapping (key: value), not the list [1, {a: b}]"),
+        ("web: {replicas: {secret: x, n: 3}}", "1:17", "not the mapping {secret: …, n: 3}"),
         (
             "balancer: {trusted_proxies: 10.1.0.5}",
             "1:29",
-            "must be a list, as [10.0.0.5, 10.1.0.0/16], not '10.1.0.5'",
+            "must be a list, as [10.1.0.5, 10.2.0.0/16], not '10.1.0.5'",
         ),
         ("balancer:\n  trusted_proxies:\n  - 10.1.0.5\n  - proxy.lan", "4:5", "'proxy.lan'; allowed: an IP address"),
         ("balancer: {trusted_proxies: [0.0.0.0/0]}", "1:30", "never everybody"),
         ("balancer: {trusted_proxies: [10.1.0.5/8]}", "1:30", "'10.1.0.5/8'; allowed"),
-        ("balancer: {trusted_proxies: [[10.1.0.5]]}", "1:30", "must be a single value, not a list"),
-        ("web: {replicas: [3]}", "1:17", "must be a single value, not a list"),
+        ("balancer: {trusted_proxies: [[10.1.0.5]]}", "1:30", "must be a single value, not the list [10.1.0.5]"),
+        ("web: {replicas: [3]}", "1:17", "web.replicas must be a single value, not the list [3]"),
         ("web: {replicas: 3.5}", "1:17", "'3.5'; allowed: a whole number"),
         ("web: {replicas: -1}", "1:17", "allowed"),
         ("web: {replicas: '3'}", "1:17", "allowed"),
@@ -131,6 +133,16 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("balancer: {publish: 'localhost:80'}", "1:21", "PORT or ADDRESS:PORT"),
         ("balancer: {publish: '::1:80'}", "1:21", "PORT or ADDRESS:PORT"),
         ("balancer: {balance: static-rr}", "1:21", "one of roundrobin, leastconn, random"),
+        ("balancer: {balance: leastcon}", "1:21", "leastconn, random (did you mean leastconn?)"),
+        ("images: {source: Pull}", "1:18", "auto, pull, bundled (did you mean pull?)"),
+        ("replicas: 4", "1:1", "did you mean web: replicas?"),
+        ("replcas: 4", "1:1", "did you mean web: replicas?"),
+        ("publish: 8080", "1:1", "did you mean balancer: publish?"),
+        ("web: {ports: 8080}", "1:7", "did you mean balancer: publish?"),
+        ("web: {environment: {A: b}}", "1:7", "did you mean env?"),
+        ("web: {subnet: 10.0.0.0/24}", "1:7", "did you mean subnet, not below another key?"),
+        ("images: {sorce: pull}", "1:10", "did you mean source?"),
+        ("images: {zzz: pull}", "1:10", "unknown key 'zzz' in images; allowed: web, db"),
         ("images: {source: maybe}", "1:18", "one of auto, pull, bundled"),
         ("images: {web: 'A B'}", "1:15", "an image name"),
         ("subnet: 10.0.0.1/24", "1:9", "as 10.89.7.0/24"),
@@ -155,7 +167,7 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("web: {env: {CACHE_STORE: x}}", "1:13", "dftui sets it itself"),
         ("web: {env: {MY_TOKEN: x}}", "1:13", "secrets never stand in the stack file"),
         ("{<<: {name: x}}", "1:2", "unknown key '<<'"),
-        ("? [a]\n: b", "1:3", "must be a word, not a list"),
+        ("? [a]\n: b", "1:3", "must be a word, not the list [a]"),
         ("name: !!python/object/apply:os.system [id]", "1:7", "must be a single value"),
         ("name: !!python/name:os.system x", "1:7", "allowed"),
         ("a: &a [*a]", "1:1", "unknown key"),
@@ -170,6 +182,39 @@ def test_one_mistake(text: str, place: str, told: str) -> None:
     assert len(found) == 1, found
     assert found[0].startswith(f"s.yaml:{place}: "), found
     assert told in found[0]
+
+
+def test_rules_between_keys_are_looked_at_whatever_else_is_wrong() -> None:
+    told = mistakes(
+        "nme: x\n"
+        "subnet: 10.0.0.0/28\n"
+        "web: {replicas: 13, min: 20, cpus: none, target_rps: 1, target_cpu: lots}\n"
+        "logs: {memory: 1m, per_container: 2m, tail: -1}\n"
+        "admin: {name: Ada, last_name: King, phone: 1}\n"
+        "balancer: {publish: x}\n"
+    )
+    assert [line.split(": ")[0].removeprefix("s.yaml:") for line in told] == (
+        "1:1 2:9 3:26 3:36 3:57 3:69 4:35 4:45 5:9 5:15 5:44 6:21".split()
+    )
+    assert "13 replicas need 16" in told[1]
+    assert "web.min is 20, more than web.replicas, which is 13" in told[2]
+    assert "target_cpu stands beside" in told[4]
+    assert "more than logs.memory" in told[6]
+    assert "admin.name stands beside" in told[8]
+
+
+def test_a_rule_between_keys_rests_where_one_of_them_is_bad() -> None:
+    told = mistakes("subnet: 10.0.0.0/28\nweb: {replicas: many, min: 300, max: 2}\nlogs: [1]\n")
+    assert [line.split(": ")[1] for line in told] == [
+        "web.replicas is 'many'; allowed",
+        "web.min is '300'; allowed",
+        "logs must be a mapping (key",
+    ]
+
+
+def test_each_of_three_numbers_is_told_where_it_stands() -> None:
+    assert len(mistakes("web: {min: 9, replicas: 5, max: 2}")) == 2
+    assert len(mistakes("web: {min: 5, max: 2}")) == 2
 
 
 def test_a_secret_in_the_file_is_refused_and_not_repeated() -> None:

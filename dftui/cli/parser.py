@@ -23,6 +23,8 @@ LEAST_BPS = 1000
 LOOK, CHANGE, REVEAL = Effect.LOOK, Effect.CHANGE, Effect.REVEAL
 COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "up": ("up", "create what is missing and start it", CHANGE),
+    "init": ("init", "write a stack file with every key, its default and what it does", CHANGE),
+    "schema": ("schema", "the stack file's JSON Schema, for editors", LOOK),
     "scale": ("scale", "set the number of replicas: N, +K or -K", CHANGE),
     "status": ("status", "what there is and how it is", LOOK),
     "stats": ("stats", "requests/s, p95, CPU and memory, of the stack and of each replica", LOOK),

@@ -35,6 +35,8 @@ SCREEN_ONLY = {
 }
 """Keys that do nothing to the stack and show nothing of it that another key would not: they move, or dress."""
 HEADLESS_ONLY = {
+    "init": "a file is for an editor",
+    "schema": "for the editor",
     "status": "what the whole screen shows",
     "watch": "what the screen does by itself",
     "key": "secrets are not for the screen",
@@ -45,6 +47,7 @@ HEADLESS_ONLY = {
     "completion": "for the shell",
 }
 LOOKED_OVER = {
+    "schema": set(),
     "status": {"--watch"},
     "stats": {"--seconds", "--watch"},
     "help": set(),
@@ -115,6 +118,7 @@ def test_each_option_of_a_command_that_looks_was_looked_over() -> None:
 
 
 REFUSED = [
+    "init",
     "up",
     "scale +1",
     "remove 2 --yes",
@@ -141,6 +145,7 @@ REFUSED = [
     "repair 2",
 ]
 ALLOWED = [
+    "schema",
     "status",
     "stats",
     "logs",

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from dftui.balancer import rules
 
@@ -73,6 +74,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """What the stack file said when it was last rolled out: its number of replicas, and its image of the web (None:
+    it named none). Else a later `+`, or a roll to another image, could not be told from an edit."""
+
+    replicas: int
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerConfig:
     """All that haproxy.cfg depends on. `probe_nonce` is the value of `PROBE_HEADER` that marks dftui's own requests
     ("" marks none); `deny_setup` refuses /setup and /setup_db from the start; `trusted_proxies` are addresses or
@@ -91,6 +101,8 @@ class BalancerConfig:
     sample: int = 20
     held: tuple[Held, ...] = ()
     """Only noted, for whoever looks next."""
+    filed: Filed | None = None
+    """Only noted, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,7 @@ class Marked:
     probe_nonce: str = ""
     whole: bool = True
     held: tuple[Held, ...] = ()
+    filed: Filed | None = None
 
 
 def check_server(server: Server) -> Server:
@@ -178,6 +191,11 @@ _ANSWERS = (
 )
 
 
+def spelled(path: str) -> str:
+    """A health path as a variable holds it."""
+    return quote(path, safe="/?=&")
+
+
 def _global(cfg: BalancerConfig) -> list[str]:
     return [
         "global",
@@ -194,6 +212,8 @@ def _global(cfg: BalancerConfig) -> list[str]:
         # Process-wide variables: this one can be set at run time, so that setup is closed without a reload.
         f"    set-var proc.setup_closed int({int(cfg.deny_setup)})",
         "    set-var proc.boot date(0,ms)",
+        # What this process was started with, whatever has been written into the file since.
+        f"    set-var proc.health str({spelled(cfg.health_path)})",
         "",
         f"ring {RING}",
         '    description "one JSON object for each request"',
@@ -293,7 +313,7 @@ def _backend(cfg: BalancerConfig) -> list[str]:
 def render(cfg: BalancerConfig) -> str:
     """The whole haproxy.cfg. Raises ConfigError on a value that must not go into it."""
     _check(cfg)
-    state = {
+    state: dict[str, Any] = {
         "schema": SCHEMA,
         "stack": cfg.stack,
         "wanted": cfg.wanted,
@@ -301,6 +321,8 @@ def render(cfg: BalancerConfig) -> str:
         "deny_setup": cfg.deny_setup,
         "probe_nonce": cfg.probe_nonce,
     }
+    if cfg.filed is not None:
+        state["filed"] = {"replicas": cfg.filed.replicas, "image": cfg.filed.image}
     lines = [
         "# Written by dftui, which rewrites it whole after each change: what is edited here is lost.",
         MARK + json.dumps(state, separators=(",", ":")),
@@ -346,6 +368,13 @@ def _server(found: dict[str, Any] | None) -> Server | None:
         return None
 
 
+def _filed(found: object) -> Filed | None:
+    if not isinstance(found, dict) or (replicas := _number(found.get("replicas"), 0)) is None:
+        return None
+    image = found.get("image")
+    return Filed(replicas, image) if image is None or isinstance(image, str) else None
+
+
 def parse(text: str) -> Marked | None:
     """What the marked comments say; None when there are none. Never raises: what cannot be read is left out and
     `whole` is False."""
@@ -385,4 +414,5 @@ def parse(text: str) -> Marked | None:
         probe_nonce=nonce if isinstance(nonce, str) and _NONCE.fullmatch(nonce) else "",
         whole=whole and schema == SCHEMA and state.get("count") == len(servers),
         held=tuple(held),
+        filed=_filed(state.get("filed")),
     )

@@ -80,13 +80,13 @@ class BalancerLink:
             replies = await self._ask(lines)
             if fresh or not any(map(stat.of_old_worker, lines, replies)):
                 return replies
-            await self._leave()
+            await self.leave()
         except EngineError:
             if fresh or self._closed:
                 raise
         return await self._ask(lines)
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
         """Somebody reloaded the balancer: its old worker lives as long as it is spoken to, and hears of nothing."""
         session, self._session = self._session, None
         for held in (session, self._events):

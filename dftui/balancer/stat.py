@@ -108,6 +108,8 @@ class BackendState:
     server_aborts: int = 0
     active: int = 0
     status: str = ""
+    balance: str = ""
+    """The algorithm that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ def _backend(row: Mapping[str, str]) -> BackendState:
         server_aborts=_int(row, "srv_abrt"),
         active=_int(row, "act"),
         status=row.get("status", ""),
+        balance=row.get("algo", ""),
     )
 
 

@@ -23,11 +23,11 @@ _EXITS = {
     Exit.FAILED: "failed",
     Exit.USAGE: "wrong use, a bad file, or refused by read-only: nothing was touched",
     Exit.NO_ENGINE: "no engine answers, or its socket may not be opened",
-    Exit.UNTRUE: "checked, and found untrue",
+    Exit.UNTRUE: "checked, and found untrue; of plan: there is something to do",
     Exit.INTERRUPTED: "Ctrl-C; 128 + n after another signal",
 }
 _FILES = {
-    "./dftui.yaml": "the stack file; none is needed",
+    "./dftui.yaml": "the stack file; none is needed, dftui init writes one",
     "~/.config/dftui/config.yaml": "the user's own: keys, theme, mouse, ascii, read_only",
     "~/.config/dftui/themes/*.yaml": "the user's own themes",
     "~/.config/dftui/ENGINE/STACK.env": "the stack's secrets",

@@ -22,7 +22,8 @@ LEAST_BPS = 1000
 
 LOOK, CHANGE, REVEAL = Effect.LOOK, Effect.CHANGE, Effect.REVEAL
 COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
-    "up": ("up", "create what is missing and start it", CHANGE),
+    "up": ("up", "create what is missing, start it, and roll out what was edited in the stack file", CHANGE),
+    "plan": ("plan", "what `up` would do; 4 if anything", LOOK),
     "init": ("init", "write a stack file with every key, its default and what it does", CHANGE),
     "schema": ("schema", "the stack file's JSON Schema, for editors", LOOK),
     "scale": ("scale", "set the number of replicas: N, +K or -K", CHANGE),

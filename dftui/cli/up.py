@@ -1,23 +1,34 @@
-"""`dftui up`: what is missing is created, what is stopped is started; run again it changes nothing."""
+"""`dftui up`: what is missing is created, what is stopped started, what was edited in the stack file rolled out; run
+again it changes nothing."""
 
 from __future__ import annotations
 
 import argparse
 
 from dftui.cli.common import coloured, emit, look, opened
-from dftui.cli.exits import UsageError
 from dftui.cli.text import status_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """`-n N`."""
-    parser.add_argument("-n", "--replicas", type=int, metavar="N", help="how many replicas are wanted from now on")
+    number(parser)
+
+
+def number(parser: argparse.ArgumentParser) -> None:
+    """`-n N`: how many replicas."""
+    parser.add_argument(
+        "-n", "--replicas", type=_at_least_one, metavar="N", help="how many replicas are wanted from now on"
+    )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"takes 1 or more, not {text}; `dftui down` removes the stack")
+    return int(text)
 
 
 async def run(args: argparse.Namespace) -> int:
     """Bring the stack up and print it."""
-    if args.replicas is not None and args.replicas < 1:
-        raise UsageError(f"-n takes 1 or more, not {args.replicas}.", "`dftui down` removes the stack.")
     async with opened(args) as world:
         async with world.operator(args) as operator:
             await operator.up(args.replicas)

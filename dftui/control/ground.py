@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from dftui.control.changes import OPEN
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan, publish
 from dftui.control.steps import Progress
@@ -22,7 +23,15 @@ from dftui.stack import names
 from dftui.stack.appkey import new_password
 from dftui.stack.secrets import Recovered, SecretsError, load_secrets, recover, save_secrets
 
-_OPEN = ("", "0.0.0.0", "::")
+
+class NoSecrets(ActionError):
+    """A stack that has none yet."""
+
+
+async def check_number(world: World, wanted: int) -> None:
+    """Raise ActionError for more replicas than the stack file allows."""
+    if wanted > world.spec.web.max:
+        raise ActionError(f"{wanted} replicas are more than web.max allows ({world.spec.web.max})", "raise web.max")
 
 
 async def check_names(world: World, wanted: int) -> None:
@@ -54,26 +63,28 @@ def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
         if container.labels.get(names.LABEL_STACK) == stack and container.labels.get(names.LABEL_ROLE) == "balancer":
             continue
         for held in container.ports:
-            same = held.host_ip == port.host_ip or held.host_ip in _OPEN or port.host_ip in _OPEN
+            same = held.host_ip == port.host_ip or held.host_ip in OPEN or port.host_ip in OPEN
             if held.host_port == port.host_port and same and container.state == "running":
                 return container.name
     return ""
 
 
-async def check_port(world: World, source: str) -> None:
-    """Raise ActionError when the port to publish is taken, saying by whom as far as that can be seen."""
+async def check_port(world: World, source: str, *, moved: bool = False) -> None:
+    """Raise ActionError when the port to publish is taken, saying by whom as far as that can be seen. `moved`: it is
+    another one than the balancer, which may run, has."""
     port = publish(world.spec, source)
     everyone = await world.engine.containers()
     mine = by_role([c for c in everyone if c.labels.get(names.LABEL_STACK) == world.stack], "balancer")
-    if mine is not None and mine.state in ("running", "paused"):
+    if not moved and mine is not None and mine.state in ("running", "paused"):
         return
-    where = f"port {port.host_port}" + ("" if port.host_ip in _OPEN else f" on {port.host_ip}")
+    own = {one.host_port for one in mine.ports} if mine is not None else set()
+    where = f"port {port.host_port}" + ("" if port.host_ip in OPEN else f" on {port.host_ip}")
     hint = f"free it, or publish another in dftui.yaml: balancer: {{publish: '127.0.0.1:{port.host_port + 8000}'}}"
     holder = port_holder(everyone, port, world.stack)
     if holder:
         raise ActionError(f"{where} is held by the container {holder}", hint)
     info = await world.engine.info()
-    if info.host.startswith("unix://") and taken_here(port):
+    if info.host.startswith("unix://") and port.host_port not in own and taken_here(port):
         who = holder_of_local_port(port.host_port)
         raise ActionError(f"{where} is in use on this machine" + (f", by {who}" if who else ""), hint)
 
@@ -152,17 +163,22 @@ def local_routes() -> list[str]:
 
 
 async def known_secrets(
-    world: World, containers: Iterable[Container], *, odd_keys: bool = False, file_holds: bool = False
+    world: World,
+    containers: Iterable[Container],
+    *,
+    odd_keys: bool = False,
+    file_holds: bool = False,
+    keep: bool = True,
 ) -> Recovered:
     """The secrets of a stack with these containers; none are made. Options as of `gather_secrets`. Raises
-    ActionError when there are none."""
+    NoSecrets when there are none."""
     try:
         saved = load_secrets(await world.engine_id(), world.stack)
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
     if saved is not None and _labels_agree(containers, saved.fingerprint):
         return Recovered(saved)
-    return await gather_secrets(world, make=False, odd_keys=odd_keys, file_holds=file_holds)
+    return await gather_secrets(world, make=False, odd_keys=odd_keys, file_holds=file_holds, keep=keep)
 
 
 async def gather_secrets(
@@ -173,11 +189,12 @@ async def gather_secrets(
     new_admin: bool = False,
     odd_keys: bool = False,
     file_holds: bool = False,
+    keep: bool = True,
 ) -> Recovered:
     """The stack's secrets: running containers first, then the file, then (with `make`) new ones; saved if changed.
     `new_admin`: the data is new, so an admin's password that nobody knows is made anew. `odd_keys`: the caller names
     replicas that hold another key or password, so the file holds as long as any replica runs with its key.
-    `file_holds`: the caller replaces all that run with another."""
+    `file_holds`: the caller replaces all that run with another. Without `keep` what is found is not saved."""
     engine_id = await world.engine_id()
     try:
         saved = load_secrets(engine_id, world.stack)
@@ -187,8 +204,8 @@ async def gather_secrets(
         found = await told(world.engine, world.stack, [one.name for one in await world.held()])
         if odd_keys and saved is not None and saved.app_key in found.keys().values():
             return Recovered(saved)
-        if not make and saved is None and not found.envs:
-            raise ActionError(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
+        if not make and saved is None and not found.envs and not found.volumes:
+            raise NoSecrets(f"no secrets of stack {world.stack} are kept here", "bring it up first: dftui up")
         result = recover(found.envs, saved=saved, volumes=found.volumes)
         if new_admin and not result.secrets.admin_password:
             result = replace(result, secrets=replace(result.secrets, admin_password=new_password(), admin_email=""))
@@ -196,7 +213,7 @@ async def gather_secrets(
         elif world.spec.admin.mode == "none" and saved is None:
             # Nobody's: whoever fills in the form chooses one.
             result = replace(result, secrets=replace(result.secrets, admin_password=""))
-        if result.changed:
+        if result.changed and keep:
             path = save_secrets(engine_id, world.stack, result.secrets, replace_existing=saved is not None)
             if progress is not None:
                 if result.found:

@@ -19,6 +19,7 @@ from dftui.control.effects import Effect, refusal
 from dftui.control.errors import ActionError
 from dftui.control.history import Recording, note_receipt, recorded, recording
 from dftui.control.lock import held, held_outside, holder
+from dftui.control.planning import Preview, preview
 from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
 from dftui.control.receipts import ScaleResult
@@ -26,6 +27,7 @@ from dftui.control.repair import HALF_DONE, Finding, Repairer, RepairResult
 from dftui.control.restore import Intent, RestoreResult, restore
 from dftui.control.restore import look as look_at_backup
 from dftui.control.roll import Roller, RollResult
+from dftui.control.rollout import Rollout
 from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
 from dftui.control.up import up
@@ -62,6 +64,7 @@ class Operator:
         self._scaler = Scaler(self._world, self._locked)
         self._roller = Roller(self._world, self._scaler)
         self._repairer = Repairer(self._world, self._scaler, self._bring_up)
+        self._rollout = Rollout(self._world, self._scaler, self._roller)
         self._busy = asyncio.Lock()
 
     @asynccontextmanager
@@ -123,10 +126,20 @@ class Operator:
             raise ActionError(str(error), error.hint) from None
 
     async def up(self, replicas_wanted: int | None = None) -> None:
-        """Create what is missing, pick up what is half made, put right what is off. Raises ActionError."""
+        """Create what is missing, pick up what is half made, put right what is off, and roll out what was edited in
+        the stack file. Raises ActionError."""
         async with self._acting("up"):
+            await self._rollout.check()
             await up(self._world, replicas_wanted)
             await self._repairer.recover()
+            await self._rollout.run(replicas_wanted)
+
+    async def plan(self, replicas_wanted: int | None = None) -> Preview:
+        """What `up` would do; changes nothing."""
+        try:
+            return await preview(self._world, replicas_wanted)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
 
     def prepare_scale(self) -> None:
         """A scale is about to be asked for: look ahead, change nothing."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dftui.control import ground, hold, replicas, specs
+from dftui.control import changes, ground, hold, replicas
 from dftui.control.backup import keep_one
 from dftui.control.counters import read_counters, receipt
 from dftui.control.errors import ActionError
@@ -98,11 +99,13 @@ class Roller:
                 told = True
             await asyncio.sleep(HELD_PERIOD)
 
-    async def run(self, image: str | None, *, new_key: bool = False, backup: bool = True) -> RollResult:
-        """To `image`, or to what the stack file says now; to another image only after a `backup`. Raises
-        ActionError."""
+    async def run(
+        self, image: str | None, *, new_key: bool = False, backup: bool = True, only: Collection[str] | None = None
+    ) -> RollResult:
+        """To `image`, or to what the stack file says now; to another image only after a `backup`. `only`: those of
+        these names, whatever they were made from. Raises ActionError."""
         try:
-            return await self._run(image, new_key, backup and self._world.spec.backup.before_roll)
+            return await self._run(image, new_key, backup and self._world.spec.backup.before_roll, only)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
@@ -132,7 +135,7 @@ class Roller:
                 "roll without it: --no-backup, or backup: {before_roll: false} in dftui.yaml",
             ) from None
 
-    async def _run(self, image: str | None, new_key: bool, backup: bool) -> RollResult:
+    async def _run(self, image: str | None, new_key: bool, backup: bool, only: Collection[str] | None) -> RollResult:
         begin = time.monotonic()
         progress = Progress("roll", self._world.report)
         new = await self._target(image, progress)
@@ -145,8 +148,7 @@ class Roller:
                 "a changed key logs everyone out and makes the credentials stored in services unreadable; "
                 "if that is what you want: dftui roll --new-key",
             )
-        wanted_hash = specs.spec_hash(new)
-        old = [c for c in pool if c.labels.get(names.LABEL_SPEC) != wanted_hash or c.state != "running"]
+        old = changes.outdated(pool, new) if only is None else [c for c in pool if c.name in only]
         progress.total = 3 * len(old)
         kept = ""
         if backup and any(c.image_id != new.image_ids.get("web", c.image_id) for c in old):
@@ -174,6 +176,11 @@ class Roller:
                     progress.tell(f"going back failed: {another}", state="failed")
                 break
             replaced.append((container.name, name))
+        if not back and only is None and self._world.spec.path:
+            # The file's image is what was looked at; that it names another one than was asked for is no edit.
+            filed = self._world.filed or changes.filed(self._world.spec)
+            self._world.refiled = replace(filed, image=self._world.spec.images.web)
+            await self._scaler.keep(new, wanted)
         result = RollResult(
             image=new.images["web"],
             replaced=tuple(replaced),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 
 from dftui.balancer.config import Held
-from dftui.control import admission, ground, replicas, specs
+from dftui.control import admission, changes, ground, replicas, specs
 from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
@@ -20,7 +19,6 @@ from dftui.control.steps import Progress, docker_run
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
 from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec, NotFound
 from dftui.stack import names
-from dftui.watch.derive import number_of
 
 DB_TIMEOUT = 180.0
 CACHE_TIMEOUT = 60.0
@@ -38,8 +36,7 @@ async def up(world: World, replicas_wanted: int | None) -> None:
 
 async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> None:
     wanted = replicas_wanted if replicas_wanted is not None else await world.wanted()
-    if wanted > world.spec.web.max:
-        raise ActionError(f"{wanted} replicas are more than web.max allows ({world.spec.web.max})", "raise web.max")
+    await ground.check_number(world, wanted)
     await ground.check_names(world, wanted)
     await ground.check_whole(world)
     images_seen: dict[str, str] = {}
@@ -69,7 +66,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     containers = await world.containers()
     plan = ground.pinned_to_pool(plan, webs(containers))
     left_over = by_role(containers, "setup")
-    if auto and (fresh or left_over is not None):
+    if changes.setup_due(world.spec, fresh=fresh, left_over=left_over):
         await _setup(world, progress, plan, left_over)
     await _webs(world, progress, plan, wanted)
     await _balancer(world, progress, plan, wanted)
@@ -106,7 +103,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
             refused.append(candidate)
             if world.spec.subnet or len(refused) > 8:
                 raise
-    if back not in ours:
+    if "back" in changes.missing_networks(world.stack, ours.values()):
         with progress.step(f"network {back}", command=f"docker network create --internal {back}"):
             await world.engine.create_network(
                 NetworkSpec(back, names.stack_labels(world.stack, "back"), internal=True)
@@ -116,11 +113,9 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
 
 async def volumes_made(world: World, plan: Plan) -> None:
     """The stack's volumes, those that are not there yet."""
-    there = await _volumes(world)
-    for which in ("db", "cache", "storage"):
-        name = names.volume_name(world.stack, which)
-        if name not in there:
-            await world.engine.create_volume(name, names.stack_labels(world.stack, which, source=plan.source))
+    for which in changes.missing_volumes(world.stack, await _volumes(world)):
+        labels = names.stack_labels(world.stack, which, source=plan.source)
+        await world.engine.create_volume(names.volume_name(world.stack, which), labels)
 
 
 async def service(world: World, progress: Progress, plan: Plan, spec: ContainerSpec) -> None:
@@ -129,14 +124,16 @@ async def service(world: World, progress: Progress, plan: Plan, spec: ContainerS
     there = by_role(await world.containers(), role)
     if there is None:
         await replicas.create(world, progress, spec)
-    elif there.state == "paused":
-        with progress.step(f"unpause {there.name}", command=f"docker unpause {there.name}"):
-            await world.engine.unpause(there.id)
-    elif there.state != "running":
-        with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
-            await world.engine.start(there.id)
+    elif step := changes.service_step(there):
+        await _begin(world, progress, there, step)
     else:
         progress.done += 1
+
+
+async def _begin(world: World, progress: Progress, container: Container, step: changes.ServiceStep) -> None:
+    """Start one that is stopped, or thaw one that is paused."""
+    with progress.step(f"{step} {container.name}", command=f"docker {step} {container.name}"):
+        await (world.engine.unpause if step == "unpause" else world.engine.start)(container.id)
 
 
 async def answers(
@@ -191,27 +188,18 @@ async def _setup(world: World, progress: Progress, plan: Plan, left_over: Contai
         await world.engine.remove(ref, force=True)
 
 
-async def _held(world: World, everyone: Iterable[Container]) -> list[Held]:
-    """Those that were held out before and are still there."""
-    there = {c.short for c in webs(everyone)}
-    return [one for one in await world.held() if one.name in there]
-
-
 async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
     """Start what is stopped, then create what is missing: the first alone when none is ready, then in parallel."""
-    everyone = webs(await world.containers())
-    held = {one.name for one in await _held(world, everyone)}
-    there = [c for c in everyone if c.short not in held]
+    everyone = await world.containers()
+    held = changes.still_held(await world.marked(), everyone)
+    there = changes.counted(everyone, held)
     if len(there) > wanted:
-        return  # `up` never removes a replica: that is scale's, with a drain
+        return
+    steps, missing = changes.web_steps(everyone, held, wanted)
     for container in there:
         await replicas.join(world, plan, container)
-        if container.state == "paused":
-            await world.engine.unpause(container.id)
-        elif container.state != "running":
-            with progress.step(f"start {container.name}", command=f"docker start {container.name}"):
-                await world.engine.start(container.id)
-    missing = names.lowest_free((number_of(c) for c in everyone), max(0, wanted - len(there)))
+    for container, step in steps:
+        await _begin(world, progress, container, step)
     progress.total += len(missing)
     running = list(there)
     if not running and missing:
@@ -262,9 +250,8 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
     """Create, start or catch up the balancer; ends when every replica is in its table and up."""
     everyone = await world.containers()
     there = by_role(everyone, "balancer")
-    held = await _held(world, everyone)
-    out = {one.name for one in held}
-    pool = [c for c in webs(everyone) if c.state == "running" and c.short not in out]
+    held = changes.still_held(await world.marked(), everyone)
+    pool = [c for c in changes.counted(everyone, held) if c.state == "running"]
     if there is not None and there.state == "running":
         await catch_up(world, progress, plan, wanted, pool, held)
         return
@@ -282,6 +269,7 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
         raise next(iter(refused.values()))
     wanted -= len(refused)
     servers = [world.server(plan, c) for c in pool]
+    world.refiled = world.filed or changes.filed(world.spec)
     if there is not None:
         await world.write_config(plan, wanted, servers, held)
         with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
@@ -297,7 +285,7 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
                 await asyncio.shield(world.engine.remove(ref, force=True))
                 raise
     with progress.step("balancer sees every replica up"):
-        await _all_up(world, plan, pool)
+        await all_up(world, plan, pool)
     for error in refused.values():
         raise error
 
@@ -317,7 +305,8 @@ async def _refused(world: World, plan: Plan, pool: list[Container]) -> dict[str,
     return refused
 
 
-async def _all_up(world: World, plan: Plan, pool: list[Container]) -> None:
+async def all_up(world: World, plan: Plan, pool: list[Container]) -> None:
+    """Wait until the balancer has all of these and finds them up. Raises ActionError."""
     end = time.monotonic() + 30
     name = world.name("balancer")
     problem = ""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dftui.balancer.config import BalancerConfig, Held, Marked, Server
+from dftui.balancer.config import BalancerConfig, Filed, Held, Marked, Server
 from dftui.balancer.link import BalancerLink
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
@@ -37,6 +37,12 @@ class World:
     ending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a container of the stack is ended: Docker 20.10 can lock up for good (libnetwork, releaseNetwork
     against processEndpointDelete) when containers of one network end at the same moment.  Seen to happen."""
+
+    filed: Filed | None = None
+    """What the stack file said when it was last rolled out, as it was last seen noted; each writing of the balancer's
+    file keeps it."""
+    refiled: Filed | None = None
+    """What the next writing notes instead."""
 
     _info: EngineInfo | None = None
 
@@ -76,7 +82,10 @@ class World:
 
     async def marked(self) -> Marked | None:
         """What the balancer's configuration file says is wanted; None without a balancer."""
-        return await self.link.marked()
+        found = await self.link.marked()
+        if found is not None and found.filed is not None:
+            self.filed = found.filed
+        return found
 
     async def held(self) -> tuple[Held, ...]:
         """The replicas that are noted as held out; some may be gone."""
@@ -110,6 +119,7 @@ class World:
             # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
             deny_setup=closed or self.spec.admin.mode == "auto",
             held=tuple(held),
+            filed=self.refiled or self.filed,
         )
 
     def address(self, container: Container) -> str:
@@ -127,6 +137,7 @@ class World:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
         closed = self.spec.admin.mode == "auto" or await self.setup_closed()
         await self.link.write_config(self.config(plan, wanted, servers, held, closed=closed))
+        self.filed, self.refiled = self.refiled or self.filed, None
 
     async def setup_closed(self) -> bool:
         """Whether the balancer refuses the setup form, or will when it runs again."""

@@ -231,6 +231,8 @@ class Image:
     size: int
     created: float
     labels: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that its containers have, where they are not given others; not told by `images`."""
 
 
 @dataclass(frozen=True, slots=True)

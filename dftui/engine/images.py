@@ -16,7 +16,16 @@ from dftui.engine.api import Engine, EngineError, Image, ImageProgress, NotFound
 from dftui.engine.bundled import BUNDLED_ROLES, Report, bundled_tag, ensure_bundled
 from dftui.stack.spec import REAL_IMAGES, ImagesSpec
 
-__all__ = ["BUNDLED_ROLES", "FIRST_WORD", "Report", "ResolvedImages", "ensure_bundled", "resolve_images"]
+__all__ = [
+    "BUNDLED_ROLES",
+    "FIRST_WORD",
+    "Report",
+    "ResolvedImages",
+    "Seen",
+    "ensure_bundled",
+    "look_for_images",
+    "resolve_images",
+]
 
 FIRST_WORD = 15.0
 """Seconds in which a registry must say anything at all; an engine itself waits for minutes on a dead resolver."""
@@ -32,6 +41,44 @@ class ResolvedImages:
     source: Literal["pull", "bundled"]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What would be taken, as far as it can be known without getting anything: `ids` of those that are there;
+    `source` is "auto" where nothing was decided yet."""
+
+    refs: Mapping[str, str]
+    ids: Mapping[str, str]
+    source: Literal["auto", "pull", "bundled"]
+
+    def missing(self) -> list[str]:
+        """Those that are not there."""
+        return list(dict.fromkeys(ref for role, ref in self.refs.items() if role not in self.ids))
+
+
+async def look_for_images(engine: Engine, images: ImagesSpec, recorded_source: str | None) -> Seen:
+    """What `resolve_images` would begin with; changes nothing. Raises as it does where no getting could help."""
+    source = check_source(images, recorded_source)
+    bundled = source == "bundled"
+    refs = {
+        role: getattr(images, role) or (bundled_tag(role) if bundled else REAL_IMAGES[role]) for role in BUNDLED_ROLES
+    }
+    found = {role: image.id for role, image in (await _look(engine, refs)).items() if image is not None}
+    for role, ref in refs.items():
+        if recorded_source and role not in found and not (bundled and getattr(images, role) is None):
+            raise _gone(ref)
+    return Seen(refs, found, source)
+
+
+def check_source(images: ImagesSpec, recorded_source: str | None) -> Literal["auto", "pull", "bundled"]:
+    """Where the images come from. Raises EngineError where the stack was made with others."""
+    if recorded_source and images.source not in ("auto", recorded_source):
+        raise EngineError(
+            f"This stack was made with “{recorded_source}” images, and its stack file now says “{images.source}”.",
+            "Take that line out of the stack file, or remove the stack with `dftui down` first.",
+        )
+    return "bundled" if recorded_source == "bundled" else "pull" if recorded_source else images.source
+
+
 async def resolve_images(
     engine: Engine, images: ImagesSpec, recorded_source: str | None, report: Report
 ) -> ResolvedImages:
@@ -40,12 +87,7 @@ async def resolve_images(
     Raises PullRefused when a registry says no, NotFound when a recorded image is gone, EngineError else.
     """
     named = {role: ref for role in BUNDLED_ROLES if (ref := getattr(images, role))}
-    if recorded_source and images.source not in ("auto", recorded_source):
-        raise EngineError(
-            f"This stack was made with “{recorded_source}” images, and its stack file now says “{images.source}”.",
-            "Take that line out of the stack file, or remove the stack with `dftui down` first.",
-        )
-    source = recorded_source or images.source
+    source = check_source(images, recorded_source)
     if source == "bundled":
         return await _bundled(engine, named, recorded_source is not None, report)
     wanted = {role: named.get(role, REAL_IMAGES[role]) for role in BUNDLED_ROLES}

@@ -199,6 +199,7 @@ def image_of(raw: Mapping[str, Any]) -> Image:
         size=int(raw.get("Size") or 0),
         created=stamp(created) if isinstance(created, str) else float(created),
         labels=dict(labels or {}),
+        env=dict(_pair(one) for one in (raw.get("Config") or {}).get("Env") or ()),
     )
 
 

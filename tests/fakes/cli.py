@@ -13,6 +13,7 @@ import pytest
 from dftui.control.admin import AdminResult
 from dftui.control.archive import Manifest
 from dftui.control.backup import BackupResult
+from dftui.control.planning import Preview
 from dftui.control.probe import ProbeResult, ProbeRow
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.restore import Intent, RestoreResult
@@ -79,6 +80,7 @@ class World:
     error: BaseException | None = None
     connect_error: BaseException | None = None
     snapshot: Snapshot = field(default_factory=snapshot)
+    preview: Preview = field(default_factory=lambda: Preview("df", ()))
     data: bool = False
     """There is a database's volume."""
 
@@ -100,6 +102,10 @@ def operator_class(world: World) -> type:
         async def up(self, replicas: int | None = None) -> Snapshot:
             self._did("up", replicas)
             return world.snapshot
+
+        async def plan(self, replicas: int | None = None) -> Preview:
+            self._did("plan", replicas)
+            return world.preview
 
         async def scale(
             self, *, to: int | None = None, by: int | None = None, victim: str | None = None, below_min: bool = False

@@ -36,6 +36,7 @@ SCREEN_ONLY = {
 """Keys that do nothing to the stack and show nothing of it that another key would not: they move, or dress."""
 HEADLESS_ONLY = {
     "init": "a file is for an editor",
+    "plan": "what an edited file would do is asked where it is edited",
     "schema": "for the editor",
     "status": "what the whole screen shows",
     "watch": "what the screen does by itself",
@@ -48,6 +49,7 @@ HEADLESS_ONLY = {
 }
 LOOKED_OVER = {
     "schema": set(),
+    "plan": {"--replicas"},
     "status": {"--watch"},
     "stats": {"--seconds", "--watch"},
     "help": set(),
@@ -146,6 +148,7 @@ REFUSED = [
 ]
 ALLOWED = [
     "schema",
+    "plan",
     "status",
     "stats",
     "logs",

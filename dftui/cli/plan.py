@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dftui.cli.common import coloured, emit, opened
 from dftui.cli.exits import Exit
 from dftui.cli.text import columns, paint
-from dftui.cli.up import number
+from dftui.cli.up import number, wanted
 
 if TYPE_CHECKING:
     from dftui.control.planning import Change, Preview
@@ -23,8 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Print it; 4 if there is anything to do, or something that `up` would refuse."""
+    replicas = wanted(args)
     async with opened(args) as world, world.operator(args) as operator:
-        preview = await operator.plan(args.replicas)
+        preview = await operator.plan(replicas)
     if args.json:
         emit(preview.to_json())
     else:
@@ -37,12 +38,9 @@ def text(preview: Preview, *, colour: bool = False) -> str:
     from dftui.watch.sanitise import clean
 
     lines = []
-    for one in preview.refused:
-        lines += (
-            [paint(f"refused: {clean(one.what)}", "31", colour), f"  {clean(one.hint)}"]
-            if one.hint
-            else [paint(f"refused: {clean(one.what)}", "31", colour)]
-        )
+    for refusal in preview.refused:
+        lines.append(paint(f"refused: {clean(refusal.what)}", "31", colour))
+        lines += [f"  {clean(refusal.hint)}"] if refusal.hint else []
     if preview.refused:
         lines.append(f"`dftui up` would change nothing on {preview.stack} until that is put right.")
     if not preview.changes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from dftui.cli.common import coloured, emit, look, opened
+from dftui.cli.exits import UsageError
 from dftui.cli.text import status_text
 
 
@@ -16,22 +17,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def number(parser: argparse.ArgumentParser) -> None:
     """`-n N`: how many replicas."""
-    parser.add_argument(
-        "-n", "--replicas", type=_at_least_one, metavar="N", help="how many replicas are wanted from now on"
-    )
+    parser.add_argument("-n", "--replicas", type=int, metavar="N", help="how many replicas are wanted from now on")
 
 
-def _at_least_one(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"takes 1 or more, not {text}; `dftui down` removes the stack")
-    return int(text)
+def wanted(args: argparse.Namespace) -> int | None:
+    """What `-n` says. Raises UsageError."""
+    replicas: int | None = args.replicas
+    if replicas is not None and replicas < 1:
+        raise UsageError(f"-n takes 1 or more, not {replicas}.", "`dftui down` removes the stack.")
+    return replicas
 
 
 async def run(args: argparse.Namespace) -> int:
     """Bring the stack up and print it."""
+    replicas = wanted(args)
     async with opened(args) as world:
         async with world.operator(args) as operator:
-            await operator.up(args.replicas)
+            await operator.up(replicas, edits=True)
         snapshot = await look(world)
     if args.json:
         emit(snapshot.to_json())

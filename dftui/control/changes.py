@@ -123,6 +123,11 @@ def image_edited(spec: StackSpec, marked: Marked | None) -> bool:
     return marked.filed.image != spec.images.web
 
 
+def named_anew(spec: StackSpec, marked: Marked | None) -> tuple[str, ...]:
+    """The images that the file names since it was last rolled out: they may have to be fetched."""
+    return (spec.images.web,) if spec.images.web and image_edited(spec, marked) else ()
+
+
 def outdated(pool: Iterable[Container], plan: Plan) -> list[Container]:
     """Replicas that were made from something else than one would be now, or do not run."""
     wanted = specs.spec_hash(plan)

@@ -7,7 +7,7 @@ import errno
 import ipaddress
 import socket
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,11 +253,15 @@ async def recorded_source(world: World, containers: Iterable[Container]) -> str 
 
 
 async def gather_images(
-    world: World, containers: Iterable[Container], on_image: Callable[[ImageProgress], None]
+    world: World,
+    containers: Iterable[Container],
+    on_image: Callable[[ImageProgress], None],
+    anew: Collection[str] = (),
 ) -> ResolvedImages:
-    """The images of all roles, pulled or built where missing; `containers` are the stack's."""
+    """The images of all roles, pulled or built where missing; `containers` are the stack's, and `anew` the images
+    that the file names since it was made."""
     recorded = await recorded_source(world, containers)
-    return await resolve_images(world.engine, world.spec.images, recorded, on_image)
+    return await resolve_images(world.engine, world.spec.images, recorded, on_image, anew)
 
 
 def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:

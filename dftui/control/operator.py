@@ -125,14 +125,16 @@ class Operator:
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
-    async def up(self, replicas_wanted: int | None = None) -> None:
-        """Create what is missing, pick up what is half made, put right what is off, and roll out what was edited in
-        the stack file. Raises ActionError."""
+    async def up(self, replicas_wanted: int | None = None, *, edits: bool = False) -> None:
+        """Create what is missing, pick up what is half made, put right what is off; with `edits`, which a file that
+        was read a while ago must not be asked for, roll out what was edited in it. Raises ActionError."""
         async with self._acting("up"):
-            await self._rollout.check()
+            if edits:
+                await self._rollout.check()
             await up(self._world, replicas_wanted)
             await self._repairer.recover()
-            await self._rollout.run(replicas_wanted)
+            if edits:
+                await self._rollout.run(replicas_wanted)
 
     async def plan(self, replicas_wanted: int | None = None) -> Preview:
         """What `up` would do; changes nothing."""

@@ -116,11 +116,14 @@ async def preview(world: World, replicas: int | None = None) -> Preview:
     await tried(ground.check_names(world, wanted))
     await tried(ground.check_whole(world))
     source = await ground.recorded_source(world, containers)
-    seen: Seen | None = await tried(look_for_images(world.engine, world.spec.images, source))
+    seen: Seen | None = await tried(
+        look_for_images(world.engine, world.spec.images, source, changes.named_anew(world.spec, marked))
+    )
     secrets: Secrets | None = await tried(_secrets(world, containers))
     plan = None
-    if seen is not None and secrets is not None and "web" in seen.ids:
-        made = Plan(world.spec, secrets, seen.refs, seen.ids, seen.source, _SOME_SUBNET)
+    if seen is not None and secrets is not None:
+        ids = {"web": seen.refs["web"], **seen.ids}  # one that is still to be had is none of those that run
+        made = Plan(world.spec, secrets, seen.refs, ids, seen.source, _SOME_SUBNET)
         plan = web_target(made, containers, edited=changes.image_edited(world.spec, marked))
     found = await look(world, plan)
     problems += changes.refused(found, world.spec)
@@ -143,8 +146,14 @@ def _steps(world: World, found: Look, plan: Plan | None, seen: Seen | None, want
     """In the order in which `up` does them."""
     stack, steps = world.stack, []
     if seen is not None:
-        doing = {"pull": "pulled", "bundled": "built", "auto": "pulled, or built where no registry can be reached"}
-        steps += [Change("get", "image", ref, (doing[seen.source],)) for ref in seen.missing()]
+        named = {getattr(world.spec.images, role) for role in seen.refs}
+        otherwise = {
+            "pull": "pulled",
+            "bundled": "built",
+            "auto": "pulled, or built where no registry can be reached",
+        }
+        for ref in seen.missing():
+            steps.append(Change("get", "image", ref, ("pulled" if ref in named else otherwise[seen.source],)))
     steps += [
         Change("create", "network", names.network_name(stack, which))
         for which in changes.missing_networks(stack, found.networks)

@@ -50,7 +50,8 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
             progress.tell(line, state="running")
 
     with progress.step("images"):
-        resolved = await ground.gather_images(world, await world.containers(), on_image)
+        anew = changes.named_anew(world.spec, await world.marked())
+        resolved = await ground.gather_images(world, await world.containers(), on_image, anew)
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
     auto = world.spec.admin.mode == "auto"

@@ -7,7 +7,7 @@ that answers and refuses is an error, and so is an image that a stack was made w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
@@ -55,7 +55,9 @@ class Seen:
         return list(dict.fromkeys(ref for role, ref in self.refs.items() if role not in self.ids))
 
 
-async def look_for_images(engine: Engine, images: ImagesSpec, recorded_source: str | None) -> Seen:
+async def look_for_images(
+    engine: Engine, images: ImagesSpec, recorded_source: str | None, anew: Collection[str] = ()
+) -> Seen:
     """What `resolve_images` would begin with; changes nothing. Raises as it does where no getting could help."""
     source = check_source(images, recorded_source)
     bundled = source == "bundled"
@@ -64,7 +66,8 @@ async def look_for_images(engine: Engine, images: ImagesSpec, recorded_source: s
     }
     found = {role: image.id for role, image in (await _look(engine, refs)).items() if image is not None}
     for role, ref in refs.items():
-        if recorded_source and role not in found and not (bundled and getattr(images, role) is None):
+        built = bundled and getattr(images, role) is None
+        if recorded_source and role not in found and not built and ref not in anew:
             raise _gone(ref)
     return Seen(refs, found, source)
 
@@ -80,21 +83,22 @@ def check_source(images: ImagesSpec, recorded_source: str | None) -> Literal["au
 
 
 async def resolve_images(
-    engine: Engine, images: ImagesSpec, recorded_source: str | None, report: Report
+    engine: Engine, images: ImagesSpec, recorded_source: str | None, report: Report, anew: Collection[str] = ()
 ) -> ResolvedImages:
-    """Have every role's image in the engine; `recorded_source` is what the stack was made with, None at its first up.
+    """Have every role's image in the engine; `recorded_source` is what the stack was made with, None at its first up,
+    and `anew` are the images that its file names since then.
 
     Raises PullRefused when a registry says no, NotFound when a recorded image is gone, EngineError else.
     """
     named = {role: ref for role in BUNDLED_ROLES if (ref := getattr(images, role))}
     source = check_source(images, recorded_source)
     if source == "bundled":
-        return await _bundled(engine, named, recorded_source is not None, report)
+        return await _bundled(engine, named, recorded_source is not None, report, anew)
     wanted = {role: named.get(role, REAL_IMAGES[role]) for role in BUNDLED_ROLES}
     found = await _look(engine, wanted)
     missing = [role for role, image in found.items() if image is None]
-    if missing and recorded_source:
-        raise _gone(wanted[missing[0]])
+    if recorded_source and (gone := [wanted[role] for role in missing if wanted[role] not in anew]):
+        raise _gone(gone[0])
     try:
         await _pull_all(engine, [wanted[role] for role in missing], report)
     except RegistryUnreachable:
@@ -105,7 +109,9 @@ async def resolve_images(
     return _resolved(wanted, await _look(engine, wanted) if missing else found, "pull")
 
 
-async def _bundled(engine: Engine, named: Mapping[str, str], recorded: bool, report: Report) -> ResolvedImages:
+async def _bundled(
+    engine: Engine, named: Mapping[str, str], recorded: bool, report: Report, anew: Collection[str] = ()
+) -> ResolvedImages:
     """Bundled images for all roles but those whose image the stack file names."""
     refs = {role: named.get(role) or bundled_tag(role) for role in BUNDLED_ROLES}
     found = await _look(engine, refs)
@@ -115,7 +121,7 @@ async def _bundled(engine: Engine, named: Mapping[str, str], recorded: bool, rep
         return _resolved(refs, found, "bundled")
     for ref in named.values():
         if await engine.image(ref) is None:
-            if recorded:
+            if recorded and ref not in anew:
                 raise _gone(ref)
             await _pull(engine, ref, report)
     others = [role for role in BUNDLED_ROLES if role not in named]

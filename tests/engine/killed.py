@@ -107,7 +107,7 @@ async def act(job: dict[str, Any], out: int) -> int:
     operator = Operator(engine, spec, link=link)
     word, _, more = str(job["action"]).partition(" ")
     actions: dict[str, Callable[[], Awaitable[Any]]] = {
-        "up": lambda: operator.up(int(more) if more else None),
+        "up": lambda: operator.up(int(more) if more else None, edits=True),
         "scale": lambda: operator.scale(to=int(more)),
         "roll": operator.roll,
         "down": operator.down,

@@ -99,7 +99,8 @@ def operator_class(world: World) -> type:
                 raise world.error
             self.report(Step(2.0, name, f"{name} ends", "ok", done=2, total=2))
 
-        async def up(self, replicas: int | None = None) -> Snapshot:
+        async def up(self, replicas: int | None = None, *, edits: bool = False) -> Snapshot:
+            assert edits, "the command rolls out what was edited"
             self._did("up", replicas)
             return world.snapshot
 

@@ -16,6 +16,7 @@ from dftui.balancer.config import (
     SERVER_OPTIONS,
     BalancerConfig,
     ConfigError,
+    Filed,
     Held,
     Server,
     parse,
@@ -32,6 +33,13 @@ def test_what_is_written_is_read_back() -> None:
         assert marked is not None and marked.whole
         assert (marked.stack, marked.wanted, marked.servers) == (cfg.stack, cfg.wanted, cfg.servers)
         assert (marked.deny_setup, marked.probe_nonce) == (cfg.deny_setup, cfg.probe_nonce)
+
+
+@pytest.mark.parametrize("filed", [None, Filed(0, None), Filed(5, "example/web:2")])
+def test_what_the_stack_file_said_is_noted(filed: Filed | None) -> None:
+    marked = parse(render(replace(CFG, filed=filed)))
+    assert marked is not None and marked.whole
+    assert marked.filed == filed
 
 
 @given(st.lists(st.text(max_size=400), max_size=4))

@@ -83,6 +83,7 @@ def test_wrong_use_is_2_with_the_usage(world: World, capsys: Output, argv: list[
     [
         (["scale", "0"], "--yes"),
         (["up", "-n", "0"], "dftui down"),
+        (["plan", "-n", "0"], "dftui down"),
         (["probe", "-n", "0"], "1 to 10000"),
         (["stats", "--seconds", "0"], "1 to 3600"),
     ],

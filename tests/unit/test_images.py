@@ -11,7 +11,7 @@ import pytest
 
 from dftui.engine import bundled, images
 from dftui.engine.api import EngineError, ImageProgress, NotFound, PullRefused, RegistryUnreachable
-from dftui.engine.images import BUNDLED_ROLES, resolve_images
+from dftui.engine.images import BUNDLED_ROLES, look_for_images, resolve_images
 from dftui.engine.sources import debian_sources
 from dftui.stack.spec import REAL_IMAGES, ImagesSpec
 from tests.fakes.engine import FakeEngine
@@ -92,6 +92,27 @@ async def test_what_a_stack_was_made_with_stays(engine: FakeEngine, recorded: st
     other = ImagesSpec(source="bundled" if recorded == "pull" else "pull")
     with pytest.raises(EngineError, match="was made with"):
         await resolve_images(engine, other, recorded, nothing)
+
+
+@pytest.mark.parametrize("recorded", ["pull", "bundled"])
+async def test_an_image_that_the_file_names_anew_is_fetched(engine: FakeEngine, recorded: str) -> None:
+    for role in ("db", "cache", "balancer"):
+        engine.hold(REAL_IMAGES[role] if recorded == "pull" else bundled.bundled_tag(role))
+    named = ImagesSpec(web="example/web:2")
+    seen = await look_for_images(engine, named, recorded, ["example/web:2"])
+    assert (seen.missing(), seen.source) == (["example/web:2"], recorded)
+    assert await engine.image("example/web:2") is None
+    with pytest.raises(NotFound):
+        await look_for_images(engine, named, recorded)
+    engine.remote["example/web:2"] = []
+    found = await resolve_images(engine, named, recorded, nothing, ["example/web:2"])
+    assert found.refs["web"] == "example/web:2"
+
+
+async def test_looking_for_images_gets_none(engine: FakeEngine) -> None:
+    seen = await look_for_images(engine, ImagesSpec(), None)
+    assert (set(seen.missing()), seen.source) == (set(REAL_IMAGES.values()), "auto")
+    assert await engine.images() == ()
 
 
 def test_a_context_is_the_same_bytes_every_time_and_scripts_can_be_run() -> None:

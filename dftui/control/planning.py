@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dftui.balancer.config import spelled
 from dftui.balancer.running import running
-from dftui.control import changes, ground, specs
+from dftui.control import changes, ground, replicas, specs
 from dftui.control.changes import Look, Refusal
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
@@ -77,9 +79,40 @@ async def look(world: World, plan: Plan | None) -> Look:
 
 
 async def outline(world: World) -> Look:
-    """The same as far as it takes no question to the balancer, which may not be able to answer."""
+    """The same without looking into replicas, and where the balancer cannot answer without what it would say."""
     containers, networks, images = await asyncio.gather(world.containers(), world.networks(), _named(world))
-    return Look(containers, networks, images=images)
+    balancer = by_role(containers, "balancer")
+    marked, now = None, None
+    if balancer is not None and balancer.state == "running":
+        with contextlib.suppress(EngineError):
+            marked, now = await world.marked(), await running(world.link)
+    return Look(containers, networks, marked=marked, running=now, images=images)
+
+
+async def check_health(world: World, look: Look) -> None:
+    """Raise ActionError where the balancer is to ask for another path that replicas do not answer at: it would take
+    them all out. Those of another image are asked when they are there."""
+    edited = look.running is not None and look.running.health not in ("", spelled(world.spec.web.health))
+    if world.spec.path and edited and not changes.image_edited(world.spec, look.marked):
+        await all_answer(world)
+
+
+async def all_answer(world: World) -> None:
+    """Raise ActionError when a replica that counts does not answer 200 at its health path."""
+    everyone = await world.containers()
+
+    async def one(container: Container) -> None:
+        code, _ = await replicas.own_answer(world, container.id)
+        if code != 200:
+            said = f"status {code}" if code else "nothing"
+            raise ActionError(
+                f"{container.name} answers {said} at {world.spec.web.health}, which the balancer is to ask, "
+                "so it would be taken out; the balancer goes on with what it asks now",
+                "put web.health right in the stack file; where it goes with other variables, roll those out first",
+            )
+
+    held = changes.still_held(await world.marked(), everyone)
+    await bounded(PARALLEL, one, [c for c in changes.counted(everyone, held) if c.state == "running"])
 
 
 async def _named(world: World) -> dict[str, str]:
@@ -97,8 +130,8 @@ def web_target(plan: Plan, containers: tuple[Container, ...], *, edited: bool) -
     return plan if edited else ground.pinned_to_pool(plan, webs(containers))
 
 
-async def preview(world: World, replicas: int | None = None) -> Preview:
-    """What `up` (with `-n replicas`) would do now. Raises EngineError where the engine does not answer."""
+async def preview(world: World, number: int | None = None) -> Preview:
+    """What `up` (with `-n number`) would do now. Raises EngineError where the engine does not answer."""
     problems: list[Refusal] = []
 
     async def tried(work: Awaitable[Any]) -> Any:
@@ -111,7 +144,7 @@ async def preview(world: World, replicas: int | None = None) -> Preview:
     containers = await world.containers()
     balancer = by_role(containers, "balancer")
     marked = await world.marked() if balancer is not None else None
-    wanted = replicas if replicas is not None else changes.wanted_number(world.spec, marked)
+    wanted = number if number is not None else changes.wanted_number(world.spec, marked)
     await tried(ground.check_number(world, wanted))
     await tried(ground.check_names(world, wanted))
     await tried(ground.check_whole(world))
@@ -127,6 +160,7 @@ async def preview(world: World, replicas: int | None = None) -> Preview:
         plan = web_target(made, containers, edited=changes.image_edited(world.spec, marked))
     found = await look(world, plan)
     problems += changes.refused(found, world.spec)
+    await tried(check_health(world, found))
     steps = _steps(world, found, plan, seen, wanted)
     edit = changes.balancer_edit(found, world.spec, seen.source if seen else "")
     if seen is not None and (edit.moved or changes.service_step(balancer) in ("create", "start")):

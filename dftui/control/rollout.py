@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 
 from dftui.balancer.running import reload
-from dftui.control import changes, ground, planning, replicas, specs
+from dftui.control import changes, ground, planning, specs
 from dftui.control.errors import ActionError
 from dftui.control.history import note_receipt
 from dftui.control.lock import held_outside
@@ -20,7 +20,7 @@ from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
 from dftui.control.up import all_up
-from dftui.control.world import PARALLEL, World, bounded, by_role, webs
+from dftui.control.world import World, by_role, webs
 from dftui.engine.api import Container, ContainerSpec, EngineError
 
 
@@ -34,10 +34,11 @@ class Rollout:
 
     async def check(self) -> None:
         """Raise ActionError, before anything is done, for edits of what cannot be changed while the stack is up."""
-        found = changes.refused(await planning.outline(self.world), self.world.spec)
-        if found:
+        look = await planning.outline(self.world)
+        if found := changes.refused(look, self.world.spec):
             told = "; ".join(one.what for one in found)
             raise ActionError(f"{told}; nothing was changed", found[0].hint)
+        await planning.check_health(self.world, look)
 
     async def run(self, asked: int | None) -> None:
         """All of it; `asked` is the number of replicas that is wanted whatever the file says. Raises ActionError."""
@@ -89,7 +90,7 @@ class Rollout:
 
     async def _reload(self, plan: Plan, edit: changes.BalancerEdit) -> None:
         progress = Progress("balancer", self.world.report, total=1)
-        await self._all_answer(plan)
+        await planning.all_answer(self.world)
         name = self.world.name("balancer")
         with progress.step(f"reload {name}: {'; '.join(edit.reload)}", command=f"docker kill -s USR2 {name}"):
             states = await self.world.link.servers()
@@ -99,30 +100,13 @@ class Rollout:
                 if state.admin == "drain":
                     await self.world.link.drain(state.name)
 
-    async def _all_answer(self, plan: Plan) -> None:
-        """A balancer that asks for a path that the replicas do not have would take them all out."""
-        pool = webs(await self.world.containers())
-        held = changes.still_held(await self.world.marked(), pool)
-
-        async def one(container: Container) -> None:
-            code, _ = await replicas.own_answer(self.world, container.id)
-            if code != 200:
-                said = f"status {code}" if code else "nothing"
-                raise ActionError(
-                    f"{container.name} answers {said} at {self.world.spec.web.health}, which the balancer is to ask; "
-                    "it goes on with what it asks now",
-                    "put web.health right in the stack file",
-                )
-
-        await bounded(PARALLEL, one, [c for c in changes.counted(pool, held) if c.state == "running"])
-
     async def _replace_balancer(self, plan: Plan, edit: changes.BalancerEdit) -> None:
         """The old one goes, the new one comes; when it does not, the old one is made anew."""
         world = self.world
         if edit.moved:
             await ground.check_port(world, plan.source, moved=True)
         if edit.reload:
-            await self._all_answer(plan)
+            await planning.all_answer(world)
         everyone = await world.containers()
         old = by_role(everyone, "balancer")
         assert old is not None

@@ -115,9 +115,11 @@ def test_another_algorithm_and_health_path_are_a_reload_without_loss(stack: Stac
 def test_a_health_path_that_no_replica_has_is_refused_before_it_takes_them_out(stack: Stack) -> None:
     kept = stack.file.read_text()
     edit(stack, "health: /status?x=1", "health: /five")
+    assert "answers status 500 at /five" in plan(stack)["refused"][0]["what"]
     found = stack.run("up")
     assert found.returncode == 1
     assert "answers status 500 at /five" in found.stderr
+    assert "/five" not in docker("exec", f"{stack.name}-lb", "cat", "/usr/local/etc/haproxy/haproxy.cfg")
     assert get(stack) == 200
     stack.file.write_text(kept)
     assert plan(stack, 0)["changes"] == []

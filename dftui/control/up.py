@@ -18,7 +18,7 @@ from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
-from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec, NotFound
+from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NotFound
 from dftui.stack import names
 from dftui.watch.derive import number_of
 
@@ -95,7 +95,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
         candidate = world.spec.subnet or ground.free_subnet(
             world.stack, everything, [*ground.local_routes(), *refused]
         )
-        spec = NetworkSpec(front, names.stack_labels(world.stack, "front"), candidate)
+        spec = specs.front_network(world.stack, candidate)
         try:
             with progress.step(
                 f"network {front} ({candidate})", command=f"docker network create --subnet {candidate} {front}"
@@ -108,9 +108,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
                 raise
     if back not in ours:
         with progress.step(f"network {back}", command=f"docker network create --internal {back}"):
-            await world.engine.create_network(
-                NetworkSpec(back, names.stack_labels(world.stack, "back"), internal=True)
-            )
+            await world.engine.create_network(specs.back_network(world.stack))
     return replace(plan, subnet=subnet)
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import stat
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ def _same(service: dict[str, Any], spec: ContainerSpec, variables: dict[str, str
     assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
     assert service.get("cpus") == spec.cpus
     assert service.get("mem_limit") == spec.memory
+    assert service.get("cpu_shares") == spec.cpu_shares
     assert service.get("stop_signal", "") == spec.stop_signal
     joined = {f"tx-{name}": told for name, told in service["networks"].items()}
     assert list(joined) == [one.network for one in spec.networks]
@@ -162,8 +163,11 @@ def test_compose_has_each_container_as_dftui_would_create_it() -> None:
     _same(services["web1"], specs.web(of, 1), variables)
     _same(services["web3"], specs.web(of, 3), variables)
     assert set(services) == {"db", "cache", "setup", "web1", "web3", "balancer"}
-    assert services["balancer"]["ports"] == ["127.0.0.1:8080:80"]
-    assert services["balancer"]["networks"] == {"front": {"ipv4_address": "10.9.8.2"}}
+    lb = services["balancer"]
+    shares = specs.balancer(of, made(of).config).cpu_shares
+    assert (lb["cpu_shares"], lb["stop_signal"]) == (shares, specs.BALANCER_STOP)
+    assert lb["ports"] == ["127.0.0.1:8080:80"]
+    assert lb["networks"] == {"front": {"ipv4_address": "10.9.8.2"}}
     assert found["networks"] == {
         "front": {"name": "tx-front", "ipam": {"config": [{"subnet": "10.9.8.0/24"}]}},
         "back": {"name": "tx-back", "internal": True},
@@ -173,6 +177,15 @@ def test_compose_has_each_container_as_dftui_would_create_it() -> None:
     for number in (1, 3):
         assert f"server tx-web{number} 10.9.8.{10 + number}:80 check" in cfg.text
     assert "#dftui" not in cfg.text
+
+
+def test_nothing_that_a_container_can_have_was_forgotten() -> None:
+    # A new field: write it in compose.py, swarm.py and shell.py (or say here why not), then add it.
+    known = {field.name for field in fields(ContainerSpec)}
+    not_written = {"labels": "dftui's own", "files": "the balancer's, mounted", "entrypoint": "never set"}
+    not_written |= {"auto_remove": "helpers alone", "isolated": "helpers alone"}
+    written = "name image env command networks volumes ports health restart log_max_size log_max_file cpus memory"
+    assert known == set(not_written) | set(written.split()) | {"stop_signal", "cpu_shares"}
 
 
 def test_setup_keeps_the_admins_password_out_of_its_container() -> None:

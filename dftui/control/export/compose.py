@@ -115,6 +115,8 @@ def _service(made: Blueprint, spec: ContainerSpec) -> dict[str, Any]:
         found["cpus"] = spec.cpus
     if spec.memory:
         found["mem_limit"] = spec.memory
+    if spec.cpu_shares:
+        found["cpu_shares"] = spec.cpu_shares
     if spec.stop_signal:
         found["stop_signal"] = spec.stop_signal
     return {
@@ -141,6 +143,5 @@ def _setup(made: Blueprint) -> dict[str, Any]:
         found["command"] = literal(words)
         found["volumes"] = [*found["volumes"], f"./{ENV}:{_HELD}:ro"]
         found["environment"] = {k: v for k, v in found["environment"].items() if k not in made.secrets}
-    healthy = {"condition": "service_healthy"}
-    found["depends_on"] = {"db": healthy, "cache": healthy}
+    found["depends_on"] = {name: {"condition": "service_healthy"} for name in ("db", "cache")}
     return found

@@ -95,6 +95,7 @@ def _up(made: Blueprint) -> list[str]:
             lines.append(f"answers {shlex.join([spec.name, *spec.health.test])}")
     lines += [
         "# Migrations and the first admin; on data that has them it ends at once.",
+        f"docker rm -f {made.setup.name} >/dev/null 2>&1 || :",
         _setup(made),
     ]
     for spec in made.webs:

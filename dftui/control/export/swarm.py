@@ -60,13 +60,12 @@ def write(made: Blueprint) -> tuple[Exported, ...]:
 
 
 def _document(made: Blueprint, label: str) -> dict[str, Any]:
-    here = [f"node.labels.{label} == true"]
     db = _service(made, made.db, _DB_COMMAND)
     cache = _service(made, made.cache, made.cache.command or _CACHE_COMMAND)
     setup = _service(made, made.setup, made.setup.command or ())
     balancer = _service(made, made.balancer, ())
     for pinned in (db, cache, setup, balancer):
-        pinned["deploy"]["placement"] = {"constraints": here}
+        pinned["deploy"]["placement"] = {"constraints": [f"node.labels.{label} == true"]}
     setup["deploy"]["restart_policy"] = {"condition": "on-failure"}
     if made.setup_user:
         setup["user"] = made.setup_user

@@ -61,7 +61,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def sql(stack: Stack, words: str) -> str:
     """What the database says."""
-    client = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mariadb -N "$MYSQL_DATABASE" -e "$0"'
+    client = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mariadb -u root -N "$MYSQL_DATABASE" -e "$0"'
     return docker("exec", f"{stack.name}-mysql", "sh", "-c", client, words)
 
 

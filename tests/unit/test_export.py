@@ -104,10 +104,12 @@ def test_each_file_gets_its_mode_and_none_is_written_over(kind: str, tmp_path: P
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "secrets").write_text("a file where the folder would be")
+    folder = tmp_path / "to"
+    folder.mkdir()
+    (folder / "secrets").write_text("a file where the folder would be")
     with pytest.raises(ActionError, match="nothing is left of the export"):
-        files.save(tmp_path, swarm.write(made()))
-    assert [path.name for path in tmp_path.iterdir()] == ["secrets"]
+        files.save(folder, swarm.write(made()))
+    assert [path.name for path in folder.iterdir()] == ["secrets"]
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

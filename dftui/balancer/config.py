@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -292,7 +293,7 @@ def _histogram() -> list[str]:
     return lines
 
 
-def _backend(cfg: BalancerConfig) -> list[str]:
+def _backend(cfg: BalancerConfig, servers: Iterable[str]) -> list[str]:
     lines = [
         f"backend {BACKEND}",
         f"    balance {cfg.balance}",
@@ -300,7 +301,7 @@ def _backend(cfg: BalancerConfig) -> list[str]:
         "    http-check send hdr Host localhost hdr User-Agent dftui-health-check",
         "    http-request disable-l7-retry unless METH_GET",
         *_histogram(),
-        *[f"    server {s.name} {endpoint(s)} {SERVER_OPTIONS}" for s in cfg.servers],
+        *servers,
         "",
         f"backend {LATENCY}",
         f"    stick-table type string len 64 size 10k store gpc({len(BUCKETS_MS) + 1})",
@@ -310,9 +311,17 @@ def _backend(cfg: BalancerConfig) -> list[str]:
     return lines
 
 
+def directives(cfg: BalancerConfig, found: Sequence[str] | None = None) -> list[str]:
+    """All that HAProxy itself reads, line by line; `found` stands in the place of the servers. Raises ConfigError on
+    a value that must not go into it."""
+    _check(cfg)
+    servers = [f"    server {s.name} {endpoint(s)} {SERVER_OPTIONS}" for s in cfg.servers] if found is None else found
+    return [*_global(cfg), *_defaults(), *_frontend(cfg), *_backend(cfg, servers)]
+
+
 def render(cfg: BalancerConfig) -> str:
     """The whole haproxy.cfg. Raises ConfigError on a value that must not go into it."""
-    _check(cfg)
+    read = directives(cfg)
     state: dict[str, Any] = {
         "schema": SCHEMA,
         "stack": cfg.stack,
@@ -335,10 +344,7 @@ def render(cfg: BalancerConfig) -> str:
         ],
         *[MARK_HELD + json.dumps({"name": h.name, "why": h.why[:300]}, separators=(",", ":")) for h in cfg.held],
         "",
-        *_global(cfg),
-        *_defaults(),
-        *_frontend(cfg),
-        *_backend(cfg),
+        *read,
     ]
     return "\n".join(lines) + "\n"
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from dftui.cli.common import Opened, emit, opened, say
 from dftui.cli.exits import Exit, UsageError
 from dftui.control.effects import Effect
+from dftui.stack.appkey import PRINTED
 
 if TYPE_CHECKING:
     from dftui.control.told import Told
     from dftui.stack.secrets import Secrets
 
 _MAX_INPUT = 4096
+_IN_PRINT = "has an APP_KEY that is in print: anyone can sign an admin's token with it; see dftui help printed-key"
 
 
 class KeyRefused(Exception):
@@ -123,6 +125,8 @@ def _check(args: argparse.Namespace, known: _Known) -> int:
         problem = appkey.check(key) if key else "it has no APP_KEY"
         if problem:
             problems.append(f"{name}: {problem}")
+        elif appkey.fingerprint(key) in appkey.PRINTED:
+            problems.append(f"{name} {_IN_PRINT}")
         elif known.saved is not None and key != known.saved.app_key:
             problems.append(
                 f"{name} runs with the key {appkey.fingerprint(key)}, the file holds {known.saved.fingerprint}: "
@@ -208,6 +212,8 @@ def _tell(args: argparse.Namespace, known: _Known, secrets: Secrets, verb: str) 
         emit({"stack": known.stack, "fingerprint": secrets.fingerprint, "file": str(known.path)})
     else:
         say(f"APP_KEY {secrets.fingerprint} {verb}; it is in {known.path}")
+    if secrets.fingerprint in PRINTED:
+        say(f"This stack {_IN_PRINT}")
     return Exit.DONE
 
 

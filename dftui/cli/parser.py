@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen", CHANGE),
     "history": ("history", "what was done, by whom, and what came of it", LOOK),
     "backup": ("backup", "database, secrets and files in one file", REVEAL),
+    "export": ("export", "the stack as docker commands, compose or swarm files that run without dftui", REVEAL),
     "restore": ("restore", "a backup's data in place, and the stack brought up on it", CHANGE),
     "down": ("down", "remove the stack; volumes stay unless told", CHANGE),
     "admin": ("admin", "create the first admin, while there is none", CHANGE),

@@ -41,6 +41,8 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
     if snapshot.url:
         head += f" at {snapshot.url}"
     lines = [paint(head, "1", colour)]
+    if snapshot.printed_key:
+        lines.append("  Its APP_KEY is in print: anyone can sign an admin's token. `dftui help printed-key`")
     if snapshot.exposed:
         lines.append(
             "  This port is open to every host that can reach this one; the host's firewall does not cover it."

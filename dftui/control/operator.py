@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dftui.balancer.holder import Holder
 from dftui.balancer.link import BalancerLink
@@ -38,6 +39,9 @@ from dftui.engine.api import Container, Engine, EngineError, Session
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.records import Step
+
+if TYPE_CHECKING:
+    from dftui.control.export.gather import ExportResult
 
 _HOLDS: ContextVar[Operator | None] = ContextVar("who holds the lock here", default=None)
 
@@ -303,6 +307,15 @@ class Operator:
         """Database, secrets and files in one file. Others may act meanwhile: it changes nothing."""
         async with self._recorded("backup", Effect.REVEAL):
             result = await backup(self._world, path)
+            note_receipt(result.to_json())
+            return result
+
+    async def export(self, kind: str, folder: Path) -> ExportResult:
+        """The stack as files that run without dftui. Others may act meanwhile: it changes nothing."""
+        from dftui.control.export.gather import export  # rarely wanted, and it imports YAML
+
+        async with self._recorded(f"export {kind}", Effect.REVEAL):
+            result = await export(self._world, kind, folder)
             note_receipt(result.to_json())
             return result
 

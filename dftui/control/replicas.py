@@ -33,19 +33,16 @@ FIRST_PATIENCE = 1.0
 FORGET_PATIENCE = 5.0
 """Seconds that a dead server's last sessions have to be tried elsewhere."""
 
-_FETCH = (
-    "bash",
-    "-c",
+FETCH = (
     'exec 3<>"/dev/tcp/127.0.0.1/$1" && '
-    "printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' \"$2\" >&3 && cat <&3",
-    "fetch",
+    "printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' \"$2\" >&3 && cat <&3"
 )
 """A GET from inside the web itself, with nothing but bash: before there is a balancer to go through."""
 
 
 async def own_answer(world: World, ref: str) -> tuple[int, bytes]:
     """Status and body of the health path, asked inside the container; (0, b"") while nobody listens."""
-    argv = (*_FETCH, str(world.spec.web.port), world.spec.web.health)
+    argv = ("bash", "-c", FETCH, "fetch", str(world.spec.web.port), world.spec.web.health)
     result = await world.engine.exec(ref, argv, timeout=15)
     head, _, body = result.stdout.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dftui.balancer.config import CONFIG_PATH, BalancerConfig, render
 from dftui.dreamfactory import variables
-from dftui.engine.api import Attachment, ContainerSpec, File, HealthCheck, Port
+from dftui.engine.api import Attachment, ContainerSpec, File, HealthCheck, NetworkSpec, Port
 from dftui.stack import names
 from dftui.stack.appkey import fingerprint
 from dftui.stack.secrets import Secrets
@@ -90,6 +90,16 @@ def publish(spec: StackSpec, source: str) -> Port:
     text = spec.balancer.publish or ("127.0.0.1:80" if source == "bundled" else "80")
     address, _, port = text.rpartition(":")
     return Port(80, address.strip("[]"), int(port))
+
+
+def front_network(stack: str, subnet: str) -> NetworkSpec:
+    """Where balancer and webs meet."""
+    return NetworkSpec(names.network_name(stack, "front"), names.stack_labels(stack, "front"), subnet)
+
+
+def back_network(stack: str) -> NetworkSpec:
+    """Where webs, database and cache meet; no way out."""
+    return NetworkSpec(names.network_name(stack, "back"), names.stack_labels(stack, "back"), internal=True)
 
 
 def database(plan: Plan) -> ContainerSpec:

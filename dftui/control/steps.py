@@ -62,9 +62,9 @@ class Progress:
         )
 
 
-def docker_run(spec: ContainerSpec) -> str:
-    """The `docker` command line that would make the same container; the values of secrets are left out."""
-    words = ["docker", "run", "-d", "--name", spec.name]
+def options(spec: ContainerSpec) -> list[str]:
+    """What `docker run` and `docker create` are told of a container, its variables and command aside."""
+    words = ["--name", spec.name]
     if spec.restart != "no":
         words += ["--restart", spec.restart]
     if spec.networks:
@@ -85,6 +85,12 @@ def docker_run(spec: ContainerSpec) -> str:
         words += ["--memory", str(spec.memory)]
     if spec.stop_signal:
         words += ["--stop-signal", spec.stop_signal]
+    return words
+
+
+def docker_run(spec: ContainerSpec) -> str:
+    """The `docker` command line that would make the same container; the values of secrets are left out."""
+    words = ["docker", "run", "-d", *options(spec)]
     for name, value in spec.env.items():
         words += ["-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}"]
     words.append(spec.image)

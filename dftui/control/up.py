@@ -17,7 +17,7 @@ from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress, docker_run
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
-from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NetworkSpec, NotFound
+from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NotFound
 from dftui.stack import names
 
 DB_TIMEOUT = 180.0
@@ -93,7 +93,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
         candidate = world.spec.subnet or ground.free_subnet(
             world.stack, everything, [*ground.local_routes(), *refused]
         )
-        spec = NetworkSpec(front, names.stack_labels(world.stack, "front"), candidate)
+        spec = specs.front_network(world.stack, candidate)
         try:
             with progress.step(
                 f"network {front} ({candidate})", command=f"docker network create --subnet {candidate} {front}"
@@ -106,9 +106,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
                 raise
     if "back" in changes.missing_networks(world.stack, ours.values()):
         with progress.step(f"network {back}", command=f"docker network create --internal {back}"):
-            await world.engine.create_network(
-                NetworkSpec(back, names.stack_labels(world.stack, "back"), internal=True)
-            )
+            await world.engine.create_network(specs.back_network(world.stack))
     return replace(plan, subnet=subnet)
 
 

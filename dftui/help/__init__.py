@@ -19,6 +19,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "repair",
         "inside",
         "backup",
+        "export",
         "stack-file",
         "config",
         "secrets",

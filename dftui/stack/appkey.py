@@ -16,6 +16,10 @@ ALPHABET = string.ascii_letters + string.digits
 """What generated keys and passwords consist of."""
 KEY_LENGTH = 32
 PASSWORD_LENGTH = 32
+PRINTED = frozenset(("0a154703", "f0e661aa"))
+"""Fingerprints of the keys that everybody can read, because DreamFactory's own pages had them: the one of the `docker
+run` lines and the compose file for several webs, the one of the image's first `.env`.
+Source: github.com/dreamfactorysoftware/df-docker of 2016, docker-compose.yml-load-balance and .env."""
 _BASE64_PREFIX = "base64:"
 _MANGLED = set("&\\#'\"`$/|<>() \t")
 

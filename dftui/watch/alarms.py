@@ -38,6 +38,7 @@ class Alarm(StrEnum):
     SERVER_ADDRESS = "server-address"
     NOT_IN_BALANCER = "not-in-balancer"
 
+    PRINTED_KEY = "printed-key"
     SETUP_OPEN = "setup-open"
     OPEN = "open"
     NO_ADMIN = "no-admin"
@@ -54,6 +55,8 @@ def raised(snapshot: Snapshot) -> tuple[Alarm, ...]:
     found += (alarm for alarm in (Alarm.FAILED, Alarm.UNREACHABLE, Alarm.HELD) if alarm.value in states)
     if snapshot.exists and snapshot.balancer.state == "running" and snapshot.balancer.why.startswith("its table"):
         found.append(Alarm.TABLE_UNREADABLE)
+    if snapshot.printed_key:
+        found.append(Alarm.PRINTED_KEY)
     if snapshot.exposed:
         found.append(Alarm.OPEN)
     if snapshot.admin and snapshot.admin != "ready":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dftui.stack.appkey import PRINTED
 from dftui.watch.alarms import Alarm
 
 
@@ -146,6 +147,11 @@ class Snapshot:
         """How many replicas take new requests."""
         return sum(r.state is ReplicaState.SERVING for r in self.web)
 
+    @property
+    def printed_key(self) -> bool:
+        """A replica runs with an APP_KEY that is in print: anyone can sign an admin's token with it."""
+        return any(r.key in PRINTED for r in self.web)
+
     def to_json(self) -> dict[str, Any]:
         """The `status --json` document; values may be added, never renamed."""
 
@@ -170,6 +176,7 @@ class Snapshot:
             "wanted": self.wanted,
             "url": self.url,
             "exposed": self.exposed,
+            "printed_key": self.printed_key,
             "admin": self.admin,
             "setup_open": self.setup_open,
             "images": {**self.images, "source": self.source},

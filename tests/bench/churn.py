@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dftui.balancer.config import Server
+from dftui.balancer.running import reload
 from dftui.control import ground, replicas, specs
 from dftui.control.operator import Operator
 from dftui.control.pool import look
@@ -37,8 +38,6 @@ LEAST, MOST, MANY = 1, 8, 4
 """Replicas: scaled between the first two; the last while it is quiet, one is killed or all are rolled."""
 AT_MOST = 180.0
 """Seconds for one cycle, roll, kill or restart."""
-RELOAD = 0.3
-"""Seconds that a reload has before what it took out is stopped: three times what its new worker needs."""
 GETS = ("GET", "HEAD")
 COMMAND = "python -m tests.bench churn"
 
@@ -198,8 +197,7 @@ class Churn:
 
     async def _reloaded(self, plan: specs.Plan, servers: Sequence[Server]) -> None:
         await self._world.write_config(plan, len(servers), servers)
-        await self._engine.kill(self._balancer, "SIGUSR2")
-        await asyncio.sleep(RELOAD)
+        await reload(self._engine, self._balancer, self._world.link, self._world.spec.web.health)
 
     async def _stop(self, containers: Sequence[Container]) -> None:
         for container in containers:

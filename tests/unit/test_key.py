@@ -214,3 +214,17 @@ def test_a_file_that_others_can_read_stops_every_command(engine: FakeEngine, cap
         told = capsys.readouterr()
         assert "can be read by others" in told.err
         assert told.out == ""
+
+
+def test_a_key_that_is_in_print_is_told_when_it_comes_and_when_it_is_checked(
+    engine: FakeEngine, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = "UseAny32CharactersLongStringHere"
+    give(monkeypatch, printed)
+    assert main(["key", "import"]) == 0
+    assert "is in print: anyone can sign" in capsys.readouterr().err
+    replicas(engine, printed, printed)
+    assert main(["key", "check"]) == 4
+    told = capsys.readouterr().err
+    assert "df-web1 has an APP_KEY that is in print" in told
+    assert printed not in told

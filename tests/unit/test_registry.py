@@ -43,6 +43,7 @@ HEADLESS_ONLY = {
     "key": "secrets are not for the screen",
     "images": "`u` gets them",
     "doctor": "for when there is no screen",
+    "export": "it is for going on without dftui",
     "restore": "a backup is not put over a stack by a key",
     "man": "for the pager",
     "completion": "for the shell",
@@ -143,6 +144,9 @@ REFUSED = [
     "logs --output file",
     "backup",
     "restore file",
+    "export compose",
+    "export docker --output folder",
+    "export swarm",
     "admin create",
     "repair 2",
 ]

@@ -8,7 +8,9 @@ import pytest
 from dftui.balancer.stat import ServerState
 from dftui.engine.api import Container, Port
 from dftui.stack import names
+from dftui.stack.appkey import fingerprint
 from dftui.stack.spec import BalancerSpec, StackSpec, WebSpec
+from dftui.watch.alarms import Alarm, raised
 from dftui.watch.derive import Facts, derive
 from dftui.watch.mask import Masker
 from dftui.watch.snapshot import EngineFacts, ReplicaState, Snapshot
@@ -245,3 +247,12 @@ def test_the_wanted_number_falls_back_on_the_stack_file() -> None:
     spec = StackSpec(web=WebSpec(replicas=5), balancer=BalancerSpec(publish="127.0.0.1:81"))
     assert derive(spec, facts(wanted=None)).wanted == 5
     assert derive(spec, facts(wanted=2)).wanted == 2
+
+
+def test_a_key_that_is_in_print_is_an_alarm() -> None:
+    # The one of DreamFactory's own `docker run` lines.
+    printed = fingerprint("UseAny32CharactersLongStringHere")
+    first = replace(WEBS[0], labels={**WEBS[0].labels, names.LABEL_KEY: printed})
+    assert Alarm.PRINTED_KEY in raised(with_first(first))
+    assert with_first(first).to_json()["printed_key"] is True
+    assert Alarm.PRINTED_KEY not in raised(look())

@@ -31,6 +31,8 @@ def header_row(
         wanted = snapshot.wanted + pending
         role = "good-strong" if snapshot.serving == wanted else "warning-strong"
         parts.append(Span(f"{snapshot.serving} of {wanted} serving", role))
+    if snapshot.printed_key:
+        parts.append(Span("APP_KEY known to all", "bad-strong"))
     if snapshot.exposed:
         parts.append(Span("open to every interface", "warning-strong"))
     if snapshot.admin and snapshot.admin != "ready":

@@ -18,8 +18,9 @@ from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift
 
 from .conftest import words
-from .fake_backend import NOW, FakeBackend, Sorry, busy, nothing
-from .test_keys import Seat, seat
+from .fake_backend import FakeBackend, Sorry, busy, nothing
+from .fake_streams import NOW
+from .seat import Seat, seat
 
 READ_ONLY = Options(fence=False, hz=50, read_only="--read-only", sealed=True)
 MORE_THAN_LOOKS = [a for a in ACTIONS if a.effect is not Effect.LOOK]
@@ -55,7 +56,7 @@ async def test_read_only_hides_them_from_footer_help_and_palette() -> None:
         assert "R repair" not in words(s.app)
         assert "l logs" in footer
         await s.press("question_mark", "question_mark", "question_mark")  # the alarm, the pane, every key
-        await s.see("Help  keys")
+        await s.see("▌ keys")
         shown = words(s.app)
         for action in ACTIONS:
             assert (action.help[:50] in shown) is (action.effect is Effect.LOOK), action.id
@@ -187,3 +188,8 @@ async def test_the_pane_in_focus_is_marked_by_more_than_colour(plain: bool) -> N
             assert marked == [s.app.main.pane.pane]
         await s.press("x")
         assert "y yes" in words(s.app)
+        await s.press("n", "1")
+        await s.pilot.resize_terminal(80, 24)
+        await s.see(f"{mark} database")
+        await s.press("2")
+        await s.gone(f"{mark} database")

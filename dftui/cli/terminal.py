@@ -35,6 +35,9 @@ def check() -> None:
 
 def prepare() -> None:
     """Settings that textual reads when it is imported; what the user set himself stays."""
+    # A size that a shell has exported is from before the terminal was resized; textual and rich would keep to it.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):

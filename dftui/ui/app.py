@@ -119,7 +119,9 @@ class DftuiApp(App[None]):
         if self.options.plain or (wanted is None and self.options.few_colours):
             wanted = themes.TERMINAL
         self._chosen_theme = wanted or themes.DEFAULT.name
-        if self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes():
+        missing = self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes()
+        # A file that is bad is told already.
+        if missing and not any(f"/{self._chosen_theme}.y" in problem for problem in self.problems):
             known = ", ".join(self._themes)
             self.problems.append(f"There is no theme {clean(self._chosen_theme, 40)!r}; the themes are {known}.")
         self.use_theme(self._chosen_theme if self._chosen_theme in self._themes else themes.DEFAULT.name)
@@ -163,7 +165,7 @@ class DftuiApp(App[None]):
             self.main.conductor.step(Step(self.wall(), "settings", problem, "failed"))
         if problems:
             key = self.shown_keys["actions"]
-            more = f"1 of {len(problems)}, {key} shows all: " if len(problems) > 1 else ""
+            more = f"1 of {len(problems)}, see {key}: " if len(problems) > 1 else ""
             self.main.conductor.say(more + problems[0], "warning")
 
     def use_theme(self, name: str) -> None:

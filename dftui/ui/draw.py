@@ -25,7 +25,7 @@ class Span(NamedTuple):
     action: str = ""
 
 
-PATH = 36
+PATH = 32
 """Cells of a path in a sentence: where 80 are shown, what is wrong with the file can still be read behind it."""
 Row = tuple[Span, ...]
 EMPTY: Row = ()

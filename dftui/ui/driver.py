@@ -18,7 +18,6 @@ from typing import IO, Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from dftui.control.tty import terminal_size
 from dftui.ui.budget import Budget
 
 HANGUP = 128 + 1
@@ -117,9 +116,6 @@ class Driver(LinuxDriver):
         if not self._lent:
             self._handed += 1
             super().write(data)
-
-    def _get_terminal_size(self) -> tuple[int, int]:
-        return terminal_size()
 
     def close(self) -> None:
         """At the end, and when the terminal is lent to another program."""

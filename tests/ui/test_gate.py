@@ -115,7 +115,11 @@ async def test_what_was_done_before_and_by_others_is_in_the_actions() -> None:
         assert "and 8 more: dftui history --verbose" in words(s.app)
         s.fake.done_elsewhere(Entry(NOW, "bob", "roll", "failed: the disk is full", 3.0))
         await s.see("failed roll  by bob  3.0 s  the disk is full")
-        assert "3 steps" in words(s.app)
+        s.fake.done_elsewhere(Entry(NOW - 80_000, "eve", "drain 2", "done", 3.0))
+        await s.see("by eve")
+        screen = words(s.app)
+        assert screen.index("by ada") < screen.index("by eve") < screen.index("by root"), "each where it belongs"
+        assert "4 steps" in words(s.app)
 
 
 async def test_a_shell_that_cannot_be_had_is_a_sentence() -> None:

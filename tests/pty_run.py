@@ -49,24 +49,33 @@ def usage_of(pid: int) -> Usage:
 
 
 class Screen(pyte.Screen):
-    """pyte's, with the alternate screen (mode 1049) that it lacks: what was there before comes back."""
+    """pyte's, with the alternate screen (modes 1047 and 1049) that it lacks: what was there before comes back. As in
+    xterm and tmux the end of 1049 also puts the cursor back to where its beginning found it, in whichever screen."""
 
     def __init__(self, columns: int, lines: int) -> None:
         super().__init__(columns, lines)
-        self._under: tuple[Any, Any] | None = None
+        self._under: Any = None
+        self._place: Any = None
 
     def set_mode(self, *modes: int, **how: Any) -> None:
         super().set_mode(*modes, **how)
-        if 1049 in modes and how.get("private") and self._under is None:
-            self._under = copy.deepcopy((self.buffer, self.cursor))
+        if not how.get("private") or not {1047, 1049} & set(modes):
+            return
+        if 1049 in modes:
+            self._place = copy.deepcopy(self.cursor)
+        if self._under is None:
+            self._under = copy.deepcopy(self.buffer)
             self.erase_in_display(2)
 
     def reset_mode(self, *modes: int, **how: Any) -> None:
         super().reset_mode(*modes, **how)
-        if 1049 in modes and how.get("private") and self._under is not None:
-            self.buffer, self.cursor = self._under
-            self._under = None
+        if not how.get("private") or not {1047, 1049} & set(modes):
+            return
+        if self._under is not None:
+            self.buffer, self._under = self._under, None
             self.dirty.update(range(self.lines))
+        if 1049 in modes and self._place is not None:
+            self.cursor = copy.deepcopy(self._place)
 
 
 class PtyRun:

@@ -18,7 +18,7 @@ from dftui.control.effects import Effect
 
 if TYPE_CHECKING:
     from dftui.control.operator import Operator
-    from dftui.engine.api import Engine
+    from dftui.engine.api import Container, Engine
     from dftui.stack.spec import StackSpec
     from dftui.watch.mask import Masker
     from dftui.watch.snapshot import Snapshot
@@ -75,6 +75,17 @@ async def opened(args: argparse.Namespace, *, one_action: bool = True) -> AsyncI
                 raise
     finally:
         await engine.close()
+
+
+async def containers(world: Opened) -> list[Container]:
+    """Every container of the stack, by name. Raises NotUp where there is none."""
+    from dftui.control.errors import NotUp
+    from dftui.stack.names import LABEL_STACK
+
+    found = await world.engine.containers({LABEL_STACK: world.spec.name})
+    if not found:
+        raise NotUp(world.spec.name)
+    return sorted(found, key=lambda c: c.name)
 
 
 async def masker(world: Opened) -> Masker:

@@ -7,7 +7,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from dftui.cli.common import emit_line, opened
+from dftui.cli.common import containers, emit_line, opened, say
+from dftui.cli.exits import UsageError
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
@@ -23,9 +24,16 @@ async def run(args: argparse.Namespace) -> int:
     """Oldest first; with --json one object a line; with --verbose each step's docker command."""
     from dftui.control.history import read
 
+    if args.number < 0:
+        raise UsageError(f"-n takes 0 or more, not {args.number}.")
     async with opened(args) as world:
         info = await world.engine.info()
-        entries = list(read(info.id, world.spec.name))[-max(0, args.number) :] if args.number > 0 else []
+        entries = list(read(info.id, world.spec.name))
+        if not entries:
+            # A stack that was taken down keeps its history; without one it is no stack, or one of somebody else's.
+            await containers(world)
+            say(f"Nothing was done to the stack {world.spec.name} from here yet.")
+        entries = entries[len(entries) - min(args.number, len(entries)) :]
     for entry in entries:
         if args.json:
             emit_line(asdict(entry))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dftui.stack.secrets import Secrets
 
 _MAX_INPUT = 4096
-_IN_PRINT = "has an APP_KEY that is in print: anyone can sign an admin's token with it; see dftui help printed-key"
+_IN_PRINT = "has an APP_KEY that is in print: anyone can sign an admin's token with it"
 
 
 class KeyRefused(Exception):
@@ -114,26 +114,39 @@ def _show(args: argparse.Namespace, known: _Known) -> int:
     return Exit.DONE
 
 
+def _problems(known: _Known) -> list[tuple[str, str]]:
+    """What is not as it should be, and what to do about it."""
+    from dftui.stack import appkey
+
+    saved, keys = known.saved, known.told.keys()
+    several = len(set(keys.values())) > 1
+    problems: list[tuple[str, str]] = []
+    if saved is None:
+        do = "make the stack: dftui up; or a key alone: dftui key new"
+        if keys:
+            do = "dftui up takes over what the replicas run with" + (", once that is one key" if several else "")
+        problems.append((f"there is no secrets file {known.path}", do))
+    for name, key in sorted(keys.items()):
+        wrong = appkey.check(key) if key else "it has no APP_KEY"
+        if wrong:
+            problems.append((f"{name}: {wrong}", f"dftui repair {name} replaces it"))
+        elif appkey.fingerprint(key) in appkey.PRINTED:
+            problems.append((f"{name} {_IN_PRINT}", "what to do: dftui help printed-key"))
+        elif saved is not None and key != saved.app_key:
+            what = f"{name} runs with the key {appkey.fingerprint(key)}, the file holds {saved.fingerprint}"
+            do = f"dftui repair {name} replaces it; if it is the file that is wrong: dftui help another-key"
+            problems.append((f"{what}: tokens from one are refused by the other", do))
+    if saved is None and several:
+        what = f"the replicas run with {len(set(keys.values()))} different keys"
+        problems.append((what, "remove those that run with the wrong one: dftui remove WHO"))
+    return problems
+
+
 def _check(args: argparse.Namespace, known: _Known) -> int:
     from dftui.stack import appkey
 
     keys = known.told.keys()
-    problems: list[str] = []
-    if known.saved is None:
-        problems.append(f"there is no secrets file {known.path}")
-    for name, key in sorted(keys.items()):
-        problem = appkey.check(key) if key else "it has no APP_KEY"
-        if problem:
-            problems.append(f"{name}: {problem}")
-        elif appkey.fingerprint(key) in appkey.PRINTED:
-            problems.append(f"{name} {_IN_PRINT}")
-        elif known.saved is not None and key != known.saved.app_key:
-            problems.append(
-                f"{name} runs with the key {appkey.fingerprint(key)}, the file holds {known.saved.fingerprint}: "
-                "tokens from one are refused by the other"
-            )
-    if known.saved is None and len(set(keys.values())) > 1:
-        problems.append(f"the replicas run with {len(set(keys.values()))} different keys")
+    problems = _problems(known)
     fingerprint = known.saved.fingerprint if known.saved else None
     if args.json:
         emit(
@@ -146,12 +159,14 @@ def _check(args: argparse.Namespace, known: _Known) -> int:
                     {"name": name, "key": appkey.fingerprint(key) if key else None}
                     for name, key in sorted(keys.items())
                 ],
-                "problems": problems,
+                "problems": [what for what, _ in problems],
+                "repairs": [do for _, do in problems],
             }
         )
     elif problems:
-        for problem in problems:
-            say(problem)
+        for what, do in problems:
+            say(what)
+            say(f"  {do}")
     else:
         print(f"{fingerprint}  good; the same in the file and in {len(keys)} replicas")
     return Exit.UNTRUE if problems else Exit.DONE
@@ -213,7 +228,7 @@ def _tell(args: argparse.Namespace, known: _Known, secrets: Secrets, verb: str) 
     else:
         say(f"APP_KEY {secrets.fingerprint} {verb}; it is in {known.path}")
     if secrets.fingerprint in PRINTED:
-        say(f"This stack {_IN_PRINT}")
+        say(f"This stack {_IN_PRINT}; see dftui help printed-key")
     return Exit.DONE
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dftui.cli.common import Opened, coloured, masker, opened, say
+from dftui.cli.common import Opened, coloured, containers, masker, opened, say
 from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import paint
 from dftui.control.effects import Effect
+from dftui.control.errors import NotUp
 from dftui.watch.export import stamp
 
 if TYPE_CHECKING:
@@ -141,14 +142,6 @@ def choose(containers: Sequence[Container], who: Sequence[str], stack: str) -> l
             raise UsageError(f"there is no container {word!r} in the stack {stack}.", f"There are: {there}.")
         chosen.update((c.id, c) for c in found)
     return list(chosen.values())
-
-
-async def containers(world: Opened) -> list[Container]:
-    """Every container of the stack, by name."""
-    from dftui.stack.names import LABEL_STACK
-
-    found = await world.engine.containers({LABEL_STACK: world.spec.name})
-    return sorted(found, key=lambda c: c.name)
 
 
 def _to_stdout(text: str) -> None:
@@ -349,14 +342,12 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Prin
     """Also containers that come later; until cancelled, until that time, or until the engine is gone for good."""
 
     async def sync() -> None:
-        everyone = await containers(world)
-        chosen = everyone
+        try:
+            chosen = choose(await containers(world), who, world.spec.name)
+        except (UsageError, NotUp):
+            # What was asked for went away meanwhile; its lines so far are still printed.
+            chosen = []
         if who:
-            try:
-                chosen = choose(everyone, who, world.spec.name)
-            except UsageError:
-                # What was asked for went away meanwhile; its lines so far are still printed.
-                chosen = []
             printer.names = (printer.names or frozenset()) | {c.name for c in chosen}
         hub.sync(chosen)
 

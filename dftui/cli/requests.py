@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from dftui.cli.common import Opened, emit_line, masker, opened, say
+from dftui.cli.common import Opened, containers, emit_line, masker, opened, say
 from dftui.cli.exits import UsageError
 from dftui.cli.text import REQUEST_HEAD, request_text
 from dftui.watch.requestfilter import HELP, Filter
@@ -43,6 +43,7 @@ async def run(args: argparse.Namespace) -> int:
         from dftui.stack.names import container_name
         from dftui.watch.ledger import Ledger
 
+        await containers(world)
         link = BalancerLink(world.engine, container_name(world.spec.name, "balancer"))
         ledger = Ledger(await masker(world))
         book = _Book(world, ledger, _print_json if args.json else _print_text, Filter(args.filter))

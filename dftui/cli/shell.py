@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from dftui.cli.common import emit, opened
+from dftui.cli.common import containers, emit, opened
 from dftui.cli.exits import UsageError
 from dftui.cli.parser import CommandParser
 
@@ -25,8 +25,9 @@ async def run(args: argparse.Namespace) -> int:
     if args.json and not args.words:
         raise UsageError("--json is for a command that ends: a shell has no document.", "Add -- COMMAND.")
     async with opened(args) as world, world.operator(args) as operator:
-        from dftui.cli.logs import choose, containers
+        from dftui.cli.logs import choose
         from dftui.control import attach
+        from dftui.control.tty import terminal_size
         from dftui.stack.names import LABEL_ROLE
 
         found = choose(await containers(world), [args.who], world.spec.name)
@@ -34,7 +35,7 @@ async def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{args.who} is {len(found)} containers.", f"One of {', '.join(c.name for c in found)}.")
         role = found[0].labels.get(LABEL_ROLE, "")
         tty = not args.json and sys.stdin.isatty() and sys.stdout.isatty()
-        size = attach.terminal_size() if tty else None
+        size = terminal_size() if tty else None
         words = tuple(args.words)
         async with operator.inside(found[0].name, role, words, client=args.client, size=size) as session:
             if args.json:

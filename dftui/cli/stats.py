@@ -81,8 +81,7 @@ class _Meter:
             snapshot = self._watcher.snapshot
             if second >= seconds and (not snapshot.exists or total_load(snapshot).cpu is not None):
                 break
-            services = (snapshot.db, snapshot.cache, snapshot.balancer)
-            self._watcher.watch_stats({s.id for s in services if s.id} | {r.id for r in snapshot.web})
+            self._watcher.watch_stats({s.id for s in snapshot.services if s.id} | {r.id for r in snapshot.web})
             await asyncio.sleep(1)
             self.trends.take(self._watcher.snapshot, time.time())
         return self._watcher.snapshot
@@ -113,7 +112,7 @@ def document(snapshot: Snapshot, trends: Trends, seconds: int) -> dict[str, Any]
         "p95_ms": snapshot.traffic.p95_ms,
         "cpu_percent": load.cpu,
         "memory_bytes": load.memory,
-        "services": [_service(one) for one in (snapshot.db, snapshot.cache, snapshot.balancer)],
+        "services": [_service(one) for one in snapshot.services],
         "web": [
             {
                 "name": one.name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 from dftui.cli.exits import UsageError
+from dftui.control.tty import terminal_size
 
 MIN_COLUMNS, MIN_ROWS = 60, 16
 """Below this nothing useful fits; 80x24 shows every pane."""
@@ -25,8 +25,7 @@ def check() -> None:
     term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         raise UsageError(f"the terminal cannot place text (TERM={term or 'not set'}).", _TWINS)
-    # A pty nobody sized says 0x0 (`ssh -tt` from a script): that is unknown, not small.
-    columns, rows = shutil.get_terminal_size()
+    columns, rows = terminal_size()
     if columns < MIN_COLUMNS or rows < MIN_ROWS:
         raise UsageError(
             f"the terminal is {columns}x{rows}; the screen needs {MIN_COLUMNS}x{MIN_ROWS} or more.",
@@ -36,6 +35,9 @@ def check() -> None:
 
 def prepare() -> None:
     """Settings that textual reads when it is imported; what the user set himself stays."""
+    # A size that a shell has exported is from before the terminal was resized; textual and rich would keep to it.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
     if os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"):

@@ -53,7 +53,7 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
         lines.append("  There is no first admin yet: whoever reaches the port can become it. `dftui admin create`")
     elif snapshot.admin == "not migrated":
         lines.append("  The database holds no tables of DreamFactory yet.")
-    services = [_service(service) for service in (snapshot.db, snapshot.cache, snapshot.balancer)]
+    services = [_service(service) for service in snapshot.services]
     webs = [
         (
             "web",
@@ -105,7 +105,7 @@ def stats_text(snapshot: Snapshot, trends: Trends) -> str:
         most = max((value for value in curve if value is not None), default=0.0)
         lines.append(f"  {word:<6}{figure:>6}  {spark(curve, most * 1.5) if len(curve) > 1 else ''}".rstrip())
     rows = [("name", "state", "cpu", "mem", "req/s", "share", "p50", "p95", "sess", "errors")]
-    for service in (snapshot.db, snapshot.cache, snapshot.balancer):
+    for service in snapshot.services:
         rows.append((service.name, service.state, percent(service.load.cpu), size(service.load.memory), *("",) * 6))
     for one in snapshot.web:
         t = one.traffic

@@ -47,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
             return run_async(_verify(args, login))
         except PasswordNeeded as needed:
             if args.password_stdin or not sys.stdin.isatty():
-                needed.hint = "give it on standard input: dftui verify --password-stdin [--email WHO]"
                 raise
             say(f"dftui: {needed}.")
             login = _login(needed.email, from_stdin=False)
@@ -77,7 +76,10 @@ def _login(email: str, *, from_stdin: bool) -> Login:
     else:
         raise UsageError("nobody is there to type a password.", "Give it on standard input: --password-stdin")
     if not password:
-        raise UsageError(f"no password of {email} was given; nothing was tried.")
+        raise UsageError(
+            f"no password of {email} was given; nothing was tried.",
+            "Type that of an admin, or name another with --email.",
+        )
     return Login(email, password)
 
 

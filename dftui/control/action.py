@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dftui.control.effects import Effect
 from dftui.watch.snapshot import Replica, Service, Snapshot
 
-NOTHING = "There is nothing to look at yet; u brings the stack up."
+NOTHING = "There is nothing to look at yet; {up} brings the stack up."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def present(context: Context) -> bool:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what is read for
-    it; `why_not` is said when the key is pressed where it does not apply; `twin` holds the headless commands that do
-    the same, parted by ", " (only what concerns nothing but the screen has none); one that is `dangerous` cannot be
-    undone by a key and asks first; `rank` orders the footer (0: absent)."""
+    it; `why_not` is said when the key is pressed where it does not apply, with `{id}` for the key of another action;
+    `twin` holds the headless commands that do the same, parted by ", " (only what concerns nothing but the screen has
+    none); one that is `dangerous` cannot be undone by a key and asks first; `rank` orders the footer (0: absent)."""
 
     id: str
     key: str

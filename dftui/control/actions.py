@@ -5,7 +5,7 @@ An action whose work is not there is not in the list.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dftui.control.action import NOTHING, Action, Context, present
 from dftui.control.effects import Effect, refusal
@@ -30,8 +30,7 @@ def _incomplete(context: Context) -> bool:
     snapshot = context.snapshot
     if not context.connected or snapshot is None or "up" in context.busy:
         return False
-    services = (snapshot.db, snapshot.cache, snapshot.balancer)
-    return not all(s.state == "running" for s in services) or len(snapshot.web) < snapshot.wanted
+    return not all(s.state == "running" for s in snapshot.services) or len(snapshot.web) < snapshot.wanted
 
 
 def _no_admin(context: Context) -> bool:
@@ -62,19 +61,21 @@ def _inside(context: Context) -> bool:
     return context.connected and chosen is not None and chosen.state is not ReplicaState.STOPPED
 
 
-def _database(context: Context) -> bool:
-    return context.connected and context.snapshot is not None and context.snapshot.db.state == "running"
+def _runs(role: str) -> Callable[[Context], bool]:
+    """That service runs, and its own client can be opened in it."""
 
+    def applies(context: Context) -> bool:
+        services = context.snapshot.services if context.snapshot else ()
+        return context.connected and any(s.role == role and s.state == "running" for s in services)
 
-def _cache(context: Context) -> bool:
-    return context.connected and context.snapshot is not None and context.snapshot.cache.state == "running"
+    return applies
 
 
 def _following(context: Context) -> bool:
     return context.pane in ("logs", "requests", "actions")
 
 
-_NO_STACK = "There is no running stack to act on yet; u brings it up."
+_NO_STACK = "There is no running stack to act on yet; {up} brings it up."
 
 ACTIONS: tuple[Action, ...] = (
     Action(
@@ -279,7 +280,7 @@ ACTIONS: tuple[Action, ...] = (
         "database client",
         "Open the database's own client on DreamFactory's database",
         "Containers",
-        _database,
+        _runs("db"),
         "The database does not run.",
         "dftui shell db --client",
         effect=Effect.REVEAL,
@@ -291,7 +292,7 @@ ACTIONS: tuple[Action, ...] = (
         "cache client",
         "Open the cache's own client",
         "Containers",
-        _cache,
+        _runs("cache"),
         "The cache does not run.",
         "dftui shell cache --client",
         effect=Effect.REVEAL,
@@ -404,7 +405,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "palette",
-        "ctrl+p",
+        "ctrl+p,colon",
         "^p",
         "palette",
         "Find an action, a replica, a container, a theme or a stack by typing",
@@ -431,7 +432,9 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("g G", "To the first, to the last row"),
     ("← →", "Sideways in long lines; from card to card"),
     ("Tab, Shift+Tab", "To the next pane, to the one before"),
+    ("[ ]", "To the tab before, to the next"),
     ("1 2 3 4 5 7", "To services, replicas, logs, requests, actions, graphs"),
+    ("6 8", "To what the host probe and verify found; before the first time they are done"),
     ("Enter", "The selected container's logs; in the logs, unfold the stack trace"),
     ("Esc", "End marking, a filter, a zoom or a dialogue"),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import termios
 import tty
@@ -13,19 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dftui.control.history import note_receipt
+from dftui.control.tty import OUTPUT, terminal_size
 from dftui.engine.api import EngineError, Session
 
-INPUT, OUTPUT, ERRORS = 0, 1, 2
+INPUT, ERRORS = 0, 2
 _READ = 64 * 1024
 _LAST_WORDS = 2000
 HANGUP = 128 + 1
 """The exit code of what ends because its terminal went away."""
-
-
-def terminal_size() -> tuple[int, int]:
-    """Columns and rows of this terminal."""
-    found = shutil.get_terminal_size()
-    return found.columns, found.lines
 
 
 @contextmanager

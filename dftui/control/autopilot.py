@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from dftui.control.autoscale import Autoscaler
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, NotUp
 from dftui.control.lock import Busy
 from dftui.control.operator import Operator
 from dftui.control.steps import Progress, Report
@@ -86,7 +86,7 @@ class Autopilot:
                         await asyncio.sleep(REST_AFTER_FAILURE)
                 elif self._scaler is not None:
                     await self._autoscale(self._scaler, snapshot)
-            except Busy:
+            except (Busy, NotUp):
                 continue  # somebody acts, perhaps on the same: the next look tells
             except ActionError as error:
                 Progress("repair", self._report).tell(f"{error} ({error.hint})", state="failed")
@@ -95,7 +95,7 @@ class Autopilot:
     def _left_stopped(self, snapshot: Snapshot) -> list[str]:
         """After the engine's return: names of what ran before and does not now. An engine that crashed (20.10) does
         not start again what it finds dead, whatever its restart policy says."""
-        services = (snapshot.db, snapshot.cache, snapshot.balancer)
+        services = snapshot.services
         names = {s.id: s.name for s in services} | {r.id: r.name for r in snapshot.web}
         running = {s.id for s in services if s.state == "running"}
         running |= {r.id for r in snapshot.web if r.state not in (ReplicaState.STOPPED, ReplicaState.FAILED)}

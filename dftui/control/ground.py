@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dftui.control.changes import OPEN
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, NotUp
 from dftui.control.specs import Plan, publish
 from dftui.control.steps import Progress
 from dftui.control.told import told
@@ -273,12 +273,12 @@ async def current_plan(world: World, *, odd_keys: bool = False, file_holds: bool
     """The plan of a stack that is up already: nothing is made, pulled or built. `odd_keys` and `file_holds` as in
     `gather_secrets`.
 
-    Raises ActionError when the stack is not there.
+    Raises NotUp when the stack is not there.
     """
     containers, networks = await asyncio.gather(world.containers(), world.networks())
     front = next((n for n in networks if n.name == names.network_name(world.stack, "front")), None)
     if front is None or by_role(containers, "balancer") is None or not front.subnets:
-        raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
+        raise NotUp(world.stack)
 
     def on_image(progress: ImageProgress) -> None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dftui.control.action import NOTHING, Action, Context, present
 from dftui.control.effects import Effect
 
-_LOGS_ONLY = "That works in the logs; l goes there."
+_LOGS_ONLY = "That works in the logs; {logs} goes there."
 
 
 def _in_logs(context: Context) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from dftui.control.admin import AdminResult, create_admin
 from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
 from dftui.control.effects import Effect, refusal
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, NotUp
 from dftui.control.history import Recording, note_receipt, recorded, recording
 from dftui.control.lock import held, held_outside, holder
 from dftui.control.planning import Preview, preview
@@ -166,7 +166,14 @@ class Operator:
             chosen = (await self._find(victim)).name if victim else None
             return await self._scaler.change(to=to, by=by, victim=chosen, below_min=below_min, why=why)
         except EngineError as error:
-            raise ActionError(str(error), error.hint) from None
+            raise await self._plainly(error) from None
+
+    async def _plainly(self, error: EngineError) -> ActionError:
+        """What the engine says; where all of the stack is missing, that."""
+        with suppress(EngineError):
+            if not await self._world.containers():
+                return NotUp(self._world.stack)
+        return ActionError(str(error), error.hint)
 
     async def roll(self, image: str | None = None, *, new_key: bool = False, backup: bool = True) -> RollResult:
         """Replace replicas one by one, to `image` or to what the stack file says now; another image only after a

@@ -14,7 +14,7 @@ from typing import Any
 from dftui.balancer.config import Marked
 from dftui.control import ground, replicas
 from dftui.control.admission import HeldOut
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, NotUp
 from dftui.control.pool import Pool, look
 from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
@@ -166,10 +166,10 @@ class Repairer:
         self._bring_up = bring_up
 
     async def look(self) -> list[Finding]:
-        """What is off now. Raises ActionError or EngineError."""
+        """What is off now. Raises ActionError (NotUp where there is no stack) or EngineError."""
         containers = await self._world.containers()
         if not containers:
-            return []
+            raise NotUp(self._world.stack)
         balancer = by_role(containers, "balancer")
         if balancer is None or balancer.state != "running":
             return find(containers, Pool([], {}), None, None)

@@ -17,7 +17,7 @@ from typing import Any
 
 from dftui.balancer.config import PORT, PROBE_HEADER
 from dftui.control import rotation
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, NotUp
 from dftui.control.rotation import Settled
 from dftui.control.specs import probe_nonce, web_env
 from dftui.control.steps import Progress
@@ -62,7 +62,7 @@ class PasswordNeeded(ActionError):
     """The admin's password is not known here, or was refused: it is not tried again by itself. `email` is whose."""
 
     def __init__(self, message: str, email: str) -> None:
-        super().__init__(message, "verify logs in once on each replica, and ends these sessions again")
+        super().__init__(message, "give it on standard input: dftui verify --password-stdin [--email WHO]")
         self.email = email
 
 
@@ -205,7 +205,7 @@ class _Run:
     async def _gather(self) -> None:
         world = self._world
         if by_role(await world.containers(), "balancer") is None:
-            raise ActionError(f"stack {world.stack} is not up", "bring it up first: dftui up")
+            raise NotUp(world.stack)
         start = await rotation.settled(world)
         self._silent = start.silent
         chosen = [c for c in start.pool.containers if c.state == "running" and c.id not in start.moving]

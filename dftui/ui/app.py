@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
 from rich.console import COLOR_SYSTEMS, RenderableType
-from textual import events
+from textual import events, on
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -23,12 +21,11 @@ from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.screen import Screen
 from textual.widgets import Input
 
-from dftui.control.action import Context
-from dftui.control.actions import ACTIONS, BY_ID, offered
-from dftui.control.effects import Effect, refusal
+from dftui.control.actions import ACTIONS, BY_ID
 from dftui.stack.spec import StackSpec
 from dftui.ui import themes
 from dftui.ui.backend import Backend
+from dftui.ui.canvas import Drawn
 from dftui.ui.draw import ASCII, UNICODE
 from dftui.ui.driver import Driver, survive_hangup
 from dftui.ui.keymap import remap, shown
@@ -42,7 +39,6 @@ from dftui.watch.trends import Trends
 
 if TYPE_CHECKING:
     from dftui.control.known import OtherStack
-    from dftui.control.verify import PasswordNeeded
 
 RETRY = 3.0
 READY = 2.0
@@ -99,10 +95,12 @@ class DftuiApp(App[None]):
         self._noted_at = 0.0
         self._watched: frozenset[str] | None = None
         self.others: list[OtherStack] = []
+        """On this engine, as they were when the palette was last opened."""
         self.next_stack: tuple[StackSpec, str] | None = None
         """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
         self._typed_on: WeakKeyDictionary[events.Key, Screen[object]] = WeakKeyDictionary()
-        self._visit: asyncio.Task[None] | None = None
+        self.visit: asyncio.Task[None] | None = None
+        """In a container, while one lasts."""
         self.away = False
         """The terminal belongs to a shell: nothing may be written to it."""
         keys, problems = remap([(spec.path or "the stack file", spec.keys), *self.options.keys])
@@ -121,7 +119,9 @@ class DftuiApp(App[None]):
         if self.options.plain or (wanted is None and self.options.few_colours):
             wanted = themes.TERMINAL
         self._chosen_theme = wanted or themes.DEFAULT.name
-        if self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes():
+        missing = self._chosen_theme != themes.DEFAULT.name and self._chosen_theme not in self.all_themes()
+        # A file that is bad is told already.
+        if missing and not any(f"/{self._chosen_theme}.y" in problem for problem in self.problems):
             known = ", ".join(self._themes)
             self.problems.append(f"There is no theme {clean(self._chosen_theme, 40)!r}; the themes are {known}.")
         self.use_theme(self._chosen_theme if self._chosen_theme in self._themes else themes.DEFAULT.name)
@@ -129,7 +129,10 @@ class DftuiApp(App[None]):
     def all_themes(self) -> dict[str, themes.ThemeSpec]:
         """Packaged ones and the user's own, read when first asked for."""
         if self._theme_files is None:
-            self.problems += self._read_themes()
+            problems = self._read_themes()
+            self.problems += problems
+            if self.is_running:
+                self._tell(problems)
         return self._themes
 
     def _read_themes(self) -> list[str]:
@@ -150,9 +153,20 @@ class DftuiApp(App[None]):
         self.use_theme(self._chosen_theme if known else themes.DEFAULT.name)
         if problems:
             instead = "" if known else f" Theme {themes.DEFAULT.name} is used until it is right."
-            self.main.conductor.say(f"{problems[0]}{instead}", "warning")
+            self._tell([f"{problems[0]}{instead}", *problems[1:]])
         elif known:
             self.main.conductor.say(f"Theme {self._chosen_theme}, as its file is now.")
+        else:
+            self.main.conductor.say(f"Theme {themes.DEFAULT.name}, since {self._chosen_theme} is gone.", "warning")
+
+    def _tell(self, problems: Sequence[str]) -> None:
+        """What is wrong with settings: the first in the message line, each of them in the actions."""
+        for problem in problems:
+            self.main.conductor.step(Step(self.wall(), "settings", problem, "failed"))
+        if problems:
+            key = self.shown_keys["actions"]
+            more = f"1 of {len(problems)}, see {key}: " if len(problems) > 1 else ""
+            self.main.conductor.say(more + problems[0], "warning")
 
     def use_theme(self, name: str) -> None:
         """Change all colours, if they are not these."""
@@ -187,9 +201,7 @@ class DftuiApp(App[None]):
             loop.add_signal_handler(number, self._leave, 128 + number)
         # After a stop (Ctrl-Z, SIGCONT) textual 8.2.8 draws only what changes next, on a screen that is blank.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
-        if self.problems:
-            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-            self.main.conductor.say(self.problems[0] + more, "warning")
+        self._tell(self.problems)
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -205,9 +217,9 @@ class DftuiApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
-        if self._visit is not None:
-            self._visit.cancel()
-            await asyncio.gather(self._visit, return_exceptions=True)
+        if self.visit is not None:
+            self.visit.cancel()
+            await asyncio.gather(self.visit, return_exceptions=True)
         await self.main.conductor.close()
         if self.backend is not None:
             await self.backend.close()
@@ -227,7 +239,6 @@ class DftuiApp(App[None]):
         backend.on_step(self._stepped)
         backend.on_entry(self.main.heard)
         self.main.connect(backend)
-        self.run_worker(self._find_stacks(), name="stacks", group="stacks")
         if backend.snapshot is not None:
             self._newest = backend.snapshot
         self.main.draw_chrome()
@@ -322,91 +333,12 @@ class DftuiApp(App[None]):
             event.prevent_default()
             field.insert_text_at_cursor(event.character)
 
-    # -- what keys do ---------------------------------------------------------------------------------------------
-    def perform(self, main: MainScreen, name: str, context: Context) -> None:
-        """An action that applies; the registry has the list."""
-        conductor = main.conductor
-        match name:
-            case "scale-up":
-                conductor.add(1)
-            case "scale-down":
-                conductor.add(-1)
-            case "scale-to":
-                self._ask_number(main)
-            case "drain":
-                main.drain_selected()
-            case "remove":
-                self._ask_remove(main, context)
-            case "roll":
-                self._ask_roll(main)
-            case "pause-roll":
-                conductor.pause_roll()
-            case "repair":
-                conductor.repair(main.verify.replaces, verify=main.verify.fixable)
-            case "probe":
-                conductor.probe(main.snapshot.serving if main.snapshot else 1)
-            case "verify":
-                conductor.verify()
-            case "logs":
-                if context.pane == "logs":
-                    selected = main.replicas.table.selected
-                    main.show_logs_of(selected.name if main.logs.who is None and selected else None)
-                else:
-                    main.action_pane("logs")
-            case "requests" | "actions" | "graphs":
-                main.action_pane(name)
-            case "shell" if context.selected is not None:
-                self.visit(context.selected.name)
-            case "database" | "cache" if context.snapshot is not None:
-                self.visit((context.snapshot.db if name == "database" else context.snapshot.cache).name, client=True)
-            case "zoom":
-                main.toggle_zoom()
-            case "admin":
-                self._ask_admin(main)
-            case "backup":
-                self._ask_backup(main)
-            case "filter" if context.pane == "requests":
-                main.requests.open_filter()
-            case "follow":
-                main.toggle_follow()
-            case "up":
-                conductor.up()
-            case "down":
-                self._ask_down(main)
-            case "theme":
-                names = sorted(self.all_themes())
-                self.choose_theme(names[(names.index(self.palette.theme.name) + 1) % len(names)])
-            case "meter":
-                main.meter.toggle()
-                main.draw_chrome()
-            case "redraw":
-                if self.wire is not None:
-                    self.wire.redraw()
-            case "help":
-                from dftui.ui.screens.help import HelpScreen
-                from dftui.watch.alarms import raised
-
-                there = main.snapshot is not None and main.snapshot.exists
-                topic = context.pane if there and context.pane else "tutorial"
-                alarms = raised(main.snapshot) if main.snapshot else ()
-                banner = alarms[0] if main.has_class("alarm") and alarms else ""
-                self.push_screen(HelpScreen(topic, alarms, offered(context), self.shown_keys, banner))
-            case "palette":
-                from dftui.ui.screens.find import FindScreen
-
-                self.push_screen(FindScreen())
-                self.run_worker(self._find_stacks(), name="stacks", group="stacks")
-            case "background":
-                self._step_aside()
-            case "quit":
-                self.exit(return_code=0)
-            case _:
-                from dftui.ui.screens import logdialogues
-
-                if name == "filter":
-                    main.show_tab("logs", focus=False)
-                at = context.selected.name if context.selected else ""
-                logdialogues.act(main.logs, name, main.container_names(), at)
+    # -- keys and dialogues ----------------------------------------------------------------------------------------
+    @on(Drawn.Clicked)
+    def _clicked(self, event: Drawn.Clicked) -> None:
+        """The keys in the last line of a dialogue."""
+        if event.action.startswith("key-"):
+            self.simulate_key(event.action.removeprefix("key-"))
 
     async def on_event(self, event: events.Event) -> None:
         """A key that was typed on a screen which a dialogue has covered meanwhile is the dialogue's."""
@@ -429,138 +361,6 @@ class DftuiApp(App[None]):
             async with asyncio.timeout(READY):
                 while not screen.is_mounted or (screen.focused is None and screen.focus_chain):  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
-
-    def _step_aside(self) -> None:
-        from dftui.ui.terminal import job_control
-
-        if self.is_headless or not job_control():
-            self.main.conductor.say("There is no shell below that could bring dftui back; q leaves.", "warning")
-            return
-        # To the whole group: what started dftui (make, sh -c) must stop with it. The driver gives the terminal back.
-        os.kill(0, signal.SIGTSTP)
-
-    def visit(self, name: str, *, client: bool = False) -> None:
-        """A shell in a container, or its role's own client."""
-        from dftui.control.attach import terminal_size
-        from dftui.ui.visit import visit
-
-        if refused := refusal(Effect.REVEAL, self.options.read_only):
-            self.main.conductor.say(refused, "warning")
-            return
-        snapshot = self.main.snapshot
-        if snapshot is None or self.backend is None or (self._visit is not None and not self._visit.done()):
-            return
-        role = next((s.role for s in (snapshot.db, snapshot.cache, snapshot.balancer) if s.name == name), "web")
-        opened = self.backend.inside(name, role, client=client, size=terminal_size())
-        what = f"{'client' if client else 'shell'} in {name}"
-        # A task, not a worker: the app waits for its end when it ends itself.
-        self._visit = asyncio.create_task(visit(self, opened, what), name="visit")
-
-    def switch(self, other: OtherStack) -> None:
-        """Leave this stack as it is and open the screen on another one of the same engine."""
-        from dftui.stack.file import StackFileError, load
-
-        try:
-            spec = load(Path(other.file)) if other.file else StackSpec(name=other.name)
-        except StackFileError as error:
-            self.main.conductor.say(str(error.errors[0]), "bad")
-            return
-        if spec.name != other.name:
-            self.main.conductor.say(f"{other.file} is the file of {spec.name} now.", "bad")
-            return
-        self.next_stack = (spec, "" if other.known else "its stack file is not known here")
-        self.exit(return_code=0)
-
-    async def _find_stacks(self) -> None:
-        with suppress(Exception):  # the palette has none, then; whatever is wrong is told by the rest of the screen
-            if self.backend is not None:
-                self.others = await self.backend.stacks()
-
-    def _ask_number(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import NumberScreen
-
-        def chosen(number: int | None) -> None:
-            if number is not None:
-                main.conductor.scale_to(number)
-
-        wanted = main.snapshot.wanted if main.snapshot else 1
-        self.push_screen(NumberScreen(wanted, self.spec.web.min, self.spec.web.max), chosen)
-
-    def _ask_remove(self, main: MainScreen, context: Context) -> None:
-        from dftui.ui.screens.dialogues import ConfirmScreen
-
-        replica = context.replica
-        if replica is None:
-            return
-
-        def chosen(yes: bool | None) -> None:
-            if yes:
-                main.conductor.remove(replica.name)
-
-        what = "It is drained first, so that no request is lost; then its container is removed."
-        self.push_screen(ConfirmScreen(f"Remove {replica.name}?", what), chosen)
-
-    def _ask_roll(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import ConfirmScreen
-
-        def chosen(yes: bool | None) -> None:
-            if yes:
-                main.conductor.roll()
-
-        count = len(main.snapshot.web) if main.snapshot else 0
-        what = "A new one serves before an old one is drained; if a new one fails, the roll goes back by itself."
-        self.push_screen(
-            ConfirmScreen(f"Replace what is not up to date among {count} replicas, one by one?", what), chosen
-        )
-
-    def ask_password(self, main: MainScreen, needed: PasswordNeeded) -> None:
-        """The admin's, because it is not known here or was refused; then verify goes on."""
-        from dftui.control.verify import Login
-        from dftui.ui.screens.dialogues import PasswordScreen
-
-        def chosen(typed: tuple[str, str] | None) -> None:
-            if typed is not None:
-                main.conductor.verify(Login(*typed))
-
-        self.push_screen(PasswordScreen(clean(f"{needed}.", 300), clean(needed.email, 200)), chosen)
-
-    def _ask_admin(self, main: MainScreen) -> None:
-        from dftui.ui.screens.admin import AdminScreen, Answer
-
-        def chosen(answer: Answer | None) -> None:
-            if answer is not None:
-                main.conductor.create_admin(answer.admin, keep=answer.keep)
-
-        self.push_screen(AdminScreen(self.spec.admin), chosen)
-
-    def _ask_backup(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import BackupScreen
-
-        def chosen(path: str | None) -> None:
-            if path:
-                main.conductor.backup(path)
-
-        self.push_screen(BackupScreen(self.spec.name), chosen)
-
-    def _ask_down(self, main: MainScreen) -> None:
-        from dftui.ui.screens.dialogues import DownScreen, NameScreen
-
-        snapshot = main.snapshot
-        if snapshot is None:
-            return
-
-        def named(yes: bool | None) -> None:
-            if yes:
-                main.conductor.down(True)
-
-        def chosen(answer: str | None) -> None:
-            if answer == "keep":
-                main.conductor.down(False)
-            elif answer == "volumes":
-                self.push_screen(NameScreen(snapshot.stack), named)
-
-        services = (snapshot.db, snapshot.cache, snapshot.balancer)
-        self.push_screen(DownScreen(snapshot.stack, len(snapshot.web) + sum(bool(s.id) for s in services)), chosen)
 
 
 def states(snapshot: Snapshot | None) -> object:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.history import Recording
     from dftui.control.known import OtherStack
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
@@ -146,8 +147,8 @@ class Backend(Protocol):
         """CPU and memory are wanted for these containers only."""
         ...
 
-    async def up(self) -> None:
-        """Create what is missing."""
+    async def up(self) -> str:
+        """Create what is missing; the file with the first admin's password, if it was made by this."""
         ...
 
     def prepare_scale(self) -> None:
@@ -196,6 +197,10 @@ class Backend(Protocol):
 
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""
+        ...
+
+    def recorded(self, action: str) -> AbstractAsyncContextManager[Recording]:
+        """What the screen does without the engine, as an action of the history."""
         ...
 
     def inside(

@@ -77,7 +77,8 @@ def span_at(row: Row, x: int) -> Span | None:
 
 
 class Drawn(Widget):
-    """What both have in common: the app's palette and glyphs, staleness, and clicks on spans."""
+    """What both have in common: the app's palette and glyphs, staleness, and clicks on spans: on the id of an action,
+    on "pane-" and a pane's name, or on "key-" and a key that is as good as pressed."""
 
     ALLOW_SELECT = False
 
@@ -278,6 +279,18 @@ class LineView(Drawn, ScrollView, can_focus=True):
         self.resize_content()
         self.scroll_to(x=x, animate=False, immediate=True, force=True)
         self.post_message(self.Moved())
+
+    def on_click(self, event: events.Click) -> None:
+        """A click is about the row under the pointer."""
+        at = event.get_content_offset(self)
+        if at is not None and (index := self.scroll_offset.y + at.y) < self.count():
+            self.pointed(index)
+
+    def pointed(self, index: int) -> None:
+        """The cursor comes to the row that was clicked, where there is one."""
+        if self.cursor is not None:
+            self.set_cursor(index)
+            self.post_message(self.Moved())
 
     def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dftui.control.receipts import ScaleResult
 from dftui.ui.backend import Backend
+from dftui.ui.draw import short_path
 from dftui.watch.format import size
 from dftui.watch.records import Step
 from dftui.watch.sanitise import clean
@@ -99,8 +100,9 @@ class Conductor:
                     self.step(Step(time.time(), name, clean(text), "failed"))
                 self.say(f"{text} {hint}".strip(), "bad")
             else:
-                if result is not self._told_of and (said := words(result)):
-                    self._told_of = result  # presses that joined one plan are all given its one receipt
+                # Presses that joined one plan are all given its one receipt.
+                if (result is None or result is not self._told_of) and (said := words(result)):
+                    self._told_of = result
                     self.say(said, "good")
             finally:
                 # Two that wait for one plan end in the same turn: the first is done, but still in the set.
@@ -110,6 +112,7 @@ class Conductor:
                 self._changed()
 
         self._failed.discard(name)
+        self.message = ("", "")  # it was about what is past now
         self.running.setdefault(name, Step(time.time(), name, "starting"))
         task = asyncio.create_task(run(), name=name)
         self._tasks.add(task)
@@ -158,11 +161,11 @@ class Conductor:
 
         self._start("roll", lambda backend: backend.roll(), words)
 
-    def pause_roll(self) -> None:
-        """Hold a roll before its next replica, or let it go on."""
+    def pause_roll(self, key: str) -> None:
+        """Hold a roll before its next replica, or let it go on by the same key."""
         if self.backend is not None:
             held = self.backend.pause_roll()
-            self.say("The roll waits before its next replica; p lets it go on." if held else "The roll goes on.")
+            self.say(f"The roll waits before its next replica; {key} lets it go on." if held else "The roll goes on.")
 
     def repair(self, who: Sequence[str] = (), *, verify: bool = False) -> None:
         """Put right what drifted, replacing `who`; then `verify` again, where that asked for it."""
@@ -210,7 +213,11 @@ class Conductor:
 
     def up(self) -> None:
         """Bring the stack up."""
-        self._start("up", lambda backend: backend.up(), lambda _: "The stack is up.")
+
+        def words(file: str) -> str:
+            return f"The stack is up; ADMIN_PASSWORD is in {short_path(file, 200)}" if file else "The stack is up."
+
+        self._start("up", lambda backend: backend.up(), words)
 
     def down(self, volumes: bool) -> None:
         """Take the stack down."""

@@ -6,6 +6,7 @@ Pure: what a role looks like is the palette's business.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,8 @@ class Span(NamedTuple):
     action: str = ""
 
 
+PATH = 32
+"""Cells of a path in a sentence: where 80 are shown, what is wrong with the file can still be read behind it."""
 Row = tuple[Span, ...]
 EMPTY: Row = ()
 
@@ -110,6 +113,21 @@ def clip(text: str, width: int, mark: str = "…") -> str:
         return text
     room = width - cell_len(mark)
     return set_cell_size(text, room).rstrip() + mark if room > 0 else mark[:width]
+
+
+def short_path(path: str, room: int = PATH, mark: str = "…") -> str:
+    """A path in `room` cells: one's home as ~, then folders left out of its middle. The file's name stays whole, so
+    that what is said about it can be read beside it."""
+    home = os.environ.get("HOME", "").rstrip("/")
+    if home and path.startswith(f"{home}/"):
+        path = f"~{path.removeprefix(home)}"
+    head, *middle = path.split("/")[:-1] or [""]
+    name = path.rpartition("/")[2]
+    if cell_len(path) <= room or not middle:
+        return path
+    while middle and cell_len("/".join((head, mark, *middle, name))) > room:
+        del middle[0]
+    return "/".join((head, mark, *middle, name))
 
 
 def fit(text: str, width: int, *, right: bool = False, mark: str = "…") -> str:

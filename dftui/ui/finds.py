@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dftui.control.effects import Effect, refusal
+from dftui.ui.stacks import switch
+from dftui.ui.visit import go_inside
 
 if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
@@ -34,7 +36,7 @@ def containers(ui: DftuiApp) -> Iterator[Find]:
             partial(main.show_logs_of, name),
         )
         if shells:
-            yield f"shell in {name}", "Open a shell there", f"dftui shell {name}", partial(ui.visit, name)
+            yield f"shell in {name}", "Open a shell there", f"dftui shell {name}", partial(go_inside, ui, name)
 
 
 def stacks(ui: DftuiApp) -> Iterator[Find]:
@@ -43,4 +45,4 @@ def stacks(ui: DftuiApp) -> Iterator[Find]:
         about = f"{other.containers} containers; {other.file or 'its defaults'}"
         if not other.known:
             about = f"{other.containers} containers; to look at, because its stack file is not known here"
-        yield f"stack {other.name}", about, f"dftui --stack {other.file or 'FILE'}", partial(ui.switch, other)
+        yield f"stack {other.name}", about, f"dftui --stack {other.file or 'FILE'}", partial(switch, ui, other)

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from textual.keys import Keys, _character_to_key, format_key
 
 from dftui.control.actions import ACTIONS, BY_ID
+from dftui.ui.draw import short_path
 
 RESERVED = frozenset(
     "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 ctrl+c ctrl+q "
-    "ctrl+f ctrl+b".split()
+    "ctrl+f ctrl+b left_square_bracket right_square_bracket".split()
 )
 """Keys that move; they belong to the panes."""
 _MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
@@ -51,7 +52,8 @@ def remap(layers: Sequence[Layer]) -> tuple[dict[str, str], list[str]]:
     """Keys by action id: each layer's wishes over those before it, and the registry's where a wish cannot be."""
     problems: list[str] = []
     wishes: dict[str, tuple[str, str]] = {}
-    for where, wanted in layers:
+    for path, wanted in layers:
+        where = short_path(path)
         for name, given in wanted.items():
             keys = [normal(part.strip()) for part in given.split(",")] if given != "," else ["comma"]
             if name not in BY_ID:
@@ -69,13 +71,16 @@ def remap(layers: Sequence[Layer]) -> tuple[dict[str, str], list[str]]:
         clash = next(_clashes(found, wishes), None)
         if clash is None:
             return found, problems
-        name, other = clash
-        key, where = wishes.pop(name)
-        problems.append(f"{where}: keys: {name} cannot have {shown(key)!r}, which is the key of {other}.")
+        name, other, key = clash
+        where = wishes.pop(name)[1]
+        keeps = BY_ID[name].show
+        problems.append(f"{where}: keys: {name} cannot have {shown(key)!r}, the key of {other}; it keeps {keeps!r}.")
 
 
-def _clashes(keys: Mapping[str, str], wishes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """(the one that wished, the one that has it) for each key that two actions would share."""
+def _clashes(keys: Mapping[str, str], wishes: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    """(the one that wished, the one that has it, the key) for each key that two actions would share."""
     parts = {name: set(key.split(",")) for name, key in keys.items()}
     for name in wishes:
-        yield from ((name, other) for other in keys if other != name and parts[name] & parts[other])
+        yield from (
+            (name, other, key) for other in keys if other != name for key in sorted(parts[name] & parts[other])
+        )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.history import Recording
     from dftui.control.known import OtherStack
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
@@ -188,7 +189,7 @@ class LiveBackend:
                 # A history that cannot be read is missed, not fatal.
                 with suppress(OSError):
                     for entry in await asyncio.to_thread(reader.new):
-                        # What this screen did is told step by step, but for a visit inside, which has none.
+                        # What this screen did is told step by step, but for what has no steps: a visit, a saved log.
                         if entry.session != SESSION or (entry.commands and not entry.steps):
                             callback(entry)
                 await asyncio.sleep(HISTORY_PERIOD)
@@ -205,10 +206,19 @@ class LiveBackend:
         """CPU and memory for these only."""
         self._watcher.watch_stats(ids)
 
-    async def up(self) -> None:
-        """Create what is missing."""
+    async def up(self) -> str:
+        """Create what is missing; the file with the first admin's password, if it was made by this."""
+        from dftui.stack.secrets import SecretsError, load_secrets, secrets_path
+
+        file = secrets_path(self._engine_id, self._spec.name)
+        new = not file.exists()
         with self._watcher.acting():
             await self._operator.up()
+        with suppress(SecretsError):
+            found = load_secrets(self._engine_id, self._spec.name) if new else None
+            if found is not None and found.admin_password and self._spec.admin.mode == "auto":
+                return str(file)
+        return ""
 
     def prepare_scale(self) -> None:
         """A key that scales was pressed; others may follow."""
@@ -269,6 +279,12 @@ class LiveBackend:
         from dftui.control.known import others
 
         return await others(self._engine, self._engine_id, self._spec.name)
+
+    def recorded(self, action: str) -> AbstractAsyncContextManager[Recording]:
+        """What the screen does without the engine, as an action of the history."""
+        from dftui.control.history import recorded
+
+        return recorded(self._engine, self._spec.name, action)
 
     def inside(
         self, name: str, role: str, *, client: bool, size: tuple[int, int]

@@ -44,11 +44,14 @@ def entries(ui: DftuiApp) -> Iterator[Entry]:
         if action.id != "palette":
             about = action.help if action.applies(context) else f"Not now: {main.why_not(action, context)}"
             yield Entry(action.name, about, partial(main.do, action.id), ui.shown_keys[action.id], action.twin)
-    for name, about, twin, call in (*finds.containers(ui), *finds.stacks(ui)):
+    for name, about, twin, call in finds.containers(ui):
         yield Entry(name, about, call, twin=twin)
     for theme in ui.all_themes().values():
         choose = partial(ui.choose_theme, theme.name)
         yield Entry(f"theme {theme.name}", theme.about, choose, twin=f"dftui --theme {theme.name}", theme=theme.name)
+    # The last: they come when the engine has told them, and then nothing that is read moves.
+    for name, about, twin, call in finds.stacks(ui):
+        yield Entry(name, about, call, twin=twin)
 
 
 def search(everything: Sequence[Entry], query: str) -> list[Found]:

@@ -17,10 +17,14 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.theme import Theme as TextualTheme
 
+from dftui.ui.draw import clip, short_path
+
 BACKGROUNDS = ("background", "surface", "panel", "cursor")
 INKS = ("foreground", "muted", "accent", "good", "info", "warning", "bad")
 CURVE = 0.25
 """How far a curve's colour is from the accent towards the background."""
+VALUE = 40
+"""Cells of a value that is told in a sentence."""
 COLOURS = (*BACKGROUNDS, *INKS)
 
 
@@ -78,26 +82,27 @@ def parse_theme(text: str, file: str) -> ThemeSpec:
         raise ThemeError(f"{file}: a theme is a mapping with name, dark, about and colours.")
     for key in data:
         if key not in ("name", "dark", "about", "ansi", "colours"):
-            raise ThemeError(f"{file}: unknown key {key!r}; allowed are name, dark, about, ansi, colours.")
+            raise ThemeError(f"{file}: unknown key {_told(key)}; allowed are name, dark, about, ansi, colours.")
     name = data.get("name")
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 30:
-        raise ThemeError(f"{file}: name is {name!r}; a short word is wanted.")
+        raise ThemeError(f"{file}: name is {_told(name)}; a short word is wanted.")
     for key in ("dark", "ansi"):
         if not isinstance(data.get(key, False), bool):
-            raise ThemeError(f"{file}: {key} is {data[key]!r}; true or false is wanted.")
+            raise ThemeError(f"{file}: {key} is {_told(data[key])}; true or false is wanted.")
     colours = data.get("colours")
     if not isinstance(colours, dict):
         raise ThemeError(f"{file}: colours is missing or not a mapping.")
     for key in colours:
         if key != "sources" and key not in COLOURS:
-            raise ThemeError(f"{file}: unknown key colours.{key}; allowed are {', '.join((*COLOURS, 'sources'))}.")
+            allowed = ", ".join((*COLOURS, "sources"))
+            raise ThemeError(f"{file}: unknown key colours.{clip(str(key), VALUE)}; allowed are {allowed}.")
     for key in COLOURS:
         if key not in colours:
             raise ThemeError(f"{file}: colours.{key} is missing.")
         _check(file, f"colours.{key}", colours[key])
     sources = colours.get("sources")
     if not isinstance(sources, list) or not sources:
-        raise ThemeError(f"{file}: colours.sources is {sources!r}; a list of colours is wanted.")
+        raise ThemeError(f"{file}: colours.sources is {_told(sources)}; a list of colours is wanted.")
     for index, value in enumerate(sources):
         _check(file, f"colours.sources[{index}]", value)
     about = data.get("about", "")
@@ -111,17 +116,21 @@ def parse_theme(text: str, file: str) -> ThemeSpec:
     )
 
 
+def _told(value: object) -> str:
+    return clip(repr(value), VALUE)
+
+
 def _check(file: str, key: str, value: object) -> None:
     """An invalid colour would be accepted by textual and end the program later, when it is drawn."""
     wanted = "a colour such as '#7fb4ff' is wanted."
     if not isinstance(value, str):
-        raise ThemeError(f"{file}: {key} is {value!r}; {wanted}")
+        raise ThemeError(f"{file}: {key} is {_told(value)}; {wanted}")
     try:
         colour = Color.parse(value)
     except ColorParseError:
-        raise ThemeError(f"{file}: {key} is {value!r}; {wanted}") from None
+        raise ThemeError(f"{file}: {key} is {_told(value)}; {wanted}") from None
     if colour.a != 1:
-        raise ThemeError(f"{file}: {key} is {value!r}; it must not be transparent.")
+        raise ThemeError(f"{file}: {key} is {_told(value)}; it must not be transparent.")
 
 
 def load_theme(path: Traversable) -> ThemeSpec:
@@ -130,8 +139,8 @@ def load_theme(path: Traversable) -> ThemeSpec:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ThemeError(f"{path}: cannot be read: {reason}.") from None
-    return parse_theme(text, str(path))
+        raise ThemeError(f"{short_path(str(path))}: cannot be read: {reason}.") from None
+    return parse_theme(text, short_path(str(path)))
 
 
 def load_themes(folders: Iterable[Traversable]) -> tuple[dict[str, ThemeSpec], list[str]]:

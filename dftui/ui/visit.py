@@ -9,17 +9,34 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
+from dftui.control.effects import Effect, refusal
+from dftui.control.tty import OUTPUT, terminal_size
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
     from dftui.engine.api import Session
     from dftui.ui.app import DftuiApp
 
-_TIDY = b"\x1b7\x1b[r\x1b8\x1b[?1l\x1b>\x1b[4l\x1b(B\x1b[?1049l\x1b[?1000;1002;1003;1006;2004l\x1b[?7;25h\x1b[0m\r\n"
+_TIDY = b"\x1b7\x1b[r\x1b8\x1b[?1l\x1b>\x1b[4l\x1b(B\x1b[?1047l\x1b[?1000;1002;1003;1006;2004l\x1b[?7;25h\x1b[0m\r\n"
 """What a program that was killed inside may have left on: margins, key modes, insertion, a character set, its own
-screen, mouse, paste, no wrapping, no cursor, colours."""
+screen (by 1047: 1049 also puts the cursor back to where the first visit began), mouse, paste, no wrapping, no cursor,
+colours."""
 _NOT_RUN = (126, 127)
 """Exit codes of a command that cannot be run or is not there."""
+
+
+def go_inside(ui: DftuiApp, name: str, *, client: bool = False) -> None:
+    """A shell in a container, or its role's own client, unless one is open."""
+    if refused := refusal(Effect.REVEAL, ui.options.read_only):
+        ui.main.conductor.say(refused, "warning")
+        return
+    snapshot = ui.main.snapshot
+    if snapshot is None or ui.backend is None or (ui.visit is not None and not ui.visit.done()):
+        return
+    role = next((s.role for s in snapshot.services if s.name == name), "web")
+    opened = ui.backend.inside(name, role, client=client, size=terminal_size())
+    # A task, not a worker: the app waits for its end when it ends itself.
+    ui.visit = asyncio.create_task(visit(ui, opened, f"{'client' if client else 'shell'} in {name}"), name="visit")
 
 
 async def visit(app: DftuiApp, opened: AbstractAsyncContextManager[Session], what: str) -> None:
@@ -56,10 +73,10 @@ async def _away(app: DftuiApp, session: Session, what: str) -> tuple[int, bytes]
         with app.suspend(), app.batch_update():
             try:
                 hello = f"\r\n{clean(what)}: its end (exit, Ctrl-D) comes back to dftui\r\n"
-                await asyncio.to_thread(os.write, attach.OUTPUT, hello.encode())
-                await session.resize(*attach.terminal_size())
+                await asyncio.to_thread(os.write, OUTPUT, hello.encode())
+                await session.resize(*terminal_size())
                 ended = await attach.at_terminal(session)
-                await asyncio.to_thread(os.write, attach.OUTPUT, _TIDY)
+                await asyncio.to_thread(os.write, OUTPUT, _TIDY)
             except Exception as error:
                 failure = error
     finally:

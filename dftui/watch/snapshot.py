@@ -138,9 +138,14 @@ class Snapshot:
     """Another operator who holds the stack's lock, doing what, since when; "" when none does."""
 
     @property
+    def services(self) -> tuple[Service, Service, Service]:
+        """Database, cache, balancer."""
+        return self.db, self.cache, self.balancer
+
+    @property
     def exists(self) -> bool:
         """Any container of the stack is there."""
-        return bool(self.web) or any(s.id for s in (self.db, self.cache, self.balancer))
+        return bool(self.web) or any(s.id for s in self.services)
 
     @property
     def serving(self) -> int:

@@ -129,7 +129,7 @@ class Trends:
         if not snapshot.exists:
             self._tracks.clear()
         lost = snapshot.engine.lost_since is not None
-        services = [one for one in (snapshot.db, snapshot.cache, snapshot.balancer) if one.id]
+        services = [one for one in snapshot.services if one.id]
         loads = {one.id: one.load for one in services} | {one.id: one.load for one in snapshot.web}
         for gone in self._tracks.keys() - loads.keys():
             del self._tracks[gone]
@@ -192,7 +192,7 @@ class Trends:
 
 def total_load(snapshot: Snapshot) -> Load:
     """CPU and memory of all running containers together; None while one of them is not sampled."""
-    services = (snapshot.db, snapshot.cache, snapshot.balancer)
+    services = snapshot.services
     resting = (ReplicaState.STOPPED, ReplicaState.FAILED)
     loads = [one.load for one in services if one.state == "running"]
     loads += [one.load for one in snapshot.web if one.state not in resting]

@@ -70,6 +70,11 @@ def test_a_name_clash_with_a_foreign_container(stack: Stack, tiny_image: str) ->
         docker("rm", "-f", name)
 
 
+def test_a_stack_that_is_not_there(stack: Stack) -> None:
+    for command in ("logs", "repair --dry-run", "history"):
+        refused(stack, *command.split(), code=1, says=(f"stack {stack.name} is not up", "dftui up"))
+
+
 def test_no_engine(stack: Stack) -> None:
     refused(stack, "up", "--docker", "unix:///nowhere/docker.sock", code=3, says=("/nowhere/docker.sock",))
     refused(stack, "status", "--docker", "tcp://127.0.0.1:1", code=3, says=("127.0.0.1:1",))

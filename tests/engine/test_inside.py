@@ -92,13 +92,22 @@ def test_a_shell_on_the_screen_and_back(stack: Stack) -> None:
         run.wait_text(f"Back from the client in {stack.name}-redis")
         run.send("a")
         run.wait_text(f"docker exec -it {stack.name}-redis")
+        file = stack.folder / "saved.log"
+        run.send("l\x13")
+        run.wait_text("Save to which file")
+        run.send(f"\x15{file}\r")
+        run.wait_text("lines are in")
+        assert file.stat().st_mode & 0o777 == 0o600
+        run.send("a")
+        run.wait_text(rf"docker logs {stack.name}-\w+ >> ")
         run.send("q")
         assert run.wait_exit() == 0
         assert termios.tcgetattr(run.fd)[3] & termios.ECHO
-    shell, client, cache = entries(stack, 3)
+    shell, client, cache, saved = entries(stack, 4)
     assert (shell["action"], shell["outcome"], shell["receipt"]) == (f"shell in {web}", "done", {"exit_code": 7})
     assert client["action"] == f"client in {stack.name}-mysql"
     assert cache["action"] == f"client in {stack.name}-redis"
+    assert (saved["action"], saved["outcome"]) == (f"logs --output {file}", "done")
 
 
 def test_a_cut_link_leaves_no_shell_inside(stack: Stack) -> None:

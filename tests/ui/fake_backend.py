@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dftui.control.entry import Entry
+from dftui.control.history import Recording
 from dftui.control.receipts import Receipt, ScaleResult
 from dftui.stack.spec import StackSpec
 from dftui.ui.app import DftuiApp
 from dftui.ui.backend import Backend, Unsubscribe
 from dftui.ui.options import Options
-from dftui.watch.lines import Counts, Line, LogCounts, Record
-from dftui.watch.mask import Masker
-from dftui.watch.paint import Painter
-from dftui.watch.records import Request, Step
-from dftui.watch.requestfilter import Filter
-from dftui.watch.rings import Reader, Rings
+from dftui.watch.records import Step
 from dftui.watch.snapshot import EngineFacts, Load, Replica, ReplicaState, Service, Snapshot, Traffic
+
+from .fake_streams import NOW, FakeLogs, FakeRequests, FakeShell, host_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,15 +32,10 @@ if TYPE_CHECKING:
     from dftui.control.roll import RollResult
     from dftui.control.verify import Login, VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
-    from dftui.engine.api import Channel, Session
+    from dftui.engine.api import Session
 
-NOW = 1_795_000_000.0
 APP = "[2026-11-18T11:06:40.000000+00:00] local"
 TRACE = ("[stacktrace]", "#0 /opt/dreamfactory/vendor/db.php(12): connect()", "#1 {main}", '"} ')
-
-
-def host_of(number: int) -> str:
-    return f"{0x3F2A9C10B7E4 + number * 0x1A2B3C4D5:012x}"[-12:]
 
 
 def replica(number: int, state: ReplicaState = ReplicaState.SERVING, **more: object) -> Replica:
@@ -111,145 +104,8 @@ def nothing() -> Snapshot:
     )  # fmt: skip
 
 
-class FakeLogs:
-    """A hub without an engine: `feed` is what its merge lets go."""
-
-    def __init__(self, ring_bytes: int = 64 << 20, total_bytes: int = 256 << 20) -> None:
-        self.rings = Rings(ring_bytes, total_bytes)
-        self.painter = Painter(Masker())
-        self.seq = 0
-        self.by_name: dict[str, Counts] = {}
-        self.generation = 0
-        self.reopened: list[tuple[int | None, int]] = []
-        self.swallow = 0
-        """So many of the next lines are lost on their way, as a fault in the program would do it."""
-
-    @property
-    def counts(self) -> LogCounts:
-        total = Counts()
-        for name, one in self.by_name.items():
-            ring = self.rings.by_name.get(name)
-            one.kept, one.evicted = (ring.kept, ring.evicted) if ring else (0, 0)
-            total.add(one)
-        return LogCounts(total, dict(self.by_name))
-
-    def feed(self, who: str, *lines: str | bytes, at: float = NOW, flags: int = 0) -> None:
-        records = []
-        for line in lines:
-            self.seq += 1
-            data = line.encode() if isinstance(line, str) else line
-            records.append(Record(self.seq, int(at * 1e9), who, flags, data))
-        counts = self.by_name.setdefault(who, Counts())
-        written = sum(record.is_line for record in records)
-        counts.arrived += written
-        counts.received += written
-        gone, self.swallow = self.swallow, 0
-        self.rings.add(records[gone:])
-
-    def reader(self, who: frozenset[str] | None = None) -> Reader:
-        return Reader(self.rings, who)
-
-    def texts(self, records: Sequence[Record]) -> list[str]:
-        return self.painter.texts(records)
-
-    def lines(self, records: Sequence[Record]) -> list[Line]:
-        return self.painter.lines(records)
-
-    def line(self, record: Record) -> Line:
-        return self.painter.line(record)
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self.by_name))
-
-    def oldest(self) -> Mapping[str, int]:
-        return self.rings.oldest()
-
-    @property
-    def freed_bytes(self) -> int:
-        return self.rings.freed
-
-    def lag_of(self, record: Record) -> float | None:
-        return 0.1 if record.is_line else None
-
-    def reopen(self, *, tail: int | None, since_ns: int) -> None:
-        self.reopened.append((tail, since_ns))
-        held = [r for r in self.rings.clear() if r.time_ns >= since_ns]
-        self.by_name.clear()
-        self.generation += 1
-        for record in held[-tail:] if tail else held:
-            self.feed(record.who, record.data, at=record.time_ns / 1e9, flags=record.flags)
-
-
-class FakeRequests:
-    def __init__(self) -> None:
-        self.held: list[Request] = []
-
-        self.sampling = 1
-        self.lost = 0
-
-    @property
-    def total(self) -> int:
-        return len(self.held)
-
-    def find(self, text: str, limit: int) -> Sequence[Request]:
-        passes = Filter(text)
-        return [request for request in self.held if passes(request)][-limit:]
-
-    def since(self, seq: int) -> tuple[Sequence[Request], int]:
-        return self.held[seq:], len(self.held)
-
-    def feed(self, number: int, path: str = "/api/v2/system/environment", status: int = 200, **more: object) -> None:
-        n = len(self.held)
-        made = Request(
-            time=NOW + n, client="192.0.2.7", method="GET", path=path, status=status, ms=9 + n % 7, queue_ms=0,
-            connect_ms=0, response_ms=8, replica=f"df-web{number}", host=host_of(number), id=f"r{n}",
-        )  # fmt: skip
-        self.held.append(replace(made, **more))  # type: ignore[arg-type]
-
-
 class Sorry(Exception):
     hint = "Add a replica first."
-
-
-class FakeShell:
-    """A shell that shows what is typed and knows `size` and `exit CODE`; a `Session`."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.size = size
-        self.typed = b""
-        self.code = 0
-        self._said: asyncio.Queue[bytes] = asyncio.Queue()
-        self._said.put_nowait(b"$ ")
-
-    async def read(self) -> tuple[Channel, bytes]:
-        return "stdout", await self._said.get()
-
-    async def write(self, data: bytes) -> None:
-        data = data.replace(b"\n", b"\r")  # what was typed before the terminal was raw
-        self._said.put_nowait(data.replace(b"\r", b"\r\n"))
-        self.typed += data
-        *lines, self.typed = self.typed.split(b"\r")
-        for line in lines:
-            match line.split():
-                case [b"size"]:
-                    self._said.put_nowait(b"%dx%d\r\n$ " % self.size)
-                case [b"exit", code]:
-                    self.code = int(code)
-                    self._said.put_nowait(b"")
-                case _:
-                    self._said.put_nowait(b"$ ")
-
-    async def end_input(self) -> None:
-        return
-
-    async def resize(self, columns: int, rows: int) -> None:
-        self.size = (columns, rows)
-
-    async def exit_code(self) -> int:
-        return self.code
-
-    async def close(self) -> None:
-        return
 
 
 class FakeBackend:
@@ -272,7 +128,11 @@ class FakeBackend:
         self._steps: list[Callable[[Step], None]] = []
         self._entries: list[Callable[[Entry], None]] = []
         self.past: list[Entry] = []
+        self.made = ""
+        """The file of secrets that an `up` makes."""
         self.others: list[OtherStack] = []
+        self.looks_for_stacks = 0
+        self.hold_stacks: asyncio.Event | None = None
 
     def subscribe(self, callback: Callable[[Snapshot], None]) -> Unsubscribe:
         self._heard.append(callback)
@@ -312,9 +172,10 @@ class FakeBackend:
         if self.fails is not None:
             raise self.fails
 
-    async def up(self) -> None:
+    async def up(self) -> str:
         await self._act("up")
         self.set(stack())
+        return self.made
 
     def prepare_scale(self) -> None:
         """Nothing to look up here."""
@@ -396,7 +257,16 @@ class FakeBackend:
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
 
     async def stacks(self) -> list[OtherStack]:
+        self.looks_for_stacks += 1
+        if self.hold_stacks is not None:
+            await self.hold_stacks.wait()
         return self.others
+
+    @asynccontextmanager
+    async def recorded(self, action: str) -> AsyncIterator[Recording]:
+        now = Recording(action)
+        self.calls.append(("recorded", action))
+        yield now
 
     @asynccontextmanager
     async def inside(self, name: str, role: str, *, client: bool, size: tuple[int, int]) -> AsyncIterator[Session]:

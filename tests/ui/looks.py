@@ -23,7 +23,8 @@ from dftui.ui.options import Options
 from dftui.ui.themes import Palette
 
 from .conftest import words
-from .fake_backend import NOW, FakeBackend, app_of, busy, nothing, remember, stack
+from .fake_backend import FakeBackend, app_of, busy, nothing, remember, stack
+from .fake_streams import NOW
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 LOOKS_AT = (120, 40)
@@ -42,6 +43,7 @@ class Scene:
     then: Callable[[DftuiApp], None] | None = None
     connects: str = ""
     """"" at once, "never", or what is wrong."""
+    read_only: str = ""
 
 
 def working(app: DftuiApp) -> None:
@@ -152,7 +154,7 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
     At the end the terminal loses Unicode: then nothing beyond ASCII may be drawn.
     """
     seen: dict[tuple[int, int], list[Cells]] = {}
-    app = app_for(scene, Options(theme="night", fence=False, hz=50))
+    app = app_for(scene, Options(theme="night", fence=False, hz=50, read_only=scene.read_only))
     async with app.run_test(size=SIZES[0]) as pilot:
         await at_scene(pilot, app, scene)
         app.all_themes()

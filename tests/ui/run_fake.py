@@ -9,6 +9,7 @@ import random
 import sys
 from dataclasses import replace
 
+from dftui.cli import terminal
 from dftui.stack.spec import StackSpec
 from dftui.ui.app import DftuiApp
 from dftui.ui.backend import Backend
@@ -43,6 +44,7 @@ def main() -> int:
     parser.add_argument("--no-mouse", action="store_true")
     parser.add_argument("--max-bps", type=int)
     args = parser.parse_args()
+    terminal.prepare()
     fake = busy(FakeBackend(stack()))
 
     async def connect() -> Backend:

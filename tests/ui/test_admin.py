@@ -9,7 +9,7 @@ from dftui.dreamfactory.admin import NewAdmin
 
 from .conftest import words
 from .fake_backend import FakeBackend, Sorry, busy, stack
-from .test_keys import Seat, seat
+from .seat import Seat, seat
 
 
 def without_admin() -> FakeBackend:

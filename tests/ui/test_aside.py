@@ -60,6 +60,10 @@ def test_a_shell_has_the_terminal_and_gives_it_back_while_logs_pour_in() -> None
         run.wait_text("Back from the shell in df-web1, which ended with exit code 3")
         whole(run)
         assert "size" not in run.text()
+        run.send("s")
+        run.wait_text(r"exit 3\s+\$\s+shell in df-web1: its end.*\s+\$ *$")  # below what the first visit left
+        run.send("exit 0\r")
+        run.wait_text("Back from the shell in df-web1.")
         run.send("+")
         run.wait_text("4 of 4 serving")
         run.send("q")

@@ -13,7 +13,8 @@ from dftui.ui.panes.pulse import FIGURES, MEMORY, RATE
 from dftui.watch.format import spark
 from dftui.watch.trends import SPAN, Mark, Trends
 
-from .fake_backend import NOW, FakeBackend, app_of, remember
+from .fake_backend import FakeBackend, app_of, remember
+from .fake_streams import NOW
 
 BUCKET = int(NOW // SPAN)
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1e9)), max_size=800)

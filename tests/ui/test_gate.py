@@ -18,8 +18,9 @@ from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift
 
 from .conftest import words
-from .fake_backend import NOW, FakeBackend, Sorry, busy, nothing
-from .test_keys import Seat, seat
+from .fake_backend import FakeBackend, Sorry, busy, nothing
+from .fake_streams import NOW
+from .seat import Seat, seat
 
 READ_ONLY = Options(fence=False, hz=50, read_only="--read-only", sealed=True)
 MORE_THAN_LOOKS = [a for a in ACTIONS if a.effect is not Effect.LOOK]
@@ -55,7 +56,7 @@ async def test_read_only_hides_them_from_footer_help_and_palette() -> None:
         assert "R repair" not in words(s.app)
         assert "l logs" in footer
         await s.press("question_mark", "question_mark", "question_mark")  # the alarm, the pane, every key
-        await s.see("Help  keys")
+        await s.see("▌ keys")
         shown = words(s.app)
         for action in ACTIONS:
             assert (action.help[:50] in shown) is (action.effect is Effect.LOOK), action.id
@@ -114,7 +115,11 @@ async def test_what_was_done_before_and_by_others_is_in_the_actions() -> None:
         assert "and 8 more: dftui history --verbose" in words(s.app)
         s.fake.done_elsewhere(Entry(NOW, "bob", "roll", "failed: the disk is full", 3.0))
         await s.see("failed roll  by bob  3.0 s  the disk is full")
-        assert "3 steps" in words(s.app)
+        s.fake.done_elsewhere(Entry(NOW - 80_000, "eve", "drain 2", "done", 3.0))
+        await s.see("by eve")
+        screen = words(s.app)
+        assert screen.index("by ada") < screen.index("by eve") < screen.index("by root"), "each where it belongs"
+        assert "4 steps" in words(s.app)
 
 
 async def test_a_shell_that_cannot_be_had_is_a_sentence() -> None:
@@ -187,3 +192,8 @@ async def test_the_pane_in_focus_is_marked_by_more_than_colour(plain: bool) -> N
             assert marked == [s.app.main.pane.pane]
         await s.press("x")
         assert "y yes" in words(s.app)
+        await s.press("n", "1")
+        await s.pilot.resize_terminal(80, 24)
+        await s.see(f"{mark} database")
+        await s.press("2")
+        await s.gone(f"{mark} database")

@@ -19,7 +19,7 @@ from tests.sources import ROOT
 
 from .conftest import words
 from .fake_backend import FakeBackend, app_of, busy, nothing, settle, stack
-from .test_keys import seat
+from .seat import seat
 from .test_pictures import every_state
 
 KEYS = {action.show for action in ACTIONS} | {"Shift+Tab"}
@@ -141,6 +141,18 @@ async def test_question_mark_goes_from_the_alarm_to_the_pane_to_every_key_and_on
         ):
             await s.see(seen)
             await s.press("question_mark")
+
+
+async def test_it_is_seen_whether_the_list_or_the_page_has_the_keys() -> None:
+    async with seat() as s:
+        await s.press("l", "question_mark")
+        await s.see("▌ logs")
+        await s.press("tab")
+        await s.see("▌ Help")
+        assert "▌ logs" not in words(s.app)
+        await s.see("Tab page")
+        await s.press("enter")
+        await s.see("▌ logs")
 
 
 async def test_without_a_stack_the_tutorial_is_shown() -> None:

@@ -13,8 +13,9 @@ from dftui.watch.lines import EVENT, GAP
 from dftui.watch.rings import OVERHEAD
 
 from .conftest import words
-from .fake_backend import APP, NOW, TRACE, FakeBackend, FakeLogs, busy, settle
-from .test_keys import Seat, seat
+from .fake_backend import APP, TRACE, FakeBackend, busy, settle
+from .fake_streams import NOW, FakeLogs
+from .seat import Seat, seat
 
 
 def log_rows(s: Seat) -> list[str]:
@@ -329,6 +330,7 @@ async def test_save_masks_says_where_and_overwrites_nothing(tmp_path: Path, monk
         assert lines[-2].endswith("df-web1  | GET /x?token=***&y=***")
         assert lines[-1].endswith('x {"password":"***"}')
         assert lines[0].startswith("2026-11-18T11:06:40.000+00:00 df-web1  | ")
+        assert s.fake.calls == [("recorded", f"logs --output {saved}")]
 
         (tmp_path / "mine.json").write_text("mine")
         await s.press("k", "V", "k", "ctrl+s")

@@ -15,7 +15,8 @@ from dftui.watch.match import Matcher
 from dftui.watch.rings import OVERHEAD
 from dftui.watch.sieve import Choice
 
-from .fake_backend import NOW, TRACE, FakeLogs
+from .fake_backend import TRACE
+from .fake_streams import NOW, FakeLogs
 
 
 def ticks() -> Callable[[], float]:

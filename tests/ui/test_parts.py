@@ -109,8 +109,8 @@ def test_remapping_tells_each_mistake() -> None:
         "dftui.yaml: keys: there is no action 'scale-dwn'; did you mean scale-down?",
         "dftui.yaml: keys: drain cannot have 'j', which moves in the panes.",
         "dftui.yaml: keys: times cannot have 'ctrl+banana': no key is called that.",
-        "dftui.yaml: keys: zoom cannot have 'h', which is the key of probe.",
-        "config.yaml: keys: help cannot have 'K', which is the key of quit.",
+        "dftui.yaml: keys: zoom cannot have 'h', the key of probe; it keeps 'z'.",
+        "config.yaml: keys: help cannot have 'K', the key of quit; it keeps '?'.",
     ]
     changed = {name: key for name, key in keys.items() if key != next(a.key for a in ACTIONS if a.id == name)}
     assert changed == {"scale-up": "Y", "scale-down": "underscore", "follow": "f2", "quit": "K", "roll": "ctrl+y,I"}

@@ -18,7 +18,8 @@ from dftui.watch.drift import SETUP_OPEN
 from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 from .conftest import picture, words
-from .fake_backend import NOW, FakeBackend, busy, nothing, replica, stack
+from .fake_backend import FakeBackend, busy, nothing, replica, stack
+from .fake_streams import NOW
 from .fake_verify import broken
 from .looks import SIZES, Scene, app_for, at_scene, picture_of, rising, still, working
 
@@ -113,6 +114,9 @@ SCENES = (
     Scene(
         "admin", lambda: busy(FakeBackend(stack(admin="no admin"))), ("A", *["enter"] * 5, *"short", "enter", "enter")
     ),
+    Scene("backup", keys=("B", "ctrl+u", *"df.tar")),
+    Scene("save", keys=("l", "ctrl+s", "ctrl+u", *"df.log")),
+    Scene("read-only", lambda: busy(FakeBackend(every_state())), read_only="DFTUI_READ_ONLY"),
     Scene("setup-open", lambda: busy(FakeBackend(stack(setup_open=True, drift=(SETUP_OPEN,))))),
     Scene("help", lambda: busy(FakeBackend(every_state())), ("question_mark",)),
     Scene("keys", keys=("question_mark", "question_mark")),

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from .conftest import words
-from .fake_backend import NOW, FakeBackend, busy, settle, stack
-from .test_keys import Seat, seat
+from .fake_backend import FakeBackend, busy, settle, stack
+from .fake_streams import NOW
+from .seat import Seat, seat
 
 
 def rows(s: Seat) -> list[str]:

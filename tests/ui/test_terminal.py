@@ -40,6 +40,26 @@ def test_paint_resize_and_quit() -> None:
         assert RESTORED in run.output()
 
 
+def test_the_terminals_own_size_counts_whatever_a_shell_has_exported() -> None:
+    with start(100, 30, {"COLUMNS": "70", "LINES": "20"}) as run:
+        run.wait_text("3 of 3 serving")
+        run.wait_until(lambda text: max(map(len, text.splitlines())) > 90)
+        run.resize(140, 40)
+        run.wait_until(lambda text: max(map(len, text.splitlines())) > 130)
+        run.send("s")
+        run.wait_text(r"^\$ ?$")
+        run.send("size\r")
+        run.wait_text("^140x40")
+
+
+def test_f5_sends_the_whole_screen_again() -> None:
+    with start() as run:
+        run.wait_text("3 of 3 serving")
+        before = run.output().count(b"df-redis")
+        run.send("\x1b[15~")
+        run.wait_until(lambda _: run.output().count(b"df-redis") > before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_the_terminal_as_it_was(number: signal.Signals) -> None:
     import os

@@ -7,7 +7,7 @@ from dftui.dreamfactory.evidence import OK, pairs
 from .conftest import words
 from .fake_backend import FakeBackend, busy, stack
 from .fake_verify import broken, evidence, result, seen, verdict
-from .test_keys import seat
+from .seat import seat
 
 
 async def test_all_is_well() -> None:

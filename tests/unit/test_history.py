@@ -129,12 +129,16 @@ LEAVES = {
     "restore --yes --replace file": "restore --replace file",
     "admin create": "admin create",
     "logs --output new.log": "logs --output new.log",
+    "export compose --output new": "export compose --output new",
 }
 """A command line for each command that does more than look, and what the history calls it."""
 
 
 def test_each_command_that_does_more_than_look_is_listed_here() -> None:
-    several = {"watch": "each action of its own is an entry"}
+    several = {
+        "watch": "each action of its own is an entry",
+        "init": "it writes a file of yours before there is a stack, on no engine",
+    }
     mutating = {name for name, (_, _, told) in COMMANDS.items() if told is not Effect.LOOK}
     assert mutating == {parse(line.split()).command for line in LEAVES} | set(several)
 

@@ -136,11 +136,29 @@ def test_check_is_4_and_names_the_replica_that_differs(engine: FakeEngine, capsy
     assert len(found["problems"]) == 1
     assert found["problems"][0].startswith("df-web2")
     assert found["replicas"][0] == {"name": "df-web1", "key": secrets.fingerprint}
+    assert found["repairs"][0].startswith("dftui repair df-web2 replaces it")
+    assert main(["key", "check"]) == 4
+    assert "\n  dftui repair df-web2 replaces it" in capsys.readouterr().err
 
 
 def test_check_without_a_file_is_untrue(engine: FakeEngine, capsys: Output) -> None:
     assert main(["key", "check"]) == 4
-    assert "there is no secrets file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there is no secrets file" in said
+    assert "\n  make the stack: dftui up" in said
+
+
+def test_check_without_a_file_beside_running_replicas_says_where_the_key_is(
+    engine: FakeEngine, capsys: Output
+) -> None:
+    replicas(engine, one := appkey.new_key(), one)
+    assert main(["key", "check"]) == 4
+    assert "dftui up takes over what the replicas run with\n" in capsys.readouterr().err
+    put(engine, "web", "df-web3", {"APP_KEY": appkey.new_key()})
+    assert main(["key", "check"]) == 4
+    said = capsys.readouterr().err
+    assert "once that is one key" in said
+    assert "dftui remove WHO" in said
 
 
 def test_import_takes_ones_own_from_standard_input(

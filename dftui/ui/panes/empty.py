@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from dftui.stack.names import container_name
@@ -24,14 +24,15 @@ def empty_rows(
     width: int,
     height: int,
     glyphs: Glyphs,
+    keys: Mapping[str, str],
     rising: bool = False,
     read_only: bool = False,
 ) -> list[Row]:
-    """A few plain sentences in the middle; the steps of a first `up` while it runs."""
+    """A few plain sentences in the middle; the steps of a first `up` while it runs. `keys` by action."""
     if rising:
         return [clip_row(row, width, glyphs.ellipsis) for row in _rising(spec, steps, width, height, glyphs)]
     if snapshot is not None:
-        rows = _no_stack(snapshot, spec, read_only)
+        rows = _no_stack(snapshot, spec, keys, read_only)
     elif error:
         said = wrap(error, min(READABLE, width - 6))
         rows = [
@@ -59,7 +60,7 @@ def _centred(rows: Sequence[Row], width: int, height: int) -> list[Row]:
     return [()] * top + [(Span(left), *row) if row else () for row in rows][: max(1, height - top)]
 
 
-def _no_stack(snapshot: Snapshot, spec: StackSpec, read_only: bool) -> list[Row]:
+def _no_stack(snapshot: Snapshot, spec: StackSpec, keys: Mapping[str, str], read_only: bool) -> list[Row]:
     """What would be there, as a picture, and the key that makes it."""
     head: Row = (Span(f"There is no stack named {snapshot.stack} on this engine.", "strong"),)
     if read_only:
@@ -81,7 +82,9 @@ def _no_stack(snapshot: Snapshot, spec: StackSpec, read_only: bool) -> list[Row]
             (Span(f"└{'─' * (wide // 2)}┬{'─' * (wide - wide // 2 - 1)}┘", "muted"),),
         ]
 
-    count = f"{replicas} replicas that share one APP_KEY" if replicas > 1 else "one replica, more by +"
+    count = (
+        f"{replicas} replicas that share one APP_KEY" if replicas > 1 else f"one replica, more by {keys['scale-up']}"
+    )
     rows = [
         *box(name["balancer"], "balancer, the only one with a port"),
         *box(webs, count),
@@ -94,9 +97,9 @@ def _no_stack(snapshot: Snapshot, spec: StackSpec, read_only: bool) -> list[Row]
         *rows,
         (),
         (
-            Span("u", "key", "up"),
+            Span(keys["up"], "key", "up"),
             Span("  bring it up", "", "up"),
-            Span("        ?", "key", "help"),
+            Span(f"        {keys['help']}", "key", "help"),
             Span("  the tutorial", "", "help"),
         ),
     ]
@@ -118,7 +121,10 @@ def _rising(spec: StackSpec, steps: Sequence[Step], width: int, height: int, gly
     return [(), head, (), *(rows[-room:] if room else [])]
 
 
-def small_rows(width: int, height: int) -> list[Row]:
-    """The terminal is too small: how small, and what is needed, broken to fit."""
-    words = f"This terminal is {width}x{height}. dftui needs 60x16 or more. q quits; dftui status works at any size."
+def small_rows(width: int, height: int, leave: str) -> list[Row]:
+    """The terminal is too small: how small, and what is needed, broken to fit; `leave` is the key that does."""
+    words = (
+        f"This terminal is {width}x{height}. dftui needs 60x16 or more. "
+        f"{leave} quits; dftui status works at any size."
+    )
     return [(Span(clip(line, width)),) for line in wrap(words, max(1, width))]

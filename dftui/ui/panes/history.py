@@ -25,11 +25,24 @@ STATE = {"running": ("wait", "info"), "ok": ("good", "good"), "failed": ("bad", 
 WORD = {"running": "doing", "ok": "done", "failed": "failed"}
 
 
+def ended(item: Item) -> float:
+    """When it was told, or done."""
+    return item.at if isinstance(item, Step) else item.time + item.seconds
+
+
 def fold(done: list[Item], new: Item) -> None:
-    """Put a step in its place: one that goes on replaces its earlier self, any other comes last."""
+    """Put a step in its place: one that goes on replaces its earlier self, any other comes last. An action that was
+    done earlier or elsewhere is read a little later than it was done: it comes where it belongs."""
+    if isinstance(new, Entry):
+        at = len(done)
+        while at and ended(done[at - 1]) > ended(new):
+            at -= 1
+        done.insert(at, new)
+        del done[: len(done) - KEEP]
+        return
     for index in range(len(done) - 1, max(-1, len(done) - 40), -1):
         old = done[index]
-        if not (isinstance(old, Step) and isinstance(new, Step)):
+        if not isinstance(old, Step):
             continue
         if old.state == "running" and (old.action, old.who, old.text) == (new.action, new.who, new.text):
             done[index] = replace(new, command=new.command or old.command)

@@ -60,6 +60,19 @@ def how_row(wanted: Wanted, keys: Mapping[str, str], problem: str) -> Row:
     return tuple(spans)
 
 
+def how_words(wanted: Wanted) -> str:
+    """How a filter that is typed will be taken."""
+    search = wanted.search
+    return ", ".join(
+        (
+            "a regular expression" if search.regex else "plain text",
+            "lines without it" if search.inverse else "lines with it",
+            CASE_WORDS[search.case],
+            "others hidden" if wanted.hides else "only marked",
+        )
+    )
+
+
 def search_words(search: Matcher, hides: bool) -> str:
     """A filter as it was typed, and how it is taken."""
     if not search:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label
 from dftui.ui.backend import Logs
 from dftui.ui.canvas import Canvas
 from dftui.ui.draw import Span, row_width
-from dftui.ui.panes.logfilter import LEAST, FilterInput, Wanted, choice_spans, how_row
+from dftui.ui.panes.logfilter import LEAST, FilterInput, Wanted, choice_spans, how_row, how_words
 from dftui.ui.panes.loglines import LogLines
 from dftui.ui.panes.logmodel import LogModel
 from dftui.ui.panes.logrow import TIMES, tally_spans
@@ -256,6 +256,12 @@ class LogsPane(TabPane):
         """On the status line."""
         self.lines.ui.main.conductor.say(text, role)
 
+    def _take(self, **how: object) -> None:
+        """Take the filter in another way; where there is none yet, say how the next one will be taken."""
+        self.search_for(**how)
+        if not self.wanted.search and not self.has_class("filtering"):
+            self.say(f"The next filter: {how_words(self.wanted)}.")
+
     def act(self, name: str) -> None:
         """An action of the registry."""
         lines, search = self.lines, self.wanted.search
@@ -266,15 +272,15 @@ class LogsPane(TabPane):
                 if search:
                     self.run_worker(find(self, -1 if name == "next-match" else 1), group="find", exclusive=True)
                 else:
-                    self.say("There is no filter: / sets one.")
+                    self.say(f"There is no filter: {lines.ui.shown_keys['filter']} sets one.")
             case "filter-regex":
-                self.search_for(regex=not search.regex)
+                self._take(regex=not search.regex)
             case "filter-inverse":
-                self.search_for(inverse=not search.inverse)
+                self._take(inverse=not search.inverse)
             case "filter-case":
-                self.search_for(case=CASES[(CASES.index(search.case) + 1) % len(CASES)])
+                self._take(case=CASES[(CASES.index(search.case) + 1) % len(CASES)])
             case "filter-mark":
-                self.search_for(hides=not self.wanted.hides)
+                self._take(hides=not self.wanted.hides)
             case "level":
                 least = LEAST[(LEAST.index(self.wanted.least) + 1) % len(LEAST)]
                 self.restart(replace(self.wanted, least=least), lines.cursor)
@@ -288,7 +294,9 @@ class LogsPane(TabPane):
                 self.say("Stack traces are unfolded." if lines.fold_all() else "Stack traces are folded.")
             case "mark":
                 if lines.mark():
-                    self.say("Marking from here to where you move; y copies, ^s saves, Esc ends it.")
+                    keys = lines.ui.shown_keys
+                    saves = "" if lines.ui.options.read_only else f" {keys['save']} saves,"
+                    self.say(f"Marking from here to where you move; {keys['copy']} copies,{saves} Esc ends it.")
             case "copy":
                 copy(self)
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,7 +111,9 @@ def copy(pane: LogsPane) -> None:
     text = "\n".join(line.text for line in pane.model.logs.lines(records))
     size = len(text.encode())
     if size > MOST_COPIED:
-        pane.say(f"{count(size)} bytes are too many for a terminal's clipboard; ^s saves them.", "warning")
+        ui = pane.lines.ui
+        saves = "" if ui.options.read_only else f"; {ui.shown_keys['save']} saves them"
+        pane.say(f"{count(size)} bytes are too many for a terminal's clipboard{saves}.", "warning")
         return
     pane.app.copy_to_clipboard(text)
     what = f"{count(len(records))} lines" if len(records) > 1 else "The line"
@@ -137,11 +140,15 @@ async def save(pane: LogsPane, path: Path, records: Sequence[Record]) -> None:
     from dftui.watch.export import SaveError
     from dftui.watch.export import save as write
 
-    model = pane.model
-    if model is None:
+    model, backend = pane.model, pane.lines.ui.backend
+    if model is None or backend is None:
         return
     try:
-        lines = await asyncio.to_thread(write, path, records, model.logs)
+        async with backend.recorded(f"logs --output {path}") as now:
+            whose = sorted({record.who for record in records})
+            now.commands += [f"docker logs {who} >> {shlex.quote(str(path))}" for who in whose]
+            lines = await asyncio.to_thread(write, path, records, model.logs)
+            now.receipt = {"lines": lines}
     except SaveError as error:
         pane.say(str(error), "bad")
         return

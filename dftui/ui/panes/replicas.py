@@ -201,7 +201,9 @@ class ReplicaTable(LineView):
 
     def nothing(self) -> Sequence[str]:
         """None is there."""
-        return ("There is no replica; + adds one.",)
+        if self.ui.options.read_only:
+            return ("There is no replica.",)
+        return (f"There is no replica; {self.ui.shown_keys['scale-up']} adds one.",)
 
     @property
     def selected(self) -> Replica | None:

@@ -110,13 +110,11 @@ class RequestLines(RingView[Request]):
             self.set_cursor(0)
         self.post_message(LineView.Moved())
 
-    def on_click(self, event: events.Click) -> None:
-        """A click picks."""
-        index = self.scroll_offset.y + event.y
-        if 0 <= index < len(self.items):
-            self.cursor = index
-            self.refresh()
-            self.post_message(LineView.Moved())
+    def pointed(self, index: int) -> None:
+        """A click picks, also where none was picked."""
+        self.cursor = index
+        self.refresh()
+        self.post_message(LineView.Moved())
 
     def on_resize(self) -> None:
         """Columns depend on the width."""

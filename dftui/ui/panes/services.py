@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
@@ -119,7 +120,7 @@ def line(service: Service, width: int, glyphs: Glyphs, selected: bool) -> Row:
     """A service on one line."""
     glyph, word, role = state_of(service, glyphs)
     row = [
-        Span(f"{glyphs.cursor if selected else ' '} ", "accent"),
+        Span(f"{glyphs.mark if selected else ' '} ", "accent"),
         Span(fit(WORDS.get(service.role, service.role), 10), "strong" if selected else ""),
         Span(fit(f"{glyph} {word}", 12), role),
         Span(fit(service.name, 14, mark=glyphs.ellipsis)),
@@ -135,11 +136,6 @@ def line(service: Service, width: int, glyphs: Glyphs, selected: bool) -> Row:
     return clip_row(row, width, glyphs.ellipsis)
 
 
-def services_of(snapshot: Snapshot) -> tuple[Service, Service, Service]:
-    """In the order of the screen."""
-    return snapshot.db, snapshot.cache, snapshot.balancer
-
-
 class ServiceCards(Canvas, can_focus=True):
     """The three, with a selected one."""
 
@@ -148,6 +144,11 @@ class ServiceCards(Canvas, can_focus=True):
         Binding("left,up,k", "step(-1)", show=False),
     ]
     chosen = 0
+
+    def on_click(self, event: events.Click) -> None:
+        """The card, or the line, under the pointer."""
+        self.chosen = min(2, event.y if self.size.height < CARD_ROWS else event.x // max(1, self.size.width // 3))
+        self.post_message(LineView.Moved())
 
     def action_step(self, by: int) -> None:
         """To the next or the previous card."""
@@ -179,7 +180,7 @@ class ServicesPane(Pane):
     @property
     def selected(self) -> Service | None:
         """The chosen service."""
-        return services_of(self.snapshot)[self.cards.chosen] if self.snapshot else None
+        return self.snapshot.services[self.cards.chosen] if self.snapshot else None
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Draw these facts."""
@@ -192,7 +193,7 @@ class ServicesPane(Pane):
         if self.snapshot is None or not width:
             return
         glyphs = self.cards.ui.glyphs
-        services = services_of(self.snapshot)
+        services = self.snapshot.services
         widths = [width // 3, width // 3, width - 2 * (width // 3)]
         trends = self.cards.ui.trends
         if height >= DETAIL_FROM:
@@ -217,7 +218,7 @@ class ServicesPane(Pane):
         glyphs = self.heading.ui.glyphs
         focused = self.cards.has_focus
         spans: Row = ()
-        services = services_of(self.snapshot)
+        services = self.snapshot.services
         for index, service in enumerate(services):
             room = width // 3 if index < 2 else width - 2 * (width // 3)
             here = focused and index == self.cards.chosen

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from dftui.control.actions import offered
 from dftui.ui.draw import Glyphs, Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.pane import TabPane
@@ -82,7 +83,7 @@ def odd_rows(result: VerifyResult, width: int, glyphs: Glyphs) -> list[Row]:
     return [*rows, ()] if rows else rows
 
 
-def check_rows(check: Check, width: int, glyphs: Glyphs) -> list[Row]:
+def check_rows(check: Check, width: int, glyphs: Glyphs, keys: Mapping[str, str]) -> list[Row]:
     """One check; one that does not hold with what breaks for users, and what puts it right. Where there is little
     room, the sentences of such a one stand under its name."""
     sign, word, role = (glyphs.good, "holds", "good") if check.ok else (glyphs.bad, "wrong", "bad")
@@ -101,21 +102,22 @@ def check_rows(check: Check, width: int, glyphs: Glyphs) -> list[Row]:
     rows += [(Span(" " * indent), Span(line, "muted")) for line in wrap(f"For users: {check.breaks}.", room)]
     for repair in check.repairs:
         words = clean(f"{repair.words[:1].upper()}{repair.words[1:]}", 500)
-        key = (Span(f"{repair.key} ", "key"),) if repair.key else ()
+        key = (Span(f"{keys[repair.key]} ", "key"),) if repair.key in keys else ()
         command = f"   {clean(repair.command, 300)}" if repair.command else ""
         rows.append((Span(" " * indent), *key, Span(words), Span(command, "muted")))
     return rows
 
 
-def verify_rows(result: VerifyResult, stack: str, width: int, glyphs: Glyphs) -> list[Row]:
-    """Who is odd, the matrix, then what does not hold before what does."""
+def verify_rows(result: VerifyResult, stack: str, width: int, glyphs: Glyphs, keys: Mapping[str, str]) -> list[Row]:
+    """Who is odd, the matrix, then what does not hold before what does. `keys` has what is pressed here by the key
+    that the registry has; one that is not offered here is left out."""
     rows = [*odd_rows(result, width, glyphs), *matrix_rows(result, stack, glyphs), ()]
     for check in result.checks:
         if not check.ok:
-            rows += [*check_rows(check, width, glyphs), ()]
+            rows += [*check_rows(check, width, glyphs, keys), ()]
     for check in result.checks:
         if check.ok:
-            rows += check_rows(check, width, glyphs)
+            rows += check_rows(check, width, glyphs, keys)
     for name, why in result.evidence.left_out.items():
         rows.append((Span(f"  {glyphs.dot} {clean(f'{name} was left out {why}')}", "muted"),))
     return rows
@@ -172,7 +174,8 @@ class VerifyPane(TabPane):
         width = self.lines.size.width
         if self.result is not None and width:
             ui = self.lines.ui
-            self.lines.replace(verify_rows(self.result, ui.spec.name, width, ui.glyphs))
+            keys = {action.show: ui.shown_keys[action.id] for action in offered(ui.main.context)}
+            self.lines.replace(verify_rows(self.result, ui.spec.name, width, ui.glyphs, keys))
             self.lines.set_follow(False)
             self.lines.jump(0)
 

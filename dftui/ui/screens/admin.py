@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from dftui.dreamfactory.admin import NewAdmin, problems
 from dftui.stack.spec import AdminSpec
-from dftui.ui.screens.dialogues import field, plain
+from dftui.ui.screens.dialogues import Keys, field, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class AdminScreen(ModalScreen[Answer | None]):
                     yield entry
             yield self.problem
             yield plain("One replica gets the form; then it is closed for everybody.", "keys")
-            yield plain("Enter  next, then make it        Esc  leave it", "keys last")
+            yield Keys(("Enter", "next, then make it"), ("Esc", "leave it"))
 
     def value(self, name: str) -> str:
         """What a field holds; a password keeps its spaces."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -31,12 +31,29 @@ class Unseen(Input):
         )
 
 
-def keys(*pairs: tuple[str, str], before: str = "") -> Static:
-    """The last line of a dialogue: each key and what it does, as in the last line of the screen."""
-    parts: list[tuple[str, str]] = [(f"{before}    ", "")] if before else []
-    for key, what in pairs:
-        parts += [(key, "bold $accent"), (f" {what}    ", "")]
-    return Static(Content.assemble(*parts), classes="keys", markup=False)
+class Keys(Static):
+    """The last line of a dialogue: each key and what it does, as in the last line of the screen. A click on one is as
+    good as the key."""
+
+    NAMES: ClassVar[dict[str, str]] = {"Esc": "escape", "Enter": "enter", "Space": "space"}
+
+    def __init__(self, *pairs: tuple[str, str], before: str = "") -> None:
+        parts: list[tuple[str, str]] = [(f"{before}    ", "")] if before else []
+        self.places: list[tuple[range, str]] = []
+        at = sum(len(text) for text, _ in parts)
+        for key, what in pairs:
+            parts += [(key, "bold $accent"), (f" {what}    ", "")]
+            name = key.split(", ")[0]
+            end = at + len(key) + 1 + len(what)
+            self.places.append((range(at, end), self.NAMES.get(name, name)))
+            at = end + 4
+        super().__init__(Content.assemble(*parts), classes="keys", markup=False)
+
+    def on_click(self, event: events.Click) -> None:
+        """The key under the pointer."""
+        for place, key in self.places:
+            if event.y == 0 and event.x in place:
+                self.app.simulate_key(key)
 
 
 def field(value: str = "", **more: object) -> Input:
@@ -63,7 +80,7 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="dialogue"):
             yield plain(self.question, "question")
             yield plain(self.consequence)
-            yield keys(("y", "yes"), ("n, Esc", "no"))
+            yield Keys(("y", "yes"), ("n, Esc", "no"))
 
 
 class NumberScreen(ModalScreen[int | None]):
@@ -85,7 +102,7 @@ class NumberScreen(ModalScreen[int | None]):
             yield plain("How many replicas?", "question")
             yield self.input
             yield self.problem
-            yield keys(("Enter", "set"), ("Esc", "leave it"), before=f"{self.low} to {self.high}")
+            yield Keys(("Enter", "set"), ("Esc", "leave it"), before=f"{self.low} to {self.high}")
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -117,7 +134,7 @@ class PasswordScreen(ModalScreen[tuple[str, str] | None]):
             yield self.email
             yield self.password
             yield self.problem
-            yield keys(("Enter", "go on"), ("Esc", "leave it"))
+            yield Keys(("Enter", "go on"), ("Esc", "leave it"))
 
     def on_mount(self) -> None:
         """The password is what is missing."""
@@ -155,7 +172,7 @@ class BackupScreen(ModalScreen[str]):
             yield plain("It holds the database, the files, the APP_KEY and all passwords; only you can read it.")
             yield self.input
             yield self.problem
-            yield keys(("Enter", "write it"), ("Esc", "leave it"))
+            yield Keys(("Enter", "write it"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -188,7 +205,7 @@ class DownScreen(ModalScreen[Down]):
         with Vertical(classes="dialogue"):
             yield plain(f"Take down {self.stack}: {self.containers} containers and two networks?", "question")
             yield plain("Its data is kept: the next 'bring up' finds everything again.")
-            yield keys(("y", "take down"), ("v", "delete its data, too"), ("Esc", "leave it"))
+            yield Keys(("y", "take down"), ("v", "delete its data, too"), ("Esc", "leave it"))
 
 
 class NameScreen(ModalScreen[bool]):
@@ -210,7 +227,7 @@ class NameScreen(ModalScreen[bool]):
             yield plain(f"Type {self.stack} to do it.")
             yield self.input
             yield self.problem
-            yield keys(("Enter", "delete"), ("Esc", "leave it"))
+            yield Keys(("Enter", "delete"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
 
 KEY, NAME = 5, 20
+PATIENCE = 2.0
+"""Seconds for which Enter waits for the engine, where nothing else has this name."""
 TWIN_FROM = 96
 """Cells from which the commands are shown."""
 
@@ -64,13 +68,21 @@ class FoundLines(LineView, can_focus=False):
         at = self.cursor or 0
         return self.found[at].entry if at < len(self.found) else None
 
-    def show(self, found: Sequence[Found]) -> None:
-        """Show these, from the first."""
+    def pointed(self, index: int) -> None:
+        """A click is a choice."""
+        self.set_cursor(index)
+        self.app.simulate_key("enter")
+
+    def show(self, found: Sequence[Found], keep: Entry | None = None) -> None:
+        """Show these: the cursor on the first, or on the one to keep, which stays where it is in the window."""
+        row = (self.cursor or 0) - self.scroll_offset.y
+        names = [one.entry.name for one in found]
+        at = names.index(keep.name) if keep and keep.name in names else 0
         self.found = found
-        self.cursor = 0
+        self.cursor = at
         self.wide = 0
         self.resize_content()
-        self.jump(0)
+        self.jump(at - row if at else 0)
         self.refresh()
 
 
@@ -93,6 +105,8 @@ class FindScreen(ModalScreen[None]):
         self.foot = Canvas(classes="foot")
         self.everything: list[Entry] = []
         self.searched: str | None = None
+        self.asked = asyncio.Event()
+        """The engine has told its stacks, or will not."""
 
     @property
     def ui(self) -> DftuiApp:
@@ -114,6 +128,18 @@ class FindScreen(ModalScreen[None]):
         self.everything = list(entries(self.ui))
         self.input.focus()
         self.call_after_refresh(lambda: self._search(self.input.value))
+        self.run_worker(self._ask_for_stacks(), name="stacks")
+
+    async def _ask_for_stacks(self) -> None:
+        """What other stacks there are is asked anew each time; they join what is shown already."""
+        with suppress(Exception):  # there are none, then; whatever is wrong is told by the rest of the screen
+            if self.ui.backend is not None and not self.ui.options.sealed:
+                self.ui.others = await self.ui.backend.stacks()
+        self.asked.set()
+        before, self.everything = self.everything, list(entries(self.ui))
+        if self.searched is not None and [e.name for e in before] != [e.name for e in self.everything]:
+            self.lines.show(search(self.everything, self.searched), self.lines.chosen if self.lines.cursor else None)
+            self._moved()
 
     def on_resize(self) -> None:
         """Columns depend on the width."""
@@ -134,7 +160,10 @@ class FindScreen(ModalScreen[None]):
         self.lines.refresh()
         chosen = self.lines.chosen
         at = f"{(self.lines.cursor or 0) + 1} of {self.lines.count()}  " if chosen else ""
-        keys = (Span("  Enter", "key"), Span("  do it     ", "muted"), Span("Esc", "key"), Span("  leave", "muted"))
+        keys = (
+            *(Span("  Enter", "key", "key-enter"), Span("  do it     ", "muted", "key-enter")),
+            *(Span("Esc", "key", "key-escape"), Span("  leave", "muted", "key-escape")),
+        )
         self.foot.set_rows([spread(keys, (Span(at, "muted"),), self.foot.size.width)])
         self.ui.use_theme(chosen.theme if chosen and chosen.theme else self.before)
 
@@ -154,12 +183,16 @@ class FindScreen(ModalScreen[None]):
         self.dismiss()
 
     @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
+    async def _entered(self, event: Input.Submitted) -> None:
         event.stop()
         if event.value != self.searched:
             self._search(event.value)  # typed faster than it was shown
+        if self.lines.chosen is None:  # perhaps a stack, typed faster than the engine answers
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.asked.wait(), PATIENCE)
+            self._search(event.value)
         chosen = self.lines.chosen
-        if chosen is None:
+        if chosen is None or not self.is_current:
             return
         self.ui.use_theme(self.before)
         self.dismiss()

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 
 from dftui.control.action import Action
-from dftui.control.actions import ACTIONS, MOVES
+from dftui.control.actions import ACTIONS, BY_ID, MOVES
 from dftui.help import GROUPS, page
 from dftui.help.render import render
 from dftui.ui.canvas import Canvas, LineView
@@ -28,6 +28,8 @@ KEYS = "keys"
 """The topic that is made from the registry."""
 TWINS_FROM, TWINS_AT = 88, 66
 """Cells from which the commands that do the same are shown, and their column."""
+LIST = 27
+"""Cells of the list of pages, as its style has it."""
 READABLE = 96
 """Cells of a line at most: longer ones are hard to follow."""
 
@@ -116,7 +118,8 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Close"),
-        Binding("question_mark,f1", "keys", "All keys"),
+        # By its id it is remapped with the key that opens the help.
+        Binding(BY_ID["help"].key, "keys", "All keys", id="help"),
         Binding("tab,shift+tab", "change", "List or page", priority=True),
         Binding("right", "step(1)", "Next page", priority=True),
         Binding("left", "step(-1)", "Page before", priority=True),
@@ -185,16 +188,38 @@ class HelpScreen(ModalScreen[None]):
         lines = self.lines
         below = max(0, lines.count() - lines.scroll_offset.y - lines.size.height)
         more = (Span(f"{below} more lines below  " if below else "", "muted"),)
-        title = (Span("  "), Span("Help", "title"), Span(f"  {self.topics.topic}", "strong"))
+        mark, listed = self.ui.glyphs.mark, self.topics.has_focus
+        title = (
+            Span(mark if listed else " ", "accent"),
+            Span(fit(" Help", LIST - 1), "title"),
+            Span(" " if listed else mark, "accent"),
+            Span(f" {self.topics.topic}", "strong"),
+        )
         self.heading.set_rows([spread(title, (), self.heading.size.width)])
         then = "all keys" if self.then == KEYS else self.then
-        keys = (("Esc", "close"), ("?", then), ("Tab", "list"), ("← →", "other pages"), ("↑ ↓", "scroll"))
+        keys = (
+            ("Esc", "close", "key-escape"),
+            (self.shown_keys["help"], then, "turn"),
+            ("Tab", "page" if listed else "list", "key-tab"),
+            ("← →", "other pages", "key-right"),
+            ("↑ ↓", "scroll", "key-down"),
+        )
         foot: Row = (Span("  "),)
-        for key, what in keys:
-            piece = (Span(key, "key"), Span(f" {what}   ", "muted"))
+        for key, what, does in keys:
+            piece = (Span(key, "key", does), Span(f" {what}   ", "muted", does))
             if row_width((*foot, *piece, *more)) < self.foot.size.width:
                 foot = (*foot, *piece)
         self.foot.set_rows([spread(foot, more, self.foot.size.width)])
+
+    def on_descendant_focus(self) -> None:
+        """The mark above goes where the keys go."""
+        self._draw_frame()
+
+    @on(Canvas.Clicked)
+    def _clicked(self, event: Canvas.Clicked) -> None:
+        if event.action == "turn":
+            event.stop()
+            self.action_keys()
 
     @on(LineView.Moved)
     def _moved(self, event: LineView.Moved) -> None:

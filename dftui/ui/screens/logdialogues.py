@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -18,7 +18,7 @@ from textual.widgets import Input
 from dftui.ui.canvas import LineView
 from dftui.ui.draw import Row, Span, fit
 from dftui.ui.panes.logtools import jump, save, save_name, to_save
-from dftui.ui.screens.dialogues import field, keys, plain
+from dftui.ui.screens.dialogues import Keys, field, plain
 from dftui.watch.format import count
 from dftui.watch.sanitise import clean
 from dftui.watch.times import ALLOWED, moment
@@ -49,7 +49,7 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
             yield plain(self.about)
             yield self.input
             yield self.problem
-            yield keys(("Enter", "do it"), ("Esc", "leave it"))
+            yield Keys(("Enter", "do it"), ("Esc", "leave it"))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -91,12 +91,10 @@ class ContainerList(LineView):
         self.resize_content()
         self.call_after_refresh(self.show_cursor)
 
-    def on_click(self, event: events.Click) -> None:
+    def pointed(self, index: int) -> None:
         """A click on a container chooses it, or not."""
-        index = self.scroll_offset.y + event.y
-        if 0 <= index < len(self.names):
-            self.set_cursor(index)
-            self.toggle()
+        self.set_cursor(index)
+        self.toggle()
 
     def toggle(self) -> None:
         """The one under the cursor, in or out."""
@@ -125,7 +123,7 @@ class ChooseScreen(ModalScreen[Chosen | None]):
         with Vertical(classes="dialogue"):
             yield plain("Whose lines?", "question")
             yield self.list
-            yield keys(("Space", "in or out"), ("a", "all"), ("Enter", "show"), ("Esc", "leave it"))
+            yield Keys(("Space", "in or out"), ("a", "all"), ("Enter", "show"), ("Esc", "leave it"))
 
     def on_mount(self) -> None:
         """As high as it has to be."""

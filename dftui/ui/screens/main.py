@@ -1,119 +1,52 @@
-"""The main screen: lays out the panes, feeds them facts, and does what keys ask for."""
+"""The main screen: feeds its panes facts, and does what keys ask for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
-from textual.app import ComposeResult
+from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical
-from textual.screen import Screen
 
 from dftui.control.action import Action, Context
 from dftui.control.actions import ACTIONS, BY_ID
 from dftui.control.effects import refusal
 from dftui.control.entry import Entry
 from dftui.ui.backend import Backend
-from dftui.ui.canvas import Canvas, Drawn, LineView
+from dftui.ui.canvas import Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
 from dftui.ui.panes.footer import Meter, footer_row
-from dftui.ui.panes.graphs import FOLLOWED, GraphsPane
+from dftui.ui.panes.graphs import FOLLOWED
 from dftui.ui.panes.header import banner_row, header_row
-from dftui.ui.panes.history import ActionsPane, status_row
+from dftui.ui.panes.history import status_row
 from dftui.ui.panes.loglines import LogLines
-from dftui.ui.panes.logs import LogsPane
-from dftui.ui.panes.pane import Pane, TabPane
-from dftui.ui.panes.probe import ProbePane
+from dftui.ui.panes.pane import Pane
 from dftui.ui.panes.pulse import pulse_row
-from dftui.ui.panes.replicas import ReplicasPane
-from dftui.ui.panes.requests import RequestsPane
 from dftui.ui.panes.ring import RingView
-from dftui.ui.panes.services import ServicesPane
-from dftui.ui.panes.verify import VerifyPane
+from dftui.ui.perform import perform
+from dftui.ui.screens.arrangement import Arrangement
 from dftui.watch.records import Request
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.verify import PasswordNeeded, VerifyResult
-    from dftui.ui.app import DftuiApp
-
-WIDE = 160
-"""Columns from which logs and the other tabs stand side by side."""
-CARDS_FROM = 30
-"""Rows from which services are cards."""
-KEYS = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify")
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Arrangement):
     """Everything but the dialogues."""
 
-    # Not annotated: textual declares them as instance variables.
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-compact"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (16, "-short"), (22, "-even"), (CARDS_FROM, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(a.key, f"do('{a.id}')", a.name, show=False, id=a.id) for a in ACTIONS),
-        *(Binding(str(n), f"pane('{name}')", name, show=False) for n, name in enumerate(KEYS, 1)),
-        Binding("tab", "cycle(1)", "Next pane", show=False),
-        Binding("shift+tab", "cycle(-1)", "Previous pane", show=False),
         Binding("enter", "open_logs", "Logs of the selected", show=False),
         Binding("escape", "back", "Back", show=False),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.header = Canvas(id="header")
-        self.banner = Canvas(id="banner")
-        self.services = ServicesPane()
-        self.replicas = ReplicasPane()
-        self.logs = LogsPane()
-        self.requests = RequestsPane()
-        self.history = ActionsPane()
-        self.probe = ProbePane()
-        self.graphs = GraphsPane()
-        self.verify = VerifyPane()
-        self.status = Canvas(id="status")
-        self.footer = Canvas(id="footer")
-        self.empty = Canvas(id="empty")
-        self.small = Canvas(id="small")
         self.conductor = Conductor(self._said, self._probed, self._verified, self._password_needed)
-        self.snapshot: Snapshot | None = None
         self.error = ""
-        self.tab = "logs"
-        self.furnished = False
-        self._focused_pane = ""
         self.meter = Meter()
-
-    @property
-    def ui(self) -> DftuiApp:
-        """The app, with its own type."""
-        return cast("DftuiApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        """Top to bottom."""
-        yield self.header
-        yield self.banner
-        yield Vertical(id="body")
-        yield self.empty
-        yield self.small
-        yield self.status
-        yield self.footer
-
-    def on_mount(self) -> None:
-        """Header, footer and a sentence are the first paint; the panes come after it."""
-        self.draw_chrome()
-
-    async def furnish(self) -> None:
-        """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, self.graphs, self.verify, id="side")
-        lower = Horizontal(self.logs, side, id="lower")
-        await self.query_one("#body").mount(self.services, self.replicas, lower)
-        self.furnished = True
-        self.show_tab("logs", focus=False)
-        self.replicas.body.focus()
-        self.draw_all()
 
     # -- facts --------------------------------------------------------------------------------------------------
     def connect(self, backend: Backend) -> None:
@@ -160,7 +93,7 @@ class MainScreen(Screen[None]):
         pane hides another; of a large one those on the screen, because each costs the engine a stream."""
         if self.snapshot is None or self.has_class("absent"):
             return frozenset()
-        services = {s.id for s in (self.snapshot.db, self.snapshot.cache, self.snapshot.balancer) if s.id}
+        services = {s.id for s in self.snapshot.services if s.id}
         everything = services | {r.id for r in self.snapshot.web}
         if len(everything) <= FOLLOWED:
             return frozenset(everything)
@@ -170,8 +103,8 @@ class MainScreen(Screen[None]):
         """Of everything that writes logs."""
         if self.snapshot is None:
             return []
-        s = self.snapshot
-        return [c.name for c in (s.db, s.cache, s.balancer) if c.id] + [r.name for r in self.replicas.table.replicas]
+        services = [c.name for c in self.snapshot.services if c.id]
+        return services + [r.name for r in self.replicas.table.replicas]
 
     # -- drawing ------------------------------------------------------------------------------------------------
     def draw_all(self) -> None:
@@ -213,12 +146,13 @@ class MainScreen(Screen[None]):
         self.footer.set_rows([footer_row(self.context, self.ui.shown_keys, width, self.meter.text)])
         if not self.has_class("present"):
             steps, rising = self.history.steps, "up" in self.conductor.running
+            keys = self.ui.shown_keys
             rows = empty_rows(
-                self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, rising, read_only
+                self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, keys, rising, read_only
             )
             self.empty.set_rows(rows)
         if width < 60 or height < 16:
-            self.small.set_rows(small_rows(width, height))
+            self.small.set_rows(small_rows(width, height, self.ui.shown_keys["quit"]))
 
     def draw_curves(self) -> None:
         """Time went on: the curves move by a bar."""
@@ -227,127 +161,6 @@ class MainScreen(Screen[None]):
             self.services.draw()
             self.graphs.draw()
             self.draw_chrome()
-
-    def fit_replicas(self) -> None:
-        """As many rows as there are replicas, up to two fifths of the screen; with room for the first few, so that
-        what is below stays where it is when one comes or goes."""
-        if self.snapshot is None:
-            return
-        height = self.size.height
-        most = max(3, height * 2 // 5 - 2)
-        least = 3 if height < CARDS_FROM else height // 10
-        rows = max(least, min(len(self.snapshot.web), most))
-        if self.has_class("zoomed"):
-            self.replicas.styles.height = "1fr"
-        elif self.replicas.styles.height is None or self.replicas.styles.height.value != rows + 2:
-            self.replicas.styles.height = rows + 2
-
-    def on_resize(self) -> None:
-        """Everything is laid out anew."""
-        if not self.furnished:
-            self.call_after_refresh(self.draw_chrome)
-            return
-        self.show_tab(self.tab, focus=False)
-        self.fit_replicas()
-        self.call_after_refresh(self.draw_all)
-        self.call_after_refresh(self._keep_focus)
-
-    def _keep_focus(self) -> None:
-        """textual takes the focus from what a small terminal hides; as soon as it is shown again it has it back."""
-        if self.focused is None and self._focused_pane:
-            self.pane_named(self._focused_pane).body.focus()
-
-    # -- panes --------------------------------------------------------------------------------------------------
-    @property
-    def wide(self) -> bool:
-        """Logs and the other tabs are side by side."""
-        return self.size.width >= WIDE and not self.has_class("zoomed")
-
-    def pane_named(self, name: str) -> Pane:
-        """By its name."""
-        return self.query_one(f"#{name}", Pane)
-
-    @property
-    def pane(self) -> Pane | None:
-        """The one in focus."""
-        node = self.focused
-        while node is not None and not isinstance(node, Pane):
-            node = node.parent  # type: ignore[assignment]
-        return node
-
-    def show_tab(self, name: str, *, focus: bool = True) -> None:
-        """Bring one of the tabs forward."""
-        self.tab = name
-        offered = ["logs", "requests", "actions"]
-        offered += [pane.pane for pane in (self.probe, self.verify) if pane.result is not None]
-        offered.append("graphs")
-        for pane in self.query(TabPane):
-            if self.wide:
-                side = name if name != "logs" else self._side(offered)
-                pane.display = pane.pane in ("logs", side)
-                pane.shown_tabs = ("logs",) if pane.pane == "logs" else tuple(t for t in offered if t != "logs")
-            else:
-                pane.display = pane.pane == name
-                pane.shown_tabs = tuple(offered)
-        self.query_one("#side").display = self.wide or name != "logs"
-        chosen = self.pane_named(name)
-        if name == "actions":
-            self.call_after_refresh(self.history.redraw)
-        if self.graphs.display:
-            self.call_after_refresh(self.graphs.draw)
-        if focus:
-            self.set_focus(chosen.body)
-        self.call_after_refresh(self._draw_titles)
-
-    def _draw_titles(self) -> None:
-        for pane in self.query(Pane):
-            if pane.display:
-                pane.draw_title()
-
-    def _side(self, offered: list[str]) -> str:
-        shown = [p.pane for p in self.query(TabPane) if p.display and p.pane != "logs"]
-        return shown[0] if len(shown) == 1 and shown[0] in offered else "requests"
-
-    def action_pane(self, name: str) -> None:
-        """A number key."""
-        if (name == "probe" and self.probe.result is None) or (name == "verify" and self.verify.result is None):
-            self.do(name)
-        elif name in ("services", "replicas"):
-            self.set_focus(self.pane_named(name).body)
-        else:
-            self.show_tab(name)
-        self._follow_zoom()
-
-    def action_cycle(self, by: int) -> None:
-        """Tab: through the panes that are in sight."""
-        panes = [pane for pane in self.query(Pane) if pane.display]
-        if self.has_class("zoomed"):
-            panes = [pane for pane in self.query(Pane) if isinstance(pane, TabPane) or pane.display]
-        here = panes.index(self.pane) if self.pane in panes else 0
-        self.set_focus(panes[(here + by) % len(panes)].body)
-        self._follow_zoom()
-
-    def _follow_zoom(self) -> None:
-        """The zoom goes where the focus goes."""
-        if self.has_class("zoomed"):
-            self.call_after_refresh(self._zoom, True)
-
-    def _zoom(self, on: bool) -> None:
-        here = self.pane
-        self.set_class(on, "zoomed")
-        for pane in self.query(Pane):
-            pane.set_class(on and pane is here, "zoom")
-        self.query_one("#lower").set_class(on and isinstance(here, TabPane), "zoom")
-        if self.size.width >= WIDE:
-            # Side by side, or one of them alone.
-            self.show_tab(here.pane if on and isinstance(here, TabPane) else self.tab, focus=False)
-        self.fit_replicas()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """What the keys mean depends on the pane."""
-        if self.pane is not None:
-            self._focused_pane = self.pane.pane
-        self.draw_chrome()
 
     @on(LineView.Moved)
     def _moved(self, event: LineView.Moved) -> None:
@@ -407,14 +220,16 @@ class MainScreen(Screen[None]):
         if not action.applies(context):
             self.conductor.say(self.why_not(action, context), "warning")
             return
-        self.ui.perform(self, name, context)
+        perform(self.ui, name, context)
 
     def why_not(self, action: Action, context: Context) -> str:
         """Why an action does not apply now."""
         if not context.connected:
             return "The engine does not answer; nothing can be changed until it does."
         # What a key would do about it is nothing to someone who may only look.
-        return action.why_not.partition(";")[0].rstrip(".") + "." if context.read_only else action.why_not
+        why, _, hint = action.why_not.partition(";")
+        why = f"{why}." if context.read_only and "{up}" in hint else action.why_not
+        return why.format_map(self.ui.shown_keys)
 
     def go_to(self, name: str) -> None:
         """The cursor on a replica."""
@@ -453,7 +268,9 @@ class MainScreen(Screen[None]):
         self._follow_zoom()
 
     def _password_needed(self, needed: PasswordNeeded) -> None:
-        self.ui.ask_password(self, needed)
+        from dftui.ui import asking
+
+        asking.password(self.ui, needed)
 
     def show_logs_of(self, name: str | None) -> None:
         """One container's lines, or everybody's."""
@@ -483,10 +300,6 @@ class MainScreen(Screen[None]):
             self._zoom(False)
         elif self.logs.who is not None:
             self.logs.show_only(None)
-
-    def toggle_zoom(self) -> None:
-        """`z`."""
-        self._zoom(not self.has_class("zoomed"))
 
     def drain_selected(self) -> None:
         """`d`: out, or back in."""

@@ -145,7 +145,7 @@ def main() -> int:
     from waitress.server import create_server
     from waitress.task import WSGITask
 
-    class Task(WSGITask):
+    class Task(WSGITask):  # type: ignore[misc]
         """Keeps the connection after an answer to HEAD, as nginx does: it ends shorter than its Content-Length says,
         for which waitress would close it without a word, and a proxy's next request would be lost."""
 

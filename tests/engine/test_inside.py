@@ -95,7 +95,9 @@ def test_a_shell_on_the_screen_and_back(stack: Stack) -> None:
         file = stack.folder / "saved.log"
         run.send("l\x13")
         run.wait_text("Save to which file")
-        run.send(f"\x15{file}\r")
+        run.send("\x15")
+        run.wait_until(lambda text: f"{stack.name}-logs-" not in text)
+        run.send(f"{file}\r")
         run.wait_text("lines are in")
         assert file.stat().st_mode & 0o777 == 0o600
         run.send("a")

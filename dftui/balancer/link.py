@@ -240,7 +240,7 @@ class BalancerLink:
         """Take a server out of the table (through maintenance: drain it first) and return its last counters, which
         go with it; None when it was not there. Raises BalancerError when it still has connections after 15 s."""
         try:
-            await self.maint(name)
+            await self._set(name, "state maint")
             last = await self.server(name)
         except UnknownServer:
             return None
@@ -249,11 +249,11 @@ class BalancerLink:
         deadline = loop.time() + _DELETE_TIMEOUT
         pause = 0.02
         while True:
-            if waits:
-                await self.command(f"wait 250ms srv-removable {BACKEND}/{name}")
             try:
-                # Again: a request that was on its way to it while it went into maintenance is its session only now.
+                # Each time: what was on its way to it while it went into maintenance becomes its session later.
                 await self.cut(name)
+                if waits:
+                    await self.command(f"wait 250ms srv-removable {BACKEND}/{name}")
                 last = await self.server(name)
             except UnknownServer:
                 return last  # a command repeated over a new connection, or another dftui, was first

@@ -10,7 +10,7 @@ edits=()
 # set_line NAME VALUE [DELIMITER]: the line for NAME, commented out or not, gets the value.
 set_line() {
     local mark=${3:-/}
-    edits+=(-e "s${mark}^#*$1=.*${mark}$1=$2${mark}")
+    edits+=("s${mark}^#*$1=.*${mark}$1=$2${mark}")
 }
 
 if [ -n "$CACHE_DRIVER" ]; then
@@ -55,6 +55,7 @@ if [ -n "$LOG_TO_STDOUT" ]; then
     set_line LOG_TO_STDOUT "$LOG_TO_STDOUT"
     echo "Also writing dreamfactory.log messages to STDOUT"
 fi
-[ ${#edits[@]} -eq 0 ] || sed -i "${edits[@]}" .env
+# The edits hold secrets, and a command line is readable by everyone on the machine: sed reads them from its input.
+[ ${#edits[@]} -eq 0 ] || printf '%s\n' "${edits[@]}" | sed -i -f - .env
 
 exec python3 -m standin

@@ -19,6 +19,8 @@ _TWINS = (
 
 def check() -> None:
     """Raise UsageError with a sentence when the screen cannot be shown here."""
+    if os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver"):
+        return  # a browser is at the other end: `dftui serve`
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         which = "input" if not sys.stdin.isatty() else "output"
         raise UsageError(f"the screen needs a terminal, and standard {which} is none.", _TWINS)

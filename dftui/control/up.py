@@ -122,7 +122,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
 
 async def volumes_made(world: World, plan: Plan) -> None:
     """The stack's volumes, those that are not there yet."""
-    for which in changes.missing_volumes(world.stack, await _volumes(world)):
+    for which in changes.missing_volumes(world.spec, await _volumes(world)):
         labels = names.stack_labels(world.stack, which, source=plan.source)
         await world.engine.create_volume(names.volume_name(world.stack, which), labels)
 

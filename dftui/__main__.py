@@ -61,12 +61,23 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _command(args: argparse.Namespace) -> int:
-    result = parser.runner(args.command)(args)
-    if isinstance(result, int):
-        return result
-    from dftui.cli.common import run_async
+    from dftui.control.errors import SteppedAside
 
-    return run_async(result)
+    try:
+        result = parser.runner(args.command)(args)
+        if isinstance(result, int):
+            return result
+        from dftui.cli.common import run_async
+
+        return run_async(result)
+    except SteppedAside as aside:
+        from dftui.cli.common import emit, say
+
+        if args.json:
+            emit({"stepped_aside": str(aside)})
+        else:
+            say(f"{aside}.")
+        return exits.Exit.DONE
 
 
 def _screen(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from dftui.engine.images import ensure_bundled
 
 _HEADERS = (
     r"\"forwarded\":\"%[req.fhdr(x-forwarded-for),json(utf8s)]\",\"forwarded_count\":%[req.fhdr_cnt(x-forwarded-for)],"
+    r"\"proto\":\"%[req.fhdr(x-forwarded-proto),json(utf8s)]\","
     r"\"id\":\"%[req.fhdr(x-request-id),json(utf8s)]\",\"id_count\":%[req.fhdr_cnt(x-request-id)],"
     r"\"probe_count\":%[req.fhdr_cnt(x-dftui-probe)]"
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from dftui.balancer import rules
+from dftui.balancer import rules, tls
 
 CONFIG_PATH = "/usr/local/etc/haproxy/haproxy.cfg"
 SOCKET_PATH = "/var/lib/haproxy/admin.sock"
@@ -27,6 +27,8 @@ RING = "requests"
 LATENCY = "latency"
 """Name of the stick table that holds the latency histogram."""
 PROBE_HEADER = "X-Dftui-Probe"
+HOST_HEADER = "X-Dftui-Host"
+"""On the answers to dftui's own probes: who served it, where the web does not say it itself."""
 SCHEMA = 1
 MARK = "#dftui "
 MARK_SERVER = "#dftui-server "
@@ -104,6 +106,10 @@ class BalancerConfig:
     """Only noted, for whoever looks next."""
     filed: Filed | None = None
     """Only noted, too."""
+    https: int = 0
+    """The published port of HTTPS, to which http is sent on; 0: there is none."""
+    plain: bool = False
+    """The web is not DreamFactory, so no path of it is a setup form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ class Marked:
     whole: bool = True
     held: tuple[Held, ...] = ()
     filed: Filed | None = None
+    https: int = 0
 
 
 def check_server(server: Server) -> Server:
@@ -159,6 +166,8 @@ def _check(cfg: BalancerConfig) -> None:
         raise ConfigError("probe nonce: letters and digits only")
     for proxy in cfg.trusted_proxies:
         check_proxy(proxy)
+    if not 0 <= cfg.https < 65536:
+        raise ConfigError(f"https port {cfg.https}: 1 to 65535, 0 for none")
     if not 1 <= cfg.full_rate <= 1_000_000 or not 1 <= cfg.sample <= 10_000:
         raise ConfigError(f"sampling {cfg.full_rate}, 1 in {cfg.sample}: positive numbers")
     seen: set[str] = set()
@@ -256,6 +265,7 @@ def _frontend(cfg: BalancerConfig) -> list[str]:
     lines = [
         f"frontend {FRONTEND}",
         f"    bind :{PORT}",
+        *([tls.bind()] if cfg.https else ()),
         f"    log ring@{RING} len 4096 format raw local0 info info",
         f"    log-format '{_LOG_FORMAT}'",
         "    unique-id-format %[uuid()]",
@@ -272,7 +282,8 @@ def _frontend(cfg: BalancerConfig) -> list[str]:
     lines += [
         f"    http-request del-header {PROBE_HEADER}",
         *rules.forwarding(cfg.trusted_proxies),
-        *rules.setup(),
+        *(tls.rules(cfg.https) if cfg.https else ()),
+        *(() if cfg.plain else rules.setup()),
         f"    default_backend {BACKEND}",
         "",
     ]
@@ -300,6 +311,7 @@ def _backend(cfg: BalancerConfig, servers: Iterable[str]) -> list[str]:
         f"    option httpchk GET {cfg.health_path} HTTP/1.1",
         "    http-check send hdr Host localhost hdr User-Agent dftui-health-check",
         "    http-request disable-l7-retry unless METH_GET",
+        *([f"    http-response set-header {HOST_HEADER} %[srv_name] if {{ var(txn.probe) -m found }}"] * cfg.plain),
         *_histogram(),
         *servers,
         "",
@@ -329,6 +341,7 @@ def render(cfg: BalancerConfig) -> str:
         "count": len(cfg.servers),
         "deny_setup": cfg.deny_setup,
         "probe_nonce": cfg.probe_nonce,
+        **({"https": cfg.https} if cfg.https else {}),
     }
     if cfg.filed is not None:
         state["filed"] = {"replicas": cfg.filed.replicas, "image": cfg.filed.image}
@@ -421,4 +434,5 @@ def parse(text: str) -> Marked | None:
         whole=whole and schema == SCHEMA and state.get("count") == len(servers),
         held=tuple(held),
         filed=_filed(state.get("filed")),
+        https=_number(state.get("https"), 1) or 0,
     )

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from dftui.balancer import stat
+from dftui.balancer import stat, tls
 from dftui.balancer.config import (
     BACKEND,
     CONFIG_PATH,
@@ -34,6 +34,7 @@ from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone
 from dftui.balancer.shell import Shell
 from dftui.balancer.stat import FrontendState, Latency, ServerState, Table
+from dftui.balancer.tls import CERTIFICATE_PATH, Certificate
 from dftui.engine.api import ByteStream, Engine, EngineError, File, NotFound
 
 _RETRY_FIRST = 0.2
@@ -288,6 +289,32 @@ class BalancerLink:
     async def setup_closed(self) -> bool:
         """Whether /setup and /setup_db are refused now."""
         return "value=<1>" in await self.command("get var proc.setup_closed")
+
+    async def certificate(self) -> Certificate | None:
+        """What HTTPS is served with; None without it."""
+        return tls.parse(await self.command(f"show ssl cert {CERTIFICATE_PATH}"))
+
+    async def renew(self, pem: bytes) -> None:
+        """Serve this chain and key on new connections, at once and after a restart; those that are open go on.
+        Raises BalancerError when HAProxy does not take it; then nothing has changed."""
+        begin = f"set ssl cert {CERTIFICATE_PATH} <<\n".encode()
+        async with self._lock:
+            if self._session is None:
+                self._session = await self._open()
+            session = self._session
+            try:
+                reply = await session.exchange(begin + pem.strip() + b"\n\n", 10.0)
+            finally:
+                if session.broken:
+                    self._session = None
+                    await session.close()
+            if "ransaction" not in reply or "Can't" in reply:
+                raise BalancerError(f"the balancer did not take the certificate: {_brief(reply)}")
+            reply = await self._command(f"commit ssl cert {CERTIFICATE_PATH}")
+            if "Success" not in reply:
+                await self._command(f"abort ssl cert {CERTIFICATE_PATH}")
+                raise BalancerError(f"the balancer did not take up the certificate: {_brief(reply)}")
+        await self.shell.keep_certificate(pem)
 
     async def trust(self, proxies: Iterable[str]) -> None:
         """Believe the forwarding headers of these addresses and networks and of no others, from now on. Lasts until

@@ -14,6 +14,7 @@ import base64
 from dftui.balancer.config import CONFIG_PATH, MARK
 from dftui.balancer.errors import BalancerError, BalancerGone
 from dftui.balancer.runtime import Session
+from dftui.balancer.tls import CERTIFICATE_PATH
 from dftui.engine.api import Engine, EngineError, NotFound
 
 STALE = 15
@@ -28,7 +29,7 @@ TIMEOUT = 30.0
 # which run of the container it was taken: a folder outlasts a restart, its holder's stream does not.
 SCRIPT = r"""
 umask 022
-d=$1 f=$2 stale=$3 mark=$4 me= w=
+d=$1 f=$2 stale=$3 mark=$4 pem=$5 me= w=
 say() { printf '%s\n' "$1"; }
 boot=$(cut -d ' ' -f 22 /proc/1/stat)
 gone() { [ -e "$d/boot" ] && [ "$(cat "$d/boot" 2>/dev/null)" != "$boot" ]; }
@@ -57,6 +58,11 @@ take() {
 }
 beat() { me=$1; if mine; then echo > "$d/beat"; echo kept; else me=; echo lost; fi; }
 drop() { if mine; then rm -rf "$d"; fi; me=; }
+seal() {
+  rm -f "$pem.new"
+  (umask 077; printf %s "$1" | base64 -d > "$pem.new") && chown "$(stat -c %u:%g "${pem%/*}")" "$pem.new" &&
+    mv -f "$pem.new" "$pem" && echo kept
+}
 keep() { printf %s "$1" | base64 -d > "$f.new" && mv -f "$f.new" "$f" && echo kept; }
 if gone && mkdir "$d.over" 2>/dev/null; then
   if gone; then rm -rf "$d"; fi
@@ -70,6 +76,7 @@ while read -r word rest; do
     who) if silent; then say; else holder; say "$w"; fi ;;
     read) grep "^$mark" "$f" 2>/dev/null ;;
     write) keep "$rest" ;;
+    seal) seal "$rest" ;;
     reach) socat -u OPEN:/dev/null "TCP:$rest,retry=4,interval=0.005,connect-timeout=0.1" 2>/dev/null && echo open ;;
   esac
   printf '\n> '
@@ -108,6 +115,11 @@ class Shell:
         """Replace haproxy.cfg, whole or not at all. Raises BalancerError when it could not be written."""
         if await self._ask(f"write {base64.b64encode(text.encode()).decode()}") != "kept":
             raise BalancerError("the balancer's configuration file could not be written")
+
+    async def keep_certificate(self, pem: bytes) -> None:
+        """Replace the certificate's file, whole or not at all, for HAProxy's user alone. Raises BalancerError."""
+        if await self._ask(f"seal {base64.b64encode(pem).decode()}") != "kept":
+            raise BalancerError("the certificate's file could not be written", "a restart finds the old one")
 
     async def reach(self, address: str) -> bool:
         """Whether somebody listens at HOST:PORT, seen from the balancer; tried for some 20 ms."""
@@ -175,7 +187,7 @@ class Shell:
                 await session.close()
 
     async def _open(self) -> Session:
-        argv = ("sh", "-c", SCRIPT, "dftui", LOCK_PATH, CONFIG_PATH, str(STALE), MARK.strip())
+        argv = ("sh", "-c", SCRIPT, "dftui", LOCK_PATH, CONFIG_PATH, str(STALE), MARK.strip(), CERTIFICATE_PATH)
         try:
             # As root: the official image runs as a user who may not write the file.
             return Session(await self._engine.exec_stream(self._container, argv, user="0"), why_ended)

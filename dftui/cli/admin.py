@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dftui.cli.common import emit, opened, say
 from dftui.cli.exits import UsageError
+from dftui.control.errors import SteppedAside
 
 if TYPE_CHECKING:
     from dftui.dreamfactory.admin import NewAdmin
@@ -46,7 +47,10 @@ async def run(args: argparse.Namespace) -> int:
     from dftui.cli.common import load_spec
     from dftui.stack.appkey import new_password
 
-    admin = _gather(args, load_spec(args).admin)
+    spec = load_spec(args)
+    if spec.plain:
+        raise SteppedAside("no admin was made")
+    admin = _gather(args, spec.admin)
     made = not admin.password
     if made:
         from dataclasses import replace

@@ -102,6 +102,8 @@ async def look(engine: Engine, spec: StackSpec) -> AsyncIterator[Finding]:
     try:
         containers = await engine.containers()
         yield await _port(engine, spec, containers, local)
+        if spec.balancer.tls is not None:
+            yield await _certificate(spec)
         yield await _balancer(engine, spec, containers)
         yield await _secrets(engine, spec, info)
     except EngineError as error:
@@ -182,6 +184,21 @@ async def _port(engine: Engine, spec: StackSpec, containers: tuple[Container, ..
     return Finding("port", True, f"{text} is free")
 
 
+async def _certificate(spec: StackSpec) -> Finding:
+    from dftui.cli.text import day
+    from dftui.stack.certificate import CertificateError, load
+    from dftui.watch.format import days
+    from dftui.watch.snapshot import SOON
+
+    try:
+        pair = await asyncio.to_thread(load, spec)
+    except CertificateError as error:
+        return Finding("certificate", False, *sentences(error)[:2])
+    left = pair.expires - time.time()
+    what = f"{spec.balancer.tls.cert if spec.balancer.tls else ''} and its key are good until {day(pair.expires)}"
+    return Finding("certificate", left > SOON, f"{what}, {days(left)}", "" if left > SOON else "renew it")
+
+
 async def _balancer(engine: Engine, spec: StackSpec, containers: tuple[Container, ...]) -> Finding:
     from dftui.control.world import by_role
     from dftui.stack import names
@@ -214,7 +231,8 @@ async def _secrets(engine: Engine, spec: StackSpec, info: EngineInfo) -> Finding
     if saved is None:
         more = "; the running containers hold them, and `dftui up` keeps them again" if seen.envs else " yet"
         return Finding("secrets", True, f"there is no {path}{more}")
-    return Finding("secrets", True, f"{path} is yours alone; APP_KEY {saved.fingerprint}")
+    key = "" if spec.plain else f"; APP_KEY {saved.fingerprint}"
+    return Finding("secrets", True, f"{path} is yours alone{key}")
 
 
 def kernel(local: bool, proc: Path = Path("/proc")) -> list[Finding]:

@@ -44,6 +44,7 @@ _CODES = {
     "StackFileError": Exit.USAGE,
     "SecretsError": Exit.USAGE,
     "UsageError": Exit.USAGE,
+    "SteppedAside": Exit.DONE,
     "EngineUnreachable": Exit.NO_ENGINE,
     "EnginePermission": Exit.NO_ENGINE,
 }

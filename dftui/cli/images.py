@@ -55,7 +55,8 @@ async def run(args: argparse.Namespace) -> int:
 async def _fetch(world: Opened, source: Source, report: Callable[[ImageProgress], None]) -> None:
     from dftui.engine.images import resolve_images
 
-    resolved = await resolve_images(world.engine, replace(world.spec.images, source=source), None, report)
+    images = replace(world.spec.images, source=source)
+    resolved = await resolve_images(world.engine, images, None, report, roles=world.spec.roles)
     say(f"{len(resolved.refs)} images are ready ({resolved.source}).")
 
 
@@ -66,7 +67,7 @@ async def _rows(world: Opened) -> list[dict[str, object]]:
 
     rows: list[dict[str, object]] = []
     bundled = await world.engine.images()
-    for role in ROLES:
+    for role in (role for role in ROLES if role in world.spec.roles):
         named: str | None = getattr(world.spec.images, role)
         wanted = named or REAL_IMAGES[role]
         image = await world.engine.image(wanted)

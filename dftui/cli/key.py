@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dftui.cli.common import Opened, emit, opened, say
+from dftui.cli.common import Opened, emit, load_spec, opened, say
 from dftui.cli.exits import Exit, UsageError
 from dftui.control.effects import Effect
+from dftui.control.errors import SteppedAside
 from dftui.stack.appkey import PRINTED
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ async def run(args: argparse.Namespace) -> int:
         raise UsageError(f"key {args.what} takes neither --base64 nor --replace.")
     if args.what == "import" and args.base64:
         raise UsageError("key import takes no --base64: the key comes as it is.")
+    if load_spec(args).plain:
+        raise SteppedAside("there is no APP_KEY")
     given = _read_key() if args.what == "import" else ""
     async with opened(args) as world:
         known = await _known(world)

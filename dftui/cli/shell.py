@@ -8,6 +8,7 @@ import sys
 from dftui.cli.common import containers, emit, opened
 from dftui.cli.exits import UsageError
 from dftui.cli.parser import CommandParser
+from dftui.control.errors import SteppedAside
 
 
 def arguments(parser: CommandParser) -> None:
@@ -30,6 +31,8 @@ async def run(args: argparse.Namespace) -> int:
         from dftui.control.tty import terminal_size
         from dftui.stack.names import LABEL_ROLE
 
+        if world.spec.plain and args.who in ("db", "cache"):
+            raise SteppedAside(f"there is no {'database' if args.who == 'db' else 'cache'}")
         found = choose(await containers(world), [args.who], world.spec.name)
         if len(found) != 1:
             raise UsageError(f"{args.who} is {len(found)} containers.", f"One of {', '.join(c.name for c in found)}.")

@@ -17,8 +17,15 @@ _TWINS = (
 )
 
 
+def in_browser() -> bool:
+    """A browser is at the other end: `dftui serve`."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+
+
 def check() -> None:
     """Raise UsageError with a sentence when the screen cannot be shown here."""
+    if in_browser():
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         which = "input" if not sys.stdin.isatty() else "output"
         raise UsageError(f"the screen needs a terminal, and standard {which} is none.", _TWINS)
@@ -36,7 +43,8 @@ def check() -> None:
 def prepare() -> None:
     """Settings that textual reads when it is imported; what the user set himself stays."""
     # A size that a shell has exported is from before the terminal was resized; textual and rich would keep to it.
-    for name in ("COLUMNS", "LINES"):
+    # In a browser it is the page's, and the only one there is.
+    for name in () if in_browser() else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from dftui.balancer.tls import Certificate
 from dftui.control.receipts import ScaleResult
-from dftui.watch.format import millis, percent, rate, size, spark
+from dftui.stack.spec import NOT_FOR_PLAIN
+from dftui.watch.format import days, millis, percent, rate, size, spark
 from dftui.watch.records import Request
 from dftui.watch.signs import ROLES, SIGNS
 from dftui.watch.snapshot import Service, Snapshot
@@ -47,7 +49,11 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
         lines.append(
             "  This port is open to every host that can reach this one; the host's firewall does not cover it."
         )
-    if snapshot.source == "bundled":
+    if snapshot.certificate is not None:
+        lines.append(f"  HTTPS: {certificate_text(snapshot.certificate, snapshot.at)}")
+    if snapshot.kind == "plain":
+        lines.append(f"  The web is a plain image: database, cache, APP_KEY and first admin are {NOT_FOR_PLAIN}.")
+    elif snapshot.source == "bundled":
         lines.append("  Images: bundled. The web is a stand-in, not DreamFactory itself.")
     if snapshot.admin == "no admin":
         lines.append("  There is no first admin yet: whoever reaches the port can become it. `dftui admin create`")
@@ -75,9 +81,21 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
+def certificate_text(served: Certificate, now: float) -> str:
+    """For whom a certificate is, and until when."""
+    left = served.expires - now
+    when = f"ends in {days(left)}" if left > 0 else f"ended {days(-left)} ago: browsers refuse it"
+    return f"certificate for {', '.join(served.names) or 'nobody by name'}, {when} ({day(served.expires)})"
+
+
+def day(at: float) -> str:
+    """The date of a unix time, here."""
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d")
+
+
 def _service(service: Service) -> tuple[str, str, str, str, str, str]:
     health = "" if service.health == "none" else f", {service.health}"
-    mark = "●" if service.well else "◌" if service.health == "starting" else "✗"
+    mark = "●" if service.well else "◌" if service.health == "starting" else "·" if service.unused else "✗"
     why = f": {service.why}" if service.why else ""
     figures = "  ".join(f"{k} {v}" for k, v in list(service.figures.items())[:3])
     return (

@@ -91,7 +91,8 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
     evidence = result.evidence
     lines = [clean(f"✗ {odd.name} {odd.words}") for odd in first_of_each(result.odd).values()]
     lines = [paint(line, "31", colour) for line in lines] + [""] * bool(lines)
-    lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
+    if result.cells:
+        lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
     rows = [(*_word(check)[:1], check.name, clean(check.says)) for check in result.checks]
     for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
         word, code = _word(check)
@@ -103,15 +104,17 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
             ]
     for name, why in evidence.left_out.items():
         lines.append(f"  {clean(f'{name} was left out {why}')}")
-    good = sum(check.ok for check in result.checks)
+    good = sum(check.ok for check in result.tried)
     lines.append(
-        f"{good} of {len(result.checks)} checks hold on {len(evidence.replicas)} replicas, in {result.seconds:.1f} s."
+        f"{good} of {len(result.tried)} checks hold on {len(evidence.replicas)} replicas, in {result.seconds:.1f} s."
     )
     return lines
 
 
 def _word(check: Check) -> tuple[str, str]:
     """A sign with its word, and a colour."""
+    if check.aside:
+        return "· aside", "37"
     if check.ok:
         return "✓ holds", "32"
     return ("? untried", "33") if check.unchecked else ("✗ wrong", "31")

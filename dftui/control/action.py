@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dftui.control.effects import Effect
+from dftui.stack.spec import NOT_FOR_PLAIN
 from dftui.watch.snapshot import Replica, Service, Snapshot
 
 NOTHING = "There is nothing to look at yet; {up} brings the stack up."
@@ -25,6 +26,11 @@ class Context:
     """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
     fixable: bool = False
     """The last verify found something that repair puts right."""
+
+    @property
+    def plain(self) -> bool:
+        """The stack's web is not DreamFactory."""
+        return self.snapshot is not None and self.snapshot.kind == "plain"
 
     @property
     def stack(self) -> bool:
@@ -52,7 +58,8 @@ class Action:
     """One thing to do. `key` is textual's name of the key (several parted by commas), `show` what is read for
     it; `why_not` is said when the key is pressed where it does not apply, with `{id}` for the key of another action;
     `twin` holds the headless commands that do the same, parted by ", " (only what concerns nothing but the screen has
-    none); one that is `dangerous` cannot be undone by a key and asks first; `rank` orders the footer (0: absent)."""
+    none); one that is `dangerous` cannot be undone by a key and asks first; `rank` orders the footer (0: absent).
+    What is about `dreamfactory` alone steps aside where the web is another."""
 
     id: str
     key: str
@@ -65,4 +72,11 @@ class Action:
     twin: str = ""
     dangerous: bool = False
     rank: int = 0
+    dreamfactory: bool = False
     effect: Effect = field(kw_only=True)
+
+    def refused(self, context: Context) -> str:
+        """Why it does not apply here and now; "" when it does."""
+        if self.dreamfactory and context.plain:
+            return f"{self.name.capitalize()}: {NOT_FOR_PLAIN}."
+        return "" if self.applies(context) else self.why_not

@@ -30,7 +30,8 @@ def _incomplete(context: Context) -> bool:
     snapshot = context.snapshot
     if not context.connected or snapshot is None or "up" in context.busy:
         return False
-    return not all(s.state == "running" for s in snapshot.services) or len(snapshot.web) < snapshot.wanted
+    well = all(service.state == "running" or service.unused for service in snapshot.services)
+    return not well or len(snapshot.web) < snapshot.wanted
 
 
 def _no_admin(context: Context) -> bool:
@@ -283,6 +284,7 @@ ACTIONS: tuple[Action, ...] = (
         _runs("db"),
         "The database does not run.",
         "dftui shell db --client",
+        dreamfactory=True,
         effect=Effect.REVEAL,
     ),
     Action(
@@ -295,6 +297,7 @@ ACTIONS: tuple[Action, ...] = (
         _runs("cache"),
         "The cache does not run.",
         "dftui shell cache --client",
+        dreamfactory=True,
         effect=Effect.REVEAL,
     ),
     Action(
@@ -346,6 +349,7 @@ ACTIONS: tuple[Action, ...] = (
         "There is an admin, or it is not known yet; further ones are made in DreamFactory.",
         "dftui admin create",
         rank=2,
+        dreamfactory=True,
         effect=Effect.CHANGE,
     ),
     Action(
@@ -358,6 +362,7 @@ ACTIONS: tuple[Action, ...] = (
         _stack,
         _NO_STACK,
         "dftui backup",
+        dreamfactory=True,
         effect=Effect.REVEAL,
     ),
     Action(
@@ -448,5 +453,5 @@ def offered(context: Context) -> list[Action]:
 
 def footer_actions(context: Context) -> list[Action]:
     """What the footer offers now, the most useful first: what the pane in focus is about, then the rest."""
-    apply = (a for a in offered(context) if a.rank and a.applies(context))
+    apply = (a for a in offered(context) if a.rank and not a.refused(context))
     return sorted(apply, key=lambda a: (a.group.lower() != context.pane, a.rank))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dftui.control import ground, replicas
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.up import migrate
@@ -34,6 +34,8 @@ class AdminResult:
 async def create_admin(world: World, admin: NewAdmin, *, keep: bool) -> AdminResult:
     """Make the first admin and close the setup form; `keep` the password in the secrets file, for dftui's own logins.
     Nothing is sent when a rule is broken or there is an admin already. Raises ActionError."""
+    if world.spec.plain:
+        raise SteppedAside("no admin was made")
     if broken := problems(admin):
         raise ActionError(
             "; ".join(broken.values()) + "; nothing was sent", "see the rules: dftui admin create --help"

@@ -1,5 +1,6 @@
 """What dftui does by itself while the screen or `dftui watch` runs: repair and autoscale, if the stack file asks; the
-setup form closed behind the first admin; and what a crash of the engine left stopped started again."""
+setup form closed behind the first admin; a renewed certificate taken up; and what a crash of the engine left stopped
+started again."""
 
 from __future__ import annotations
 
@@ -13,10 +14,13 @@ from dftui.control.errors import ActionError, NotUp
 from dftui.control.lock import Busy
 from dftui.control.operator import Operator
 from dftui.control.steps import Progress, Report
+from dftui.control.tls import Renewals
 from dftui.stack.spec import StackSpec
 from dftui.watch.snapshot import ReplicaState, Snapshot
 
 PERIOD = 0.5
+FILES_PERIOD = 10.0
+"""Seconds between two looks at the certificate's files."""
 REST_AFTER_FAILURE = 15.0
 """Seconds before a repair that failed is tried again."""
 RETURN = 30.0
@@ -43,7 +47,10 @@ class Autopilot:
         self._report = report
         self._repairs = spec.repair == "auto"
         # The form is open on purpose until there is an admin, and then closed without being asked for.
-        self._closes = spec.admin.mode == "none"
+        self._closes = not spec.plain and not spec.makes_admin
+        self._renewals = Renewals(spec)
+        self._renews = spec.balancer.tls is not None
+        self._files_at = 0.0
         self._ran: frozenset[str] = frozenset()
         self._back_at: float | None = None
         web = spec.web
@@ -57,7 +64,7 @@ class Autopilot:
     @property
     def on(self) -> bool:
         """Whether the stack file gives it anything to do."""
-        return self._repairs or self._closes or self._scaler is not None
+        return self._repairs or self._closes or self._renews or self._scaler is not None
 
     async def run(self) -> None:
         """Until cancelled; a failed action is told and tried again later."""
@@ -76,6 +83,9 @@ class Autopilot:
                     )
                     with self._acting():
                         await self._operator.up()
+                elif self._renews and await self._renewed(snapshot):
+                    with self._acting():
+                        await self._operator.renew_certificate()
                 elif self._closes and snapshot.setup_open:
                     with self._acting():
                         await self._operator.close_setup()
@@ -91,6 +101,13 @@ class Autopilot:
             except ActionError as error:
                 Progress("repair", self._report).tell(f"{error} ({error.hint})", state="failed")
                 await asyncio.sleep(REST_AFTER_FAILURE)
+
+    async def _renewed(self, snapshot: Snapshot) -> bool:
+        """Whether the certificate's files hold another one than is served; looked at now and then."""
+        if snapshot.certificate is None or time.monotonic() - self._files_at < FILES_PERIOD:
+            return False
+        self._files_at = time.monotonic()
+        return self._renewals.changed() and (await self._operator.certificate()).files != "same"
 
     def _left_stopped(self, snapshot: Snapshot) -> list[str]:
         """After the engine's return: names of what ran before and does not now. An engine that crashed (20.10) does

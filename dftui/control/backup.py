@@ -19,7 +19,7 @@ from dftui import __version__
 from dftui.control import ground
 from dftui.control.archive import DATABASE, SECRETS, STORAGE, ArchiveError, Manifest, MemberWriter, Writer
 from dftui.control.contents import Copied, Count, CutShort, copy_dump, copy_storage, in_thread
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.steps import Progress
 from dftui.control.world import World, by_role, webs
 from dftui.dreamfactory.variables import STORAGE_PATH
@@ -90,6 +90,8 @@ def default_name(stack: str) -> str:
 async def backup(world: World, path: Path) -> BackupResult:
     """Write everything of the stack that cannot be made anew into one file. Raises ActionError; then there is no
     file."""
+    if world.spec.plain:
+        raise SteppedAside("there is nothing to back up, since the stack keeps no data")
     begin = time.monotonic()
     progress = Progress("backup", world.report, total=100)
     try:

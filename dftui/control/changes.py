@@ -8,6 +8,7 @@ from typing import Literal
 
 from dftui.balancer.config import Filed, Held, Marked, spelled
 from dftui.balancer.running import Running
+from dftui.balancer.tls import PORT as HTTPS_PORT
 from dftui.control import specs
 from dftui.control.specs import Plan
 from dftui.control.world import by_role, webs
@@ -53,9 +54,10 @@ def missing_networks(stack: str, networks: Iterable[Network]) -> list[str]:
     return [which for which in NETWORKS if names.network_name(stack, which) not in there]
 
 
-def missing_volumes(stack: str, volumes: Collection[str]) -> list[str]:
+def missing_volumes(spec: StackSpec, volumes: Collection[str]) -> list[str]:
     """Which of the stack's volumes are not there."""
-    return [which for which in VOLUMES if names.volume_name(stack, which) not in volumes]
+    wanted = () if spec.plain else VOLUMES
+    return [which for which in wanted if names.volume_name(spec.name, which) not in volumes]
 
 
 def service_step(there: Container | None) -> ServiceStep:
@@ -69,7 +71,7 @@ def service_step(there: Container | None) -> ServiceStep:
 
 def setup_due(spec: StackSpec, *, fresh: bool, left_over: Container | None) -> bool:
     """Whether a web alone has to migrate and make the first admin."""
-    return spec.admin.mode == "auto" and (fresh or left_over is not None)
+    return spec.makes_admin and (fresh or left_over is not None)
 
 
 def still_held(marked: Marked | None, everyone: Iterable[Container]) -> list[Held]:
@@ -237,12 +239,16 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
         if set(now.trusted) != set(spec.balancer.trusted_proxies):
             old, new = (", ".join(one) or "nobody" for one in (now.trusted, spec.balancer.trusted_proxies))
             live.append(f"trusted_proxies: {_arrow(old, new)}")
-    wanted = specs.publish(spec, source)
     detail = look.details.get(there.id)
-    ports = tuple(p for p in (detail.container.ports if detail else there.ports) if p.container_port == 80)
-    moved = bool(ports) and not any(_same(one, wanted) for one in ports)
-    if moved:
-        replace.append(f"publish: {_arrow(where(ports[0]), where(wanted))}")
+    ports = detail.container.ports if detail else there.ports
+    moved = False
+    for number, word in ((80, "publish"), (HTTPS_PORT, "tls")):
+        wanted = next((p for p in specs.ports(spec, source) if p.container_port == number), None)
+        have = [p for p in ports if p.container_port == number]
+        if ports and not (any(_same(one, wanted) for one in have) if wanted is not None else not have):
+            moved = True
+            old, new = (where(p) if p is not None else "none" for p in (have[0] if have else None, wanted))
+            replace.append(f"{word}: {_arrow(old, new)}")
     image_id = look.images.get("balancer", "")
     if image_id and image_id != there.image_id:
         replace.append(f"image: {_arrow(there.image, spec.images.balancer or '')}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dftui.stack.spec import NOT_FOR_PLAIN
+
 
 class ActionError(Exception):
     """An action stopped: `str()` says what happened and where, `hint` what to do."""
@@ -16,3 +18,11 @@ class NotUp(ActionError):
 
     def __init__(self, stack: str) -> None:
         super().__init__(f"stack {stack} is not up", "bring it up first: dftui up")
+
+
+class SteppedAside(ActionError):
+    """What was asked for is particular to DreamFactory, and this stack's web is another one. No failure: there is
+    nothing to do."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what}: {NOT_FOR_PLAIN}", hint)

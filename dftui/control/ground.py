@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from dftui.balancer.tls import PORT as HTTPS_PORT
 from dftui.control.changes import OPEN
 from dftui.control.errors import ActionError, NotUp
-from dftui.control.specs import Plan, publish
+from dftui.control.specs import Plan, ports
 from dftui.control.steps import Progress
 from dftui.control.told import told
 from dftui.control.world import World, by_role, webs
@@ -36,7 +37,8 @@ async def check_number(world: World, wanted: int) -> None:
 
 async def check_names(world: World, wanted: int) -> None:
     """Raise ActionError when a container that is not this stack's holds a name that it needs."""
-    ours = {world.name(role) for role in ("db", "cache", "balancer", "setup")}
+    ours = {world.name(role) for role in world.spec.services}
+    ours |= set() if world.spec.plain else {world.name("setup")}
     ours |= {world.name("web", n) for n in range(1, wanted + 1)}
     for container in await world.engine.containers():
         if container.name in ours and container.labels.get(names.LABEL_STACK) != world.stack:
@@ -70,21 +72,28 @@ def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
 
 
 async def check_port(world: World, source: str, *, moved: bool = False) -> None:
-    """Raise ActionError when the port to publish is taken, saying by whom as far as that can be seen. `moved`: it is
+    """Raise ActionError when a port to publish is taken, saying by whom as far as that can be seen. `moved`: it is
     another one than the balancer, which may run, has."""
-    port = publish(world.spec, source)
     everyone = await world.engine.containers()
     mine = by_role([c for c in everyone if c.labels.get(names.LABEL_STACK) == world.stack], "balancer")
     if not moved and mine is not None and mine.state in ("running", "paused"):
         return
     own = {one.host_port for one in mine.ports} if mine is not None else set()
+    local = (await world.engine.info()).host.startswith("unix://")
+    for port in ports(world.spec, source):
+        _check_port(world, everyone, port, local and port.host_port not in own)
+
+
+def _check_port(world: World, everyone: Iterable[Container], port: Port, look: bool) -> None:
     where = f"port {port.host_port}" + ("" if port.host_ip in OPEN else f" on {port.host_ip}")
-    hint = f"free it, or publish another in dftui.yaml: balancer: {{publish: '127.0.0.1:{port.host_port + 8000}'}}"
+    another = f"publish: '127.0.0.1:{port.host_port + 8000}'"
+    if port.container_port == HTTPS_PORT:
+        another = f"tls: {{…, {another}}}"
+    hint = f"free it, or publish another in dftui.yaml: balancer: {{{another}}}"
     holder = port_holder(everyone, port, world.stack)
     if holder:
         raise ActionError(f"{where} is held by the container {holder}", hint)
-    info = await world.engine.info()
-    if info.host.startswith("unix://") and port.host_port not in own and taken_here(port):
+    if look and taken_here(port):
         who = holder_of_local_port(port.host_port)
         raise ActionError(f"{where} is in use on this machine" + (f", by {who}" if who else ""), hint)
 
@@ -176,7 +185,7 @@ async def known_secrets(
         saved = load_secrets(await world.engine_id(), world.stack)
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
-    if saved is not None and _labels_agree(containers, saved.fingerprint):
+    if saved is not None and (world.spec.plain or _labels_agree(containers, saved.fingerprint)):
         return Recovered(saved)
     return await gather_secrets(world, make=False, odd_keys=odd_keys, file_holds=file_holds, keep=keep)
 
@@ -261,7 +270,8 @@ async def gather_images(
     """The images of all roles, pulled or built where missing; `containers` are the stack's, and `anew` the images
     that the file names since it was made."""
     recorded = await recorded_source(world, containers)
-    return await resolve_images(world.engine, world.spec.images, recorded, on_image, anew)
+    roles = world.spec.roles
+    return await resolve_images(world.engine, world.spec.images, recorded, on_image, anew, roles=roles)
 
 
 def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dftui.control.entry import Entry
+from dftui.control.errors import SteppedAside
 from dftui.control.lock import me
 from dftui.engine.api import Engine, EngineError
 from dftui.stack import paths
@@ -170,6 +171,9 @@ async def recorded(engine: Engine, stack: str, action: str) -> AsyncIterator[Rec
     try:
         yield now
         outcome = "done"
+    except SteppedAside:
+        now.dropped = True  # there was nothing to do
+        raise
     except Exception as error:
         outcome = f"failed: {error or type(error).__name__}"
         raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dftui.balancer.holder import Holder
 from dftui.balancer.link import BalancerLink
-from dftui.control import ground, hold, inside, replicas
+from dftui.control import ground, hold, inside, replicas, tls
 from dftui.control.admin import AdminResult, create_admin
 from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
@@ -31,6 +31,9 @@ from dftui.control.roll import Roller, RollResult
 from dftui.control.rollout import Rollout
 from dftui.control.scale import Scaler
 from dftui.control.steps import Progress, Report, ignore
+from dftui.control.tls import TlsResult
+from dftui.control.uninstall import Found, Uninstalled, uninstall
+from dftui.control.uninstall import look as leftovers
 from dftui.control.up import up
 from dftui.control.verify import Login, VerifyResult, verify
 from dftui.control.world import World, by_role
@@ -273,6 +276,18 @@ class Operator:
             with Progress("setup", self._world.report, total=1).step("close the setup form: there is an admin"):
                 await self._world.close_setup(await ground.current_plan(self._world))
 
+    async def certificate(self) -> TlsResult:
+        """What HTTPS is served with, beside what the files hold."""
+        try:
+            return await tls.look(self._world)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def renew_certificate(self) -> TlsResult:
+        """Serve what the certificate's files hold now, on new connections; nothing is cut."""
+        async with self._acting("renew certificate"):
+            return await tls.renew(self._world)
+
     async def probe(self, count: int = 9) -> ProbeResult:
         """Which Host serves, `count` times through the balancer."""
         try:
@@ -346,6 +361,22 @@ class Operator:
         await self._scaler.cancel()
         async with self._acting("down"):
             await down(self._world, volumes=volumes)
+
+    async def look_at_leftovers(self) -> Found:
+        """What uninstalling would remove."""
+        try:
+            return await leftovers(self._world)
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
+
+    async def uninstall(self) -> Uninstalled:
+        """Remove the stack with its data, the images and the files. It is in no history."""
+        if refused := refusal(Effect.CHANGE, self._read_only):
+            raise ActionError(refused)
+        try:
+            return await uninstall(self._world, lambda: self.down(volumes=True))
+        except EngineError as error:
+            raise ActionError(str(error), error.hint) from None
 
     async def close(self) -> None:
         """Stop what runs and let go of the balancer."""

@@ -10,11 +10,12 @@ from typing import Any
 
 from dftui.balancer.config import spelled
 from dftui.balancer.running import running
-from dftui.control import changes, ground, replicas, specs
+from dftui.control import changes, ground, replicas, rotation, specs, tls
 from dftui.control.changes import Look, Refusal
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
+from dftui.dreamfactory.http import HttpError, Line
 from dftui.engine.api import Container, EngineError
 from dftui.engine.images import Seen, look_for_images
 from dftui.stack import names
@@ -102,7 +103,7 @@ async def all_answer(world: World) -> None:
     everyone = await world.containers()
 
     async def one(container: Container) -> None:
-        code, _ = await replicas.own_answer(world, container.id)
+        code = await _answer(world, container)
         if code != 200:
             said = f"status {code}" if code else "nothing"
             raise ActionError(
@@ -113,6 +114,20 @@ async def all_answer(world: World) -> None:
 
     held = changes.still_held(await world.marked(), everyone)
     await bounded(PARALLEL, one, [c for c in changes.counted(everyone, held) if c.state == "running"])
+
+
+async def _answer(world: World, container: Container) -> int:
+    """The status of a replica's health path, 200 for every one that HAProxy takes for good; 0 without an answer."""
+    if not world.spec.plain:
+        return (await replicas.own_answer(world, container.id))[0]
+    line = Line(world.engine, world.name("balancer"), world.address(container), world.spec.web.port)
+    try:
+        status = (await line.request("GET", world.spec.web.health)).status
+    except HttpError:
+        return 0
+    finally:
+        await line.close()
+    return 200 if rotation.well(status) else status
 
 
 async def _named(world: World) -> dict[str, str]:
@@ -149,9 +164,11 @@ async def preview(world: World, number: int | None = None) -> Preview:
     await tried(ground.check_names(world, wanted))
     await tried(ground.check_whole(world))
     source = await ground.recorded_source(world, containers)
+    anew = changes.named_anew(world.spec, marked)
     seen: Seen | None = await tried(
-        look_for_images(world.engine, world.spec.images, source, changes.named_anew(world.spec, marked))
+        look_for_images(world.engine, world.spec.images, source, anew, roles=world.spec.roles)
     )
+    await tried(tls.read(world))
     secrets: Secrets | None = await tried(_secrets(world, containers))
     plan = None
     if seen is not None and secrets is not None:
@@ -194,9 +211,9 @@ def _steps(world: World, found: Look, plan: Plan | None, seen: Seen | None, want
     ]
     steps += [
         Change("create", "volume", names.volume_name(stack, which))
-        for which in changes.missing_volumes(stack, found.volumes)
+        for which in changes.missing_volumes(world.spec, found.volumes)
     ]
-    for role in ("db", "cache"):
+    for role in (role for role in ("db", "cache") if role in world.spec.services):
         if step := changes.service_step(by_role(found.containers, role)):
             steps.append(Change(step, "container", world.name(role)))
     fresh = names.volume_name(stack, "db") not in found.volumes

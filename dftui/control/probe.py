@@ -10,9 +10,11 @@ from typing import Any
 from dftui.balancer.config import PORT, PROBE_HEADER
 from dftui.control import ground, rotation
 from dftui.control.errors import ActionError
+from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import World
 from dftui.dreamfactory.api import LoginRefused, login, logout
+from dftui.dreamfactory.evidence import Silence
 from dftui.dreamfactory.http import HttpError, Line
 from dftui.engine.api import EngineError
 
@@ -46,11 +48,22 @@ class ProbeResult:
         }
 
 
+async def _logged_in(
+    world: World, http: Line, plan: Plan, headers: Mapping[str, str], count: int
+) -> tuple[list[rotation.Turn], dict[str, Silence]]:
+    """With one fresh token, which is ended again."""
+    token = await login(http, plan.admin_email, plan.secrets.admin_password, headers)
+    try:
+        return await rotation.rotate(world, rotation.with_token(http, token, headers), count)
+    finally:
+        await logout(http, token, headers)
+
+
 async def probe(world: World, count: int) -> ProbeResult:
-    """Ask the balancer `count` times, with one fresh token, which Host serves. Raises ActionError."""
+    """Ask the balancer `count` times which Host serves. Raises ActionError."""
     progress = Progress("probe", world.report, total=count)
     plan = await ground.current_plan(world)
-    if not plan.secrets.admin_password:
+    if not plan.secrets.admin_password and not world.spec.plain:
         raise ActionError(
             f"the password of {plan.admin_email} is not known here",
             "see which Host serves each request in `dftui requests`; or put the secrets file back, if it was lost",
@@ -59,11 +72,11 @@ async def probe(world: World, count: int) -> ProbeResult:
     http = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
     try:
         with progress.step(f"{count} requests for the Host through the balancer", work=count):
-            token = await login(http, plan.admin_email, plan.secrets.admin_password, headers)
-            try:
-                turns, silent = await rotation.rotate(world, http, token, headers, count)
-            finally:
-                await logout(http, token, headers)
+            if world.spec.plain:
+                ask = rotation.by_balancer(http, world.spec.web.health, headers)
+                turns, silent = await rotation.rotate(world, ask, count)
+            else:
+                turns, silent = await _logged_in(world, http, plan, headers, count)
             settled = await rotation.settled(world)
     except LoginRefused as error:
         raise ActionError(str(error), "the admin's password was changed since; dftui does not try it again") from None

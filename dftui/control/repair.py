@@ -7,7 +7,7 @@ engine and in the balancer.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class RepairResult:
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
 REPLACE = "replace it, a new one first"
-_SERVICES = (("db", "the database"), ("cache", "the cache"), ("balancer", "the balancer"))
+_SERVICES = {"db": "the database", "cache": "the cache", "balancer": "the balancer"}
 
 
 def find(
@@ -66,13 +66,16 @@ def find(
     marked: Marked | None,
     *,
     setup_open: bool = False,
+    services: Collection[str] = tuple(_SERVICES),
 ) -> list[Finding]:
     """All findings, in the order they are put right. Pure. `plan` None: the key and the image are not compared;
-    `setup_open`: the setup form can be reached although there is an admin."""
+    `setup_open`: the setup form can be reached although there is an admin; `services` are those that it has."""
     found: list[Finding] = []
     if setup_open:
         found.append(Finding("setup-open", "balancer", SETUP_OPEN.what, SETUP_OPEN.repair))
-    for role, word in _SERVICES:
+    for role, word in _SERVICES.items():
+        if role not in services:
+            continue
         service = by_role(containers, role)
         if service is None:
             found.append(Finding("service", role, f"{word} is missing", "create it"))
@@ -172,15 +175,16 @@ class Repairer:
             raise NotUp(self._world.stack)
         balancer = by_role(containers, "balancer")
         if balancer is None or balancer.state != "running":
-            return find(containers, Pool([], {}), None, None)
+            return find(containers, Pool([], {}), None, None, services=self._world.spec.services)
         plan = await ground.current_plan(self._world, odd_keys=True)
         pool, marked = await look(self._world), await self._world.marked()
-        return find(containers, pool, plan, marked, setup_open=await self._setup_open(containers))
+        setup_open = await self._setup_open(containers)
+        return find(containers, pool, plan, marked, setup_open=setup_open, services=self._world.spec.services)
 
     async def _setup_open(self, containers: Sequence[Container]) -> bool:
-        if await self._world.setup_closed():
+        if self._world.spec.plain or await self._world.setup_closed():
             return False
-        if self._world.spec.admin.mode == "auto":
+        if self._world.spec.makes_admin:
             return True
         db = by_role(containers, "db")
         return db is not None and (await Database(self._world.engine, db.id).once()).admin == READY

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dftui.control import ground, specs
+from dftui.control import ground, specs, tls
 from dftui.control.archive import DATABASE, SECRETS, STORAGE, Archive, ArchiveError, Manifest
 from dftui.control.backup import HELPER_MOUNT, helper, keep_one, kind_of, last_words, shown, version_of
 from dftui.control.contents import Count, dump_of, pieces_of, storage_of
 from dftui.control.down import down, remove_volumes
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.up import DB_TIMEOUT, answers, networks, service, volumes_made
@@ -81,6 +81,8 @@ class RestoreResult:
 
 async def look(world: World, path: Path) -> Intent:
     """What restoring this file would meet. Raises ActionError when it is no backup."""
+    if world.spec.plain:
+        raise SteppedAside("nothing was restored, since the stack keeps no data")
     try:
         archive = await asyncio.to_thread(Archive, path)
         info = await world.engine.info()
@@ -177,6 +179,7 @@ async def _checked(progress: Progress, archive: Archive) -> Secrets:
 async def _ready(world: World, progress: Progress, secrets: Secrets, intent: Intent) -> Plan:
     """All that could be in the way, looked at before anything is touched: names, images, the port, the server."""
     await ground.check_names(world, intent.manifest.wanted)
+    await tls.read(world)
 
     def on_image(image: ImageProgress) -> None:
         progress.tell(f"{image.image}: {image.text or image.stage}", state="running")

@@ -105,7 +105,8 @@ class Roller:
         """To `image`, or to what the stack file says now; to another image only after a `backup`. `only`: those of
         these names, whatever they were made from. Raises ActionError."""
         try:
-            return await self._run(image, new_key, backup and self._world.spec.backup.before_roll, only)
+            keeps = self._world.spec.backup.before_roll and not self._world.spec.plain
+            return await self._run(image, new_key, backup and keeps, only)
         except EngineError as error:
             raise ActionError(str(error), error.hint) from None
 
@@ -204,7 +205,8 @@ class Roller:
         if running is None:
             return new
         detail = await self._world.engine.inspect(running.id)
-        env = {name: value for name, value in detail.env.items() if name not in OWN_VARIABLES}
+        own = frozenset[str]() if new.spec.plain else OWN_VARIABLES
+        env = {name: value for name, value in detail.env.items() if name not in own}
         web = replace(new.spec.web, env=env, cpus=detail.cpus, memory=detail.memory)
         secrets = replace(new.secrets, app_key=detail.env.get("APP_KEY", new.secrets.app_key))
         plan = replace(new, spec=replace(new.spec, web=web), secrets=secrets)
@@ -219,7 +221,12 @@ class Roller:
             await self._migrate(progress, ref, name, plan)
 
         name, drained = await self._scaler.replace(
-            progress, plan, old, wanted, "replaced", before=migrations if migrate else None
+            progress,
+            plan,
+            old,
+            wanted,
+            "replaced",
+            before=migrations if migrate and not plan.spec.plain else None,
         )
         if drained is not None:
             removed.append(drained)

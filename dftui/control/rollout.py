@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass, replace
 
 from dftui.balancer.running import reload
-from dftui.control import changes, ground, planning, specs
+from dftui.balancer.tls import CERTIFICATE_PATH
+from dftui.control import changes, ground, planning, specs, tls
 from dftui.control.errors import ActionError
 from dftui.control.history import note_receipt
 from dftui.control.lock import held_outside
@@ -112,21 +113,28 @@ class Rollout:
         assert old is not None
         ports = tuple({changes.where(p): p for p in (await world.engine.inspect(old.id)).container.ports}.values())
         marked, states = await world.marked(), await world.link.servers()
-        closed = await world.setup_closed()
+        closed = not world.spec.plain and await world.setup_closed()
         known = {state.name for state in states}
         pool = [c for c in webs(everyone) if c.state == "running" and c.short in known]
         held = changes.still_held(marked, everyone)
         wanted = marked.wanted if marked else len(pool)
-        config = world.config(plan, wanted, [world.server(plan, c) for c in pool], held, closed=closed)
+        secure = specs.https(world.spec, plan.source)
+        servers = [world.server(plan, c) for c in pool]
+        config = world.config(plan, wanted, servers, held, closed=closed, https=secure.host_port if secure else 0)
         image = world.spec.images.balancer or plan.images["balancer"]
         spec = replace(specs.balancer(plan, config), image=image)
+        before = replace(config, https=marked.https if marked else 0)
+        back = replace(specs.balancer(plan, before), image=old.image_id, ports=ports)
+        pair = await tls.read(world)
+        pem = pair.pem if pair is not None else b""
+        kept = await world.engine.get_file(old.id, CERTIFICATE_PATH) if before.https else b""
         progress = Progress("balancer", world.report, total=1)
         progress.tell(f"{old.name} is replaced: {'; '.join(edit.replace)}", state="running")
         # The lock in the old one goes with it; nobody else may act meanwhile.
         async with held_outside(world.engine, world.stack, old.image_id, "replace the balancer"):
             begin = time.monotonic()
             with progress.step(f"replace {old.name}", command=f"docker rm -f {old.name} && {docker_run(spec)}"):
-                await asyncio.shield(self._swap(old, spec, replace(spec, image=old.image_id, ports=ports)))
+                await asyncio.shield(self._swap(old, (spec, pem), (back, kept)))
                 await all_up(world, plan, pool)
             gap = time.monotonic() - begin
         for state in states:
@@ -134,20 +142,25 @@ class Rollout:
                 await world.link.drain(state.name)
         progress.tell(f"{old.name} answers again; it was away for {gap:.2f} s")
 
-    async def _swap(self, old: Container, spec: ContainerSpec, back: ContainerSpec) -> None:
+    async def _swap(
+        self, old: Container, new: tuple[ContainerSpec, bytes], back: tuple[ContainerSpec, bytes]
+    ) -> None:
+        """Each with its certificate, b"" without HTTPS."""
         engine = self.world.engine
         async with self.world.ending:
             await engine.stop(old.id, 2)
             await engine.remove(old.id, force=True)
         try:
-            await self._run(spec)
+            await self._run(*new)
         except EngineError as error:
-            await self._run(back)
+            await self._run(*back)
             raise ActionError(f"{error}; the balancer is back as it was", error.hint) from None
 
-    async def _run(self, spec: ContainerSpec) -> None:
+    async def _run(self, spec: ContainerSpec, pem: bytes) -> None:
         ref = await self.world.engine.create(spec)
         try:
+            if pem:
+                await tls.put(self.world, ref, pem)
             await self.world.engine.start(ref)
         except BaseException:
             await asyncio.shield(self.world.engine.remove(ref, force=True))

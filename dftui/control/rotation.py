@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from dftui.balancer.config import HOST_HEADER
 from dftui.balancer.stat import ServerState
 from dftui.control.lock import holder
 from dftui.control.pool import Pool, look
@@ -108,12 +109,36 @@ async def settled(world: World, known: Mapping[str, Silence] | None = None) -> S
         await asyncio.sleep(_LOOK_AGAIN)
 
 
-async def turns(http: Http, token: str, headers: Mapping[str, str], count: int) -> list[Turn]:
+Ask = Callable[[], Awaitable[tuple[int, str]]]
+"""One request through the balancer: its status, and the Host that answered. Raises HttpError."""
+
+
+def with_token(http: Http, token: str, headers: Mapping[str, str]) -> Ask:
+    """DreamFactory itself says which Host it is, to an admin."""
+    return lambda: server_host(http, token, headers)
+
+
+def by_balancer(http: Http, path: str, headers: Mapping[str, str]) -> Ask:
+    """Of any other web the balancer says it, to dftui's own probes (`headers` mark them)."""
+
+    async def ask() -> tuple[int, str]:
+        answer = await http.request("GET", path, headers=headers)
+        return 200 if well(answer.status) else answer.status, answer.headers.get(HOST_HEADER.lower(), "")
+
+    return ask
+
+
+def well(status: int) -> bool:
+    """What HAProxy takes for a health check that passes."""
+    return 200 <= status < 400
+
+
+async def turns(ask: Ask, count: int) -> list[Turn]:
     """Ask the balancer `count` times, on one connection, which Host serves. Raises HttpError."""
     found: list[Turn] = []
     for _ in range(count):
         begin = time.monotonic()
-        status, host = await server_host(http, token, headers)
+        status, host = await ask()
         found.append(Turn(clean(host, 64), status, round(1000 * (time.monotonic() - begin), 1)))
     return found
 
@@ -136,13 +161,11 @@ def idle(before: Pool, after: Pool) -> dict[str, Silence]:
     return {ref: why for ref, count in served.items() if count == 0}
 
 
-async def rotate(
-    world: World, http: Http, token: str, headers: Mapping[str, str], count: int
-) -> tuple[list[Turn], dict[str, Silence]]:
+async def rotate(world: World, ask: Ask, count: int) -> tuple[list[Turn], dict[str, Silence]]:
     """At least `count` turns, and more while one that could serve got none; and those that got none to the end, by
     id (too few turns for all of them say nothing). Raises HttpError and EngineError."""
     before = await look(world)
-    found = await turns(http, token, headers, count)
+    found = await turns(ask, count)
     after = await look(world)
     # With `balance source` one client has one replica, so the rest of them says nothing.
     if world.spec.balancer.balance == "source" or count < 2 * len(after.healthy()):
@@ -150,6 +173,6 @@ async def rotate(
     for _ in range(ROUNDS):
         if not idle(before, after):
             break
-        found += await turns(http, token, headers, EACH * len(after.containers))
+        found += await turns(ask, EACH * len(after.containers))
         after = await look(world)
     return found, idle(before, after)

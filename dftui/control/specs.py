@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dftui.balancer.config import CONFIG_PATH, BalancerConfig, render
+from dftui.balancer.tls import PORT as HTTPS_PORT
 from dftui.dreamfactory import variables
 from dftui.engine.api import Attachment, ContainerSpec, File, HealthCheck, NetworkSpec, Port
 from dftui.stack import names
@@ -86,10 +87,26 @@ def probe_nonce(app_key: str) -> str:
 
 
 def publish(spec: StackSpec, source: str) -> Port:
-    """The one published port; loopback alone for bundled images unless the stack file says otherwise."""
+    """The port of http; loopback alone for bundled images unless the stack file says otherwise."""
     text = spec.balancer.publish or ("127.0.0.1:80" if source == "bundled" else "80")
     address, _, port = text.rpartition(":")
     return Port(80, address.strip("[]"), int(port))
+
+
+def https(spec: StackSpec, source: str) -> Port | None:
+    """Where HTTPS is published; None without it. On the same address as http, if it names none."""
+    if spec.balancer.tls is None:
+        return None
+    http = publish(spec, source)
+    text = spec.balancer.tls.publish or "443"
+    address, colon, port = text.rpartition(":")
+    return Port(HTTPS_PORT, address.strip("[]") if colon else http.host_ip, int(port))
+
+
+def ports(spec: StackSpec, source: str) -> tuple[Port, ...]:
+    """Everything that is published."""
+    secure = https(spec, source)
+    return (publish(spec, source), *(() if secure is None else (secure,)))
 
 
 def front_network(stack: str, subnet: str) -> NetworkSpec:
@@ -137,7 +154,9 @@ def cache(plan: Plan) -> ContainerSpec:
 
 
 def web_env(spec: StackSpec, secrets: Secrets) -> dict[str, str]:
-    """The variables that a replica is started with; they hold secrets."""
+    """The variables that a replica is started with; they hold secrets. A plain web has the stack file's alone."""
+    if spec.plain:
+        return dict(spec.web.env)
     return variables.web_variables(
         app_key=secrets.app_key,
         db_name=secrets.db_name,
@@ -146,6 +165,11 @@ def web_env(spec: StackSpec, secrets: Secrets) -> dict[str, str]:
         cache_password=secrets.cache_password,
         extra=spec.web.env,
     )
+
+
+def web_command(spec: StackSpec) -> tuple[str, ...] | None:
+    """What a replica runs; None: what its image says."""
+    return None if spec.plain else variables.WEB_COMMAND
 
 
 def spec_hash(plan: Plan) -> str:
@@ -158,7 +182,7 @@ def spec_hash(plan: Plan) -> str:
         },
         "cpus": plan.spec.web.cpus,
         "memory": plan.spec.web.memory,
-        "command": variables.WEB_COMMAND,
+        "command": web_command(plan.spec),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -167,19 +191,18 @@ def web(plan: Plan, number: int) -> ContainerSpec:
     """Replica `number`: on the back network from its start, and at a fixed address on front, where the balancer
     reaches it."""
     stack = plan.spec.name
+    key = {} if plan.spec.plain else {"key": plan.key}
     return ContainerSpec(
         name=names.container_name(stack, "web", number),
         image=plan.images["web"],
-        labels=names.stack_labels(
-            stack, "web", number=str(number), key=plan.key, spec=spec_hash(plan), source=plan.source
-        ),
+        labels=names.stack_labels(stack, "web", number=str(number), spec=spec_hash(plan), source=plan.source, **key),
         env=web_env(plan.spec, plan.secrets),
-        command=variables.WEB_COMMAND,
+        command=web_command(plan.spec),
         networks=(
             Attachment(names.network_name(stack, "back")),
             Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
         ),
-        volumes={variables.STORAGE_PATH: names.volume_name(stack, "storage")},
+        volumes={} if plan.spec.plain else {variables.STORAGE_PATH: names.volume_name(stack, "storage")},
         cpus=plan.spec.web.cpus,
         memory=plan.spec.web.memory,
     )
@@ -216,7 +239,7 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         image=plan.images["balancer"],
         labels=names.stack_labels(stack, "balancer", source=plan.source),
         networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
-        ports=(publish(plan.spec, plan.source),),
+        ports=ports(plan.spec, plan.source),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
         cpu_shares=BALANCER_SHARES,
         stop_signal=BALANCER_STOP,

@@ -2,6 +2,7 @@
 
 Database healthy → cache answering → on new data the setup web alone (migrations, first admin), then removed →
 one web alone until it answers → the others in parallel → balancer.  What is there already is left as it is.
+A plain web needs neither: its replicas start, and the balancer's own checks let them in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from dataclasses import replace
 
 from dftui.balancer.config import Held
-from dftui.control import admission, changes, ground, replicas, specs
+from dftui.control import admission, changes, ground, replicas, specs, tls
 from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
@@ -19,6 +20,7 @@ from dftui.control.steps import Progress, docker_run
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
 from dftui.engine.api import Conflict, Container, ContainerSpec, EngineError, ImageProgress, NotFound
 from dftui.stack import names
+from dftui.stack.certificate import KeyPair
 
 DB_TIMEOUT = 180.0
 CACHE_TIMEOUT = 60.0
@@ -27,7 +29,7 @@ SETUP_TIMEOUT = 300.0
 
 async def up(world: World, replicas_wanted: int | None) -> None:
     """Bring the stack to `replicas_wanted` (None: what it had, else the stack file's). Raises ActionError."""
-    progress = Progress("up", world.report, total=9)
+    progress = Progress("up", world.report, total=5 if world.spec.plain else 9)
     try:
         await _up(world, progress, replicas_wanted)
     except EngineError as error:
@@ -39,6 +41,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     await ground.check_number(world, wanted)
     await ground.check_names(world, wanted)
     await ground.check_whole(world)
+    pair = await tls.read(world)
     images_seen: dict[str, str] = {}
 
     def on_image(image: ImageProgress) -> None:
@@ -52,9 +55,16 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     with progress.step("images"):
         anew = changes.named_anew(world.spec, await world.marked())
         resolved = await ground.gather_images(world, await world.containers(), on_image, anew)
-    fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     await ground.check_port(world, resolved.source)
-    auto = world.spec.admin.mode == "auto"
+    if world.spec.plain:
+        recovered = await ground.gather_secrets(world)
+        plan = await networks(world, progress, ground.make_plan(world, resolved, recovered, ""))
+        plan = ground.pinned_to_pool(plan, webs(await world.containers()))
+        await _webs(world, progress, plan, wanted)
+        await _balancer(world, progress, plan, wanted, pair)
+        return
+    fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
+    auto = world.spec.makes_admin
     recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
     plan = ground.make_plan(world, resolved, recovered, "")
     plan = await networks(world, progress, plan)
@@ -70,7 +80,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     if changes.setup_due(world.spec, fresh=fresh, left_over=left_over):
         await _setup(world, progress, plan, left_over)
     await _webs(world, progress, plan, wanted)
-    await _balancer(world, progress, plan, wanted)
+    await _balancer(world, progress, plan, wanted, pair)
 
 
 async def _volumes(world: World) -> set[str]:
@@ -112,7 +122,7 @@ async def networks(world: World, progress: Progress, plan: Plan) -> Plan:
 
 async def volumes_made(world: World, plan: Plan) -> None:
     """The stack's volumes, those that are not there yet."""
-    for which in changes.missing_volumes(world.stack, await _volumes(world)):
+    for which in changes.missing_volumes(world.spec, await _volumes(world)):
         labels = names.stack_labels(world.stack, which, source=plan.source)
         await world.engine.create_volume(names.volume_name(world.stack, which), labels)
 
@@ -214,6 +224,8 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
 
 
 async def _web_ready(world: World, plan: Plan, container: Container) -> None:
+    if world.spec.plain:
+        return  # nothing can be run in just any image: the balancer's check is asked
     if world.spec.admin.mode == "none":
         await migrate(world, container)
     await replicas.wait_for_status(
@@ -245,13 +257,26 @@ async def migrate(world: World, container: Container) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -> None:
-    """Create, start or catch up the balancer; ends when every replica is in its table and up."""
+async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int, pair: KeyPair | None) -> None:
+    """Create, start or catch up the balancer; ends when every replica is in its table and up, and its certificate is
+    this `pair`'s."""
     everyone = await world.containers()
     there = by_role(everyone, "balancer")
     held = changes.still_held(await world.marked(), everyone)
     pool = [c for c in changes.counted(everyone, held) if c.state == "running"]
     if there is not None and there.state == "running":
+        # One that serves no HTTPS yet is replaced when what was edited is rolled out.
+        if pair is not None and (marked := await world.marked()) is not None and marked.https:
+            await tls.take_up(world, progress, pair)
+        await catch_up(world, progress, plan, wanted, pool, held)
+        return
+
+    if world.spec.plain:
+        for ended in (c for c in changes.counted(everyone, held) if c.state != "running"):
+            await replicas.ensure_alive(world, ended.id, ended.name, plan)
+        # It begins with no server, and lets each in when its own check of it has passed.
+        await _start_balancer(world, progress, plan, wanted, there, [], held, pair)
+        await all_up(world, plan, [])
         await catch_up(world, progress, plan, wanted, pool, held)
         return
 
@@ -267,26 +292,46 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int) -
     if refused and not pool:
         raise next(iter(refused.values()))
     wanted -= len(refused)
-    servers = [world.server(plan, c) for c in pool]
-    world.refiled = world.filed or changes.filed(world.spec)
-    if there is not None:
-        await world.write_config(plan, wanted, servers, held)
-        with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
-            await world.engine.start(there.id)
-    else:
-        closed = bool(pool) and await replicas.admin_exists(world, pool[0].id)
-        spec = specs.balancer(plan, world.config(plan, wanted, servers, held, closed=closed))
-        with progress.step(f"start {spec.name}", command=docker_run(spec)):
-            ref = await world.engine.create(spec)
-            try:
-                await world.engine.start(ref)
-            except BaseException:
-                await asyncio.shield(world.engine.remove(ref, force=True))
-                raise
+    await _start_balancer(world, progress, plan, wanted, there, pool, held, pair)
     with progress.step("balancer sees every replica up"):
         await all_up(world, plan, pool)
     for error in refused.values():
         raise error
+
+
+async def _start_balancer(
+    world: World,
+    progress: Progress,
+    plan: Plan,
+    wanted: int,
+    there: Container | None,
+    pool: list[Container],
+    held: list[Held],
+    pair: KeyPair | None,
+) -> None:
+    """One that is stopped, or a new one, with these replicas in its table from the start."""
+    servers = [world.server(plan, c) for c in pool]
+    world.refiled = world.filed or changes.filed(world.spec)
+    if there is not None:
+        await world.write_config(plan, wanted, servers, held)
+        if pair is not None:
+            await tls.put(world, there.id, pair.pem)
+        with progress.step(f"start {there.name}", command=f"docker start {there.name}"):
+            await world.engine.start(there.id)
+        return
+    closed = bool(pool) and await replicas.admin_exists(world, pool[0].id)
+    secure = specs.https(world.spec, plan.source)
+    https = secure.host_port if secure else 0
+    spec = specs.balancer(plan, world.config(plan, wanted, servers, held, closed=closed, https=https))
+    with progress.step(f"start {spec.name}", command=docker_run(spec)):
+        ref = await world.engine.create(spec)
+        try:
+            if pair is not None:
+                await tls.put(world, ref, pair.pem)
+            await world.engine.start(ref)
+        except BaseException:
+            await asyncio.shield(world.engine.remove(ref, force=True))
+            raise
 
 
 async def _refused(world: World, plan: Plan, pool: list[Container]) -> dict[str, HeldOut]:
@@ -346,7 +391,8 @@ async def catch_up(
     held += [Held(name, error.why) for name, error in refused.items()]
     servers = [world.server(plan, c) for c in pool if c.short not in refused]
     await world.link.trust(world.spec.balancer.trusted_proxies)
-    if pool and not await world.setup_closed() and await replicas.admin_exists(world, pool[0].id):
+    asked = bool(pool) and not world.spec.plain and not await world.setup_closed()
+    if asked and await replicas.admin_exists(world, pool[0].id):
         with progress.step("close the setup form: there is an admin"):
             await world.link.close_setup(True)
     await world.write_config(plan, wanted - len(refused), servers, held)

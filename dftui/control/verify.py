@@ -82,6 +82,11 @@ class VerifyResult:
         return all(check.ok for check in self.checks)
 
     @property
+    def tried(self) -> tuple[Check, ...]:
+        """Without those that are about DreamFactory, where the web is another."""
+        return tuple(check for check in self.checks if not check.aside)
+
+    @property
     def cells(self) -> dict[Pair, str]:
         """The matrix in one: OK where the token was taken and its logout was known, else why not."""
         uses, logouts = self.evidence.uses, self.evidence.logouts
@@ -132,7 +137,7 @@ async def verify(world: World, login: Login | None = None) -> VerifyResult:
     result = VerifyResult(found, evidence, oddities(evidence), time.monotonic() - begin, time.time())
     bad = [check for check in found if not check.ok]
     run.progress.tell(
-        f"{len(found) - len(bad)} of {len(found)} checks hold on {len(evidence.replicas)} replicas"
+        f"{len(result.tried) - len(bad)} of {len(result.tried)} checks hold on {len(evidence.replicas)} replicas"
         + "".join(f"; {check.name}: {check.says}" for check in bad),
         state="failed" if bad else "ok",
     )
@@ -183,11 +188,14 @@ class _Run:
         self._settled: Settled | None = None
         self._open: tuple[str, ...] = ()
         self._through = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
-        self.progress = Progress("verify", world.report, total=5)
+        self.progress = Progress("verify", world.report, total=2 if world.spec.plain else 5)
         self._headers = {PROBE_HEADER: probe_nonce(secrets.app_key)} if secrets else {}
 
     async def all(self) -> None:
         """Everything, in an order in which each step only needs what is known by then."""
+        if self._world.spec.plain:
+            await self._all_plain()
+            return
         with self.progress.step("look at each replica's key, backends, clock and image"):
             await self._gather()
         with self.progress.step("log in once on each replica"):
@@ -199,6 +207,17 @@ class _Run:
         with self.progress.step("log out, and see whether each replica knows"):
             await self._log_out()
         self._settled = await rotation.settled(self._world, self._silent)
+
+    async def _all_plain(self) -> None:
+        """What can be asked of any web: its health path, its clock, its image, and who serves."""
+        world = self._world
+        with self.progress.step("look at each replica's image and clock"):
+            await self._gather()
+        with self.progress.step("ask the balancer which replica serves"):
+            ask = rotation.by_balancer(self._through, world.spec.web.health, self._headers)
+            count = rotation.EACH * len(self._ones)
+            self._turns, self._idle = await rotation.rotate(world, ask, count)
+        self._settled = await rotation.settled(world, self._silent)
 
     # -- without a login
 
@@ -230,26 +249,34 @@ class _Run:
             detail = await world.engine.inspect(container.id)
         except NotFound:
             return None
+        plain = world.spec.plain
         seen = Seen(
             name=clean(container.name, 128),
             host=container.short,
             image=container.image_id,
-            variables=settings.of_variables(detail.env, _safe),
+            variables=settings.Settings() if plain else settings.of_variables(detail.env, _safe),
         )
-        try:
-            data = await world.engine.get_file(container.id, settings.ENV_PATH)
-            seen = replace(seen, file=settings.of_file(data, _safe))
-        except EngineError as error:
-            seen = replace(seen, file_problem=clean(str(error), 200))
+        if not plain:
+            try:
+                data = await world.engine.get_file(container.id, settings.ENV_PATH)
+                seen = replace(seen, file=settings.of_file(data, _safe))
+            except EngineError as error:
+                seen = replace(seen, file_problem=clean(str(error), 200))
         if not address:
             return _One(container, line, replace(seen, problem="is not on the front network"))
         one = _One(container, line, seen)
+
+        async def health() -> None:
+            path = world.spec.web.health
+            code = await self._status(line, path)
+            wrong = "" if rotation.well(code) else f"answers {path} with status {code}"
+            one.seen = replace(one.seen, status=code, problem=wrong)
 
         async def status() -> None:
             code, told = await api.status(line)
             one.seen = replace(one.seen, status=code, told=told)
 
-        await self._reaching(one, status)
+        await self._reaching(one, health if plain else status)
         return one
 
     async def _reaching(self, one: _One, work: Callable[[], Awaitable[None]]) -> None:
@@ -276,7 +303,9 @@ class _Run:
     # -- with one
 
     def _expected(self) -> settings.Settings | None:
-        return settings.of_variables(web_env(self._world.spec, self._secrets), _safe) if self._secrets else None
+        if self._secrets is None or self._world.spec.plain:
+            return None
+        return settings.of_variables(web_env(self._world.spec, self._secrets), _safe)
 
     def _words(self) -> Login:
         """Who logs in. Raises PasswordNeeded."""
@@ -391,9 +420,8 @@ class _Run:
         known = sorted((one for one in self._ones if one.token), key=self._likely)
         if known:
             count = rotation.EACH * len(self._ones)
-            self._turns, self._idle = await rotation.rotate(
-                self._world, self._through, known[0].token, self._headers, count
-            )
+            ask = rotation.with_token(self._through, known[0].token, self._headers)
+            self._turns, self._idle = await rotation.rotate(self._world, ask, count)
 
     async def _log_out(self) -> None:
         """End each session where it was begun, then see where its token is still good, and end it there too."""
@@ -448,6 +476,7 @@ class _Run:
             answers=dict(Counter(turn.status for turn in self._turns)),
             sequence=tuple(turn.host for turn in self._turns),
             open_paths=self._open,
+            plain=self._world.spec.plain,
             absent={
                 clean(c.name, 128): why
                 for ref, why in self._settled.silent.items()

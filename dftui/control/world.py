@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from dftui.balancer.config import BalancerConfig, Filed, Held, Marked, Server
 from dftui.balancer.link import BalancerLink
+from dftui.control.errors import ActionError
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.steps import Report
 from dftui.engine.api import Container, Engine, EngineError, EngineInfo, Network
@@ -73,8 +74,17 @@ class World:
         return names.container_name(self.stack, role, number)
 
     async def containers(self) -> tuple[Container, ...]:
-        """Every container of the stack; one call."""
-        return await self.engine.containers({names.LABEL_STACK: self.stack})
+        """Every container of the stack; one call. Raises ActionError when a newer dftui made one: what this one does
+        not know of it, it could break."""
+        found = await self.engine.containers({names.LABEL_STACK: self.stack})
+        for container in found:
+            if schema := names.made_by_newer(container.labels):
+                raise ActionError(
+                    f"the stack {self.stack} was made by a newer dftui (labels of schema {schema}, this one knows "
+                    f"{names.SCHEMA}); nothing was changed",
+                    "upgrade this dftui: pipx upgrade dftui",
+                )
+        return found
 
     async def networks(self) -> tuple[Network, ...]:
         """The stack's own networks."""
@@ -105,9 +115,10 @@ class World:
         held: Iterable[Held] = (),
         *,
         closed: bool = False,
+        https: int = 0,
     ) -> BalancerConfig:
         """The balancer's whole configuration; `held` are replicas that are kept out; `closed`: the setup form is
-        refused, because there is an admin."""
+        refused, because there is an admin; `https` is the published port of HTTPS, 0 without it."""
         return BalancerConfig(
             stack=self.stack,
             wanted=wanted,
@@ -117,7 +128,9 @@ class World:
             probe_nonce=plan.probe_nonce(),
             trusted_proxies=self.spec.balancer.trusted_proxies,
             # Closed from the start where dftui makes the admin: a stale cache would let a stranger make a second.
-            deny_setup=closed or self.spec.admin.mode == "auto",
+            deny_setup=closed or self.spec.makes_admin,
+            https=https,
+            plain=self.spec.plain,
             held=tuple(held),
             filed=self.refiled or self.filed,
         )
@@ -135,8 +148,11 @@ class World:
         self, plan: Plan, wanted: int, servers: Iterable[Server], held: Iterable[Held] = ()
     ) -> None:
         """Rewrite the balancer's file, so that a restart of it finds its servers; no reload."""
-        closed = self.spec.admin.mode == "auto" or await self.setup_closed()
-        await self.link.write_config(self.config(plan, wanted, servers, held, closed=closed))
+        closed = not self.spec.plain and (self.spec.makes_admin or await self.setup_closed())
+        # As the balancer was made: with another port or without its certificate's file it would not start again.
+        marked = await self.marked()
+        https = marked.https if marked is not None else 0
+        await self.link.write_config(self.config(plan, wanted, servers, held, closed=closed, https=https))
         self.filed, self.refiled = self.refiled or self.filed, None
 
     async def setup_closed(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from dftui.dreamfactory import oddities as odd
 from dftui.dreamfactory.evidence import OK, UNCHECKED, Evidence, Pair
 from dftui.dreamfactory.oddities import Odd
+from dftui.stack.spec import NOT_FOR_PLAIN
 
 BREAKS: Mapping[str, str] = {
     "host-rotation": "the others carry its share of the requests, and nothing is left for it to take over",
@@ -27,6 +28,10 @@ BREAKS: Mapping[str, str] = {
 }
 """Every check in the order of the report, and what it means for users when it fails."""
 NAMES = tuple(BREAKS)
+PLAIN_NAMES = ("host-rotation", "clock", "image-digest")
+"""Those that can be tried on any web; the others are about DreamFactory alone."""
+ASIDE = "not-for-plain"
+"""The cause of a check that has stepped aside; it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Check:
         """It could not be tried."""
         return self.cause == UNCHECKED
 
+    @property
+    def aside(self) -> bool:
+        """It is about DreamFactory, and this web is another."""
+        return self.cause == ASIDE
+
     def to_json(self) -> dict[str, Any]:
         """`name`, `ok`, `cause`, and in `detail` the sentences, the repairs and what was measured."""
         detail: dict[str, Any] = {"says": self.says}
@@ -83,7 +93,13 @@ def checks(seen: Evidence) -> tuple[Check, ...]:
         _setup(seen, found),
     )
     assert tuple(check.name for check in made) == NAMES
+    if seen.plain:
+        return tuple(check if check.name in PLAIN_NAMES else _aside(check.name) for check in made)
     return made
+
+
+def _aside(name: str) -> Check:
+    return Check(name, True, ASIDE, NOT_FOR_PLAIN)
 
 
 def _check(name: str, wrong: Sequence[Odd], seen: Evidence, well: str, facts: Mapping[str, Any]) -> Check:
@@ -264,6 +280,8 @@ def _clock(seen: Evidence, found: Sequence[Odd]) -> Check:
         }
     }
     widest = max((abs(one.clock.least) for one in seen.replicas if one.clock.known), default=None)
+    if widest is None and seen.plain:
+        return Check("clock", True, ASIDE, "not tried: no answer says what time it is", facts=facts)
     if widest is None:
         return _unchecked("clock", seen)
     return _check("clock", wrong, seen, "no clock is off" if widest < 0.1 else f"at most {widest:.1f} s off", facts)

@@ -97,6 +97,8 @@ class Evidence:
     """Replicas that do not run at all."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Replicas that were on their way in or out by somebody's action, and so were not judged."""
+    plain: bool = False
+    """The web is not DreamFactory."""
 
     @property
     def admins(self) -> int:

@@ -29,6 +29,8 @@ from dftui.stack.names import LABEL_CONTEXT, LABEL_IMAGE
 
 BUNDLED_ROLES = ("db", "cache", "balancer", "web")
 BASE = "base"
+BUNDLED_PREFIX = "dftui/"
+"""How their tags begin."""
 RECIPE = "1"
 """Raised when the way of building changes, so that images are built anew."""
 
@@ -70,7 +72,7 @@ def context_hash(role: str) -> str:
 
 def bundled_tag(role: str) -> str:
     """`dftui/<role>:<context hash>`."""
-    return f"dftui/{role}:{context_hash(role)}"
+    return f"{BUNDLED_PREFIX}{role}:{context_hash(role)}"
 
 
 def context_tar(role: str) -> bytes:

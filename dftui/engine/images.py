@@ -56,13 +56,20 @@ class Seen:
 
 
 async def look_for_images(
-    engine: Engine, images: ImagesSpec, recorded_source: str | None, anew: Collection[str] = ()
+    engine: Engine,
+    images: ImagesSpec,
+    recorded_source: str | None,
+    anew: Collection[str] = (),
+    *,
+    roles: Collection[str] = BUNDLED_ROLES,
 ) -> Seen:
     """What `resolve_images` would begin with; changes nothing. Raises as it does where no getting could help."""
     source = check_source(images, recorded_source)
     bundled = source == "bundled"
     refs = {
-        role: getattr(images, role) or (bundled_tag(role) if bundled else REAL_IMAGES[role]) for role in BUNDLED_ROLES
+        role: getattr(images, role) or (bundled_tag(role) if bundled else REAL_IMAGES[role])
+        for role in BUNDLED_ROLES
+        if role in roles
     }
     found = {role: image.id for role, image in (await _look(engine, refs)).items() if image is not None}
     for role, ref in refs.items():
@@ -83,18 +90,25 @@ def check_source(images: ImagesSpec, recorded_source: str | None) -> Literal["au
 
 
 async def resolve_images(
-    engine: Engine, images: ImagesSpec, recorded_source: str | None, report: Report, anew: Collection[str] = ()
+    engine: Engine,
+    images: ImagesSpec,
+    recorded_source: str | None,
+    report: Report,
+    anew: Collection[str] = (),
+    *,
+    roles: Collection[str] = BUNDLED_ROLES,
 ) -> ResolvedImages:
-    """Have every role's image in the engine; `recorded_source` is what the stack was made with, None at its first up,
-    and `anew` are the images that its file names since then.
+    """Have the image of each of the `roles` in the engine; `recorded_source` is what the stack was made with, None at
+    its first up, and `anew` are the images that its file names since then.
 
     Raises PullRefused when a registry says no, NotFound when a recorded image is gone, EngineError else.
     """
-    named = {role: ref for role in BUNDLED_ROLES if (ref := getattr(images, role))}
+    asked = [role for role in BUNDLED_ROLES if role in roles]
+    named = {role: ref for role in asked if (ref := getattr(images, role))}
     source = check_source(images, recorded_source)
     if source == "bundled":
-        return await _bundled(engine, named, recorded_source is not None, report, anew)
-    wanted = {role: named.get(role, REAL_IMAGES[role]) for role in BUNDLED_ROLES}
+        return await _bundled(engine, asked, named, recorded_source is not None, report, anew)
+    wanted = {role: named.get(role, REAL_IMAGES[role]) for role in asked}
     found = await _look(engine, wanted)
     missing = [role for role, image in found.items() if image is None]
     if recorded_source and (gone := [wanted[role] for role in missing if wanted[role] not in anew]):
@@ -105,15 +119,20 @@ async def resolve_images(
         if source == "pull":
             raise
         report(ImageProgress("", "fallback", text="No registry can be reached: building the bundled images"))
-        return await _bundled(engine, named, False, report)
+        return await _bundled(engine, asked, named, False, report)
     return _resolved(wanted, await _look(engine, wanted) if missing else found, "pull")
 
 
 async def _bundled(
-    engine: Engine, named: Mapping[str, str], recorded: bool, report: Report, anew: Collection[str] = ()
+    engine: Engine,
+    roles: Collection[str],
+    named: Mapping[str, str],
+    recorded: bool,
+    report: Report,
+    anew: Collection[str] = (),
 ) -> ResolvedImages:
-    """Bundled images for all roles but those whose image the stack file names."""
-    refs = {role: named.get(role) or bundled_tag(role) for role in BUNDLED_ROLES}
+    """Bundled images for all of the roles but those whose image the stack file names."""
+    refs = {role: named.get(role) or bundled_tag(role) for role in roles}
     found = await _look(engine, refs)
     if all(found.values()):
         for ref in refs.values():
@@ -124,7 +143,7 @@ async def _bundled(
             if recorded and ref not in anew:
                 raise _gone(ref)
             await _pull(engine, ref, report)
-    others = [role for role in BUNDLED_ROLES if role not in named]
+    others = [role for role in roles if role not in named]
     await asyncio.gather(*(ensure_bundled(engine, role, report) for role in others))
     return _resolved(refs, await _look(engine, refs), "bundled")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dftui.stack import patterns, values
-from dftui.stack.spec import AdminSpec, BackupSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, WebSpec
+from dftui.stack.spec import AdminSpec, BackupSpec, BalancerSpec, ImagesSpec, LogsSpec, StackSpec, TlsSpec, WebSpec
 from dftui.stack.values import Choice, Kind, Number, Publish, Seconds, Size, Truth, Whole
 
 MAX_REPLICAS = 200
@@ -24,6 +24,11 @@ _SECRET = re.compile("|".join(_SECRET_WORDS), re.IGNORECASE)
 def looks_secret(name: str) -> bool:
     """Whether what is so called is a secret, which never stands in the file."""
     return bool(_SECRET.search(name))
+
+
+def own_variable(name: str) -> bool:
+    """Whether dftui itself sets this variable of a replica, unless that is a plain web."""
+    return bool(re.fullmatch(_OWN, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +64,15 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class VariableNames(Names):
-    """Variables of a replica: none that dftui sets, and no secrets."""
+    """Variables of a replica: no secrets. That dftui sets some itself is a rule of its own, see `own_variable`."""
 
-    pattern: str = (
-        f"(?!(?:{_OWN})$)(?!.*(?:{'|'.join(map(patterns.either_case, _SECRET_WORDS))}))[A-Za-z_][A-Za-z0-9_]*"
-    )
+    pattern: str = f"(?!.*(?:{'|'.join(map(patterns.either_case, _SECRET_WORDS))}))[A-Za-z_][A-Za-z0-9_]*"
 
     def check(self, name: str, where: str) -> str:
         """What is wrong with a name, "" when nothing is."""
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
             return f"{show(name)} in {where} is no variable's name; allowed: A-Z, a-z, 0-9 and _"
-        if re.fullmatch(_OWN, name):
-            return f"{name} may not stand in {where}: dftui sets it itself, the same for all replicas"
-        if looks_secret(name):
+        if looks_secret(name) and not own_variable(name):
             return f"{name} in {where} looks like a secret, and secrets never stand in the stack file"
         return ""
 
@@ -131,6 +132,9 @@ WEB = Section(
             "at the first up, and when this is changed; in between + and - decide",
             also=("scale", "count", "instances"),
         ),
+        "kind": Key(
+            Choice(("dreamfactory", "plain")), "plain: any stateless web image, named in images.web", also=("type",)
+        ),
         "min": Key(Whole(0, MAX_REPLICAS), "fewer than this are refused"),
         "max": Key(Whole(1, MAX_REPLICAS), "more than this are refused"),
         "health": Key(values.URL_PATH, "what the balancer asks each replica", also=("healthcheck", "health_path")),
@@ -163,6 +167,16 @@ WEB = Section(
     },
     also=("replica", "webs"),
 )
+TLS = Section(
+    TlsSpec,
+    "HTTPS; http is then sent on to it.",
+    {
+        "cert": Key(values.PATH, "the certificate's file in PEM, the server's own first", "site.pem"),
+        "key": Key(values.PATH, "its key's file in PEM", "site.key"),
+        "publish": Key(Publish(), "PORT or ADDRESS:PORT of the host for HTTPS; by default 443", "8443"),
+    },
+    also=("https", "ssl"),
+)
 BALANCER = Section(
     BalancerSpec,
     "What clients reach.",
@@ -182,6 +196,7 @@ BALANCER = Section(
             "whose X-Forwarded-For and X-Request-ID are believed; nobody's otherwise",
             "[10.1.0.5, 10.2.0.0/16]",
         ),
+        "tls": TLS,
     },
     also=("lb", "loadbalancer", "haproxy"),
 )

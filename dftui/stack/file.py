@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dftui.stack.fields import ADMIN, TOP, Field, Section, places, show
+from dftui.stack.fields import ADMIN, TOP, WEB, Field, Section, looks_secret, own_variable, places, show
 from dftui.stack.read import FileError, Found, Reader, StackFileError
 from dftui.stack.spec import StackSpec
 
@@ -20,6 +20,8 @@ __all__ = ["DEFAULT_NAME", "FileError", "StackFileError", "load", "load_values",
 
 DEFAULT_NAME = "dftui.yaml"
 MAX_BYTES = 1 << 20
+PLAIN_HEALTH = "/"
+"""Where a plain web image is asked for its health; DreamFactory has a path of its own."""
 
 
 def load(path: Path | None = None) -> StackSpec:
@@ -75,7 +77,8 @@ def _made(found: Found) -> Any:
     for name, value in found.values.items():
         held = found.section.keys[name]
         if isinstance(value, Found):
-            made[name] = _made(value)
+            if value.pairs:  # an empty section says nothing
+                made[name] = _made(value)
         elif isinstance(held, Section):
             made[name] = held.make(mode=value)
         elif found.section is ADMIN and name == "name":
@@ -83,6 +86,8 @@ def _made(found: Found) -> Any:
             made.update(first_name=first.strip(), last_name=last)
         else:
             made[name] = value
+    if found.section is WEB and made.get("kind") == "plain":
+        made.setdefault("health", PLAIN_HEALTH)
     return found.section.make(**made)
 
 
@@ -90,6 +95,8 @@ def _check(reader: Reader, found: Found) -> None:
     """Every rule between keys whose own inputs are good."""
     web = found.below("web")
     _check_numbers(reader, web)
+    _check_kind(reader, found, web)
+    _check_tls(reader, found.below("balancer"))
     if {"target_rps", "target_cpu"} <= web.pairs.keys():
         told = "web.target_cpu stands beside web.target_rps; allowed: one of them"
         reader.error(web.pairs["target_cpu"].key, told, "one target")
@@ -104,6 +111,39 @@ def _check(reader: Reader, found: Found) -> None:
         at = "per_container" if "per_container" in logs.pairs else "memory"
         told = f"logs.per_container is {one:,}, more than logs.memory, {whole:,} bytes"
         reader.error(logs.pairs[at].value, told, "log memory")
+
+
+def _check_kind(reader: Reader, found: Found, web: Found) -> None:
+    """What stands in DreamFactory's place has to be named; and its variables are its own."""
+    import yaml
+
+    plain = web.get("kind") == "plain"
+    images = found.below("images")
+    if plain and "web" not in images.bad and images.get("web") is None:
+        told = "web.kind is plain, and images.web names no image; allowed: with one"
+        reader.error(web.pairs["kind"].key, told, "plain web")
+    env = web.pairs["env"].value if "env" in web.pairs else None
+    for key, _ in env.value if isinstance(env, yaml.MappingNode) else ():
+        if not isinstance(key, yaml.ScalarNode) or not own_variable(key.value):
+            continue
+        if not plain:
+            told = f"{key.value} may not stand in web.env: dftui sets it itself, the same for all replicas"
+            reader.error(key, told, "own variables")
+        elif looks_secret(key.value):
+            told = f"{key.value} in web.env looks like a secret, and secrets never stand in the stack file"
+            reader.error(key, told, "own variables")
+
+
+def _check_tls(reader: Reader, balancer: Found) -> None:
+    tls = balancer.below("tls")
+    missing = [name for name in ("cert", "key") if name not in tls.pairs]
+    if tls.pairs and missing:
+        told = f"balancer.tls has no {' and no '.join(missing)}; allowed: {{cert: FILE, key: FILE}}"
+        reader.error(balancer.pairs["tls"].value, told, "HTTPS")
+    publish = balancer.get("publish")
+    if publish is not None and publish == tls.get("publish"):
+        told = f"balancer.publish is {show(publish)}, and so is its tls.publish; allowed: another port for each"
+        reader.error(balancer.pairs["publish"].value, told, "HTTPS")
 
 
 def _check_numbers(reader: Reader, web: Found) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 SCHEMA = "1"
 LABEL_STACK = "dftui.stack"
@@ -22,6 +22,13 @@ LABEL_IMAGE = "dftui.image"
 LABEL_CONTEXT = "dftui.context"
 
 ROLES = ("db", "cache", "web", "balancer")
+
+
+def made_by_newer(labels: Mapping[str, str]) -> str:
+    """The schema of what a newer dftui made, which this one cannot read; "" for what it can: its own, and whatever
+    came before, with the labels that were not there yet missing."""
+    schema = labels.get(LABEL_SCHEMA, "")
+    return schema if schema.isdecimal() and int(schema) > int(SCHEMA) else ""
 
 
 def container_name(stack: str, role: str, number: int = 0) -> str:

@@ -23,7 +23,8 @@ def default(section: Section, name: str, held: Key) -> Any:
     made = section.make()
     if section is ADMIN and name == "name":
         return f"{made.first_name} {made.last_name}"
-    return getattr(made, name)
+    found = getattr(made, name)
+    return None if found == "" else found
 
 
 def _section(section: Section) -> Schema:

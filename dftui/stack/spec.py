@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Source = Literal["auto", "pull", "bundled"]
+Kind = Literal["dreamfactory", "plain"]
+
+NOT_FOR_PLAIN = "not for a plain web image"
+"""What is said in the place of all that is particular to DreamFactory, when another web stands in for it."""
 
 REAL_IMAGES: Mapping[str, str] = {
     "web": "dreamfactorysoftware/df-docker:latest",
@@ -29,9 +33,12 @@ class ImagesSpec:
 
 @dataclass(frozen=True, slots=True)
 class WebSpec:
-    """The replicas. `memory` in bytes, `cpus` in cores, `drain_timeout` and `start_timeout` in seconds."""
+    """The replicas. `memory` in bytes, `cpus` in cores, `drain_timeout` and `start_timeout` in seconds. A `plain`
+    kind is any stateless web image: it is started as it is, with the variables of `env` alone, and has no database,
+    cache, APP_KEY or admin from dftui."""
 
     replicas: int = 3
+    kind: Kind = "dreamfactory"
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: float | None = None
     memory: int | None = None
@@ -50,6 +57,16 @@ class WebSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """HTTPS in the balancer: `cert` (the chain, the server's own first) and `key` are PEM files on the operator's
+    machine, relative ones from the stack file's folder; `publish` as of `BalancerSpec`, port 443 without it."""
+
+    cert: str = ""
+    key: str = ""
+    publish: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BalancerSpec:
     """`publish` is "PORT" or "ADDRESS:PORT"; None takes 127.0.0.1:80 for bundled images, "80" else. What others claim
     of the client (X-Forwarded-For, X-Request-ID) is believed from the addresses and networks of `trusted_proxies`."""
@@ -57,6 +74,8 @@ class BalancerSpec:
     publish: str | None = None
     balance: str = "roundrobin"
     trusted_proxies: tuple[str, ...] = ()
+    tls: TlsSpec | None = None
+    """With it `publish` is where http is sent on to https."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +126,23 @@ class StackSpec:
     theme: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """The web is any stateless image, not DreamFactory."""
+        return self.web.kind == "plain"
+
+    @property
+    def makes_admin(self) -> bool:
+        """dftui itself makes the first admin."""
+        return not self.plain and self.admin.mode == "auto"
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Roles of the containers that the stack has besides its replicas."""
+        return ("balancer",) if self.plain else ("db", "cache", "balancer")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles that need an image."""
+        return ("web", *self.services)

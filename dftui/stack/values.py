@@ -425,6 +425,7 @@ _LETTER = (
 """A letter or digit of any script, as near as ranges come to it: no control, punctuation, symbol or space."""
 _OF_NAME = rf"(?:{_LETTER}|[ ._-])"
 
+PATH = Text(_LINE.removesuffix("*") + "+", "a file's path, from the stack file's folder if it is relative")
 NAME = Text("[a-z][a-z0-9-]{0,30}", "a lower-case letter, then at most 30 of a-z, 0-9 and -")
 IMAGE = Text(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"

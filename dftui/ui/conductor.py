@@ -199,7 +199,7 @@ class Conductor:
             if bad:
                 self.say(f"Not interchangeable: {', '.join(bad)}.", "bad")
                 return ""
-            return f"All {len(result.checks)} checks hold: the replicas are interchangeable."
+            return f"All {len(result.tried)} checks hold: the replicas are interchangeable."
 
         self._start("verify", work, words)
 

@@ -42,7 +42,7 @@ def entries(ui: DftuiApp) -> Iterator[Entry]:
     context = main.context
     for action in offered(context):
         if action.id != "palette":
-            about = action.help if action.applies(context) else f"Not now: {main.why_not(action, context)}"
+            about = f"Not now: {main.why_not(action, context)}" if action.refused(context) else action.help
             yield Entry(action.name, about, partial(main.do, action.id), ui.shown_keys[action.id], action.twin)
     for name, about, twin, call in finds.containers(ui):
         yield Entry(name, about, call, twin=twin)

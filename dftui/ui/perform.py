@@ -104,7 +104,7 @@ def _help(ui: DftuiApp, context: Context) -> None:
 def _step_aside(ui: DftuiApp) -> None:
     from dftui.ui.terminal import job_control
 
-    if ui.is_headless or not job_control():
+    if ui.is_headless or ui.is_web or not job_control():
         leave = ui.shown_keys["quit"]
         ui.main.conductor.say(f"There is no shell below that could bring dftui back; {leave} leaves.", "warning")
         return

@@ -40,6 +40,7 @@ class Alarm(StrEnum):
 
     PRINTED_KEY = "printed-key"
     SETUP_OPEN = "setup-open"
+    CERTIFICATE_ENDS = "certificate-ends"
     OPEN = "open"
     NO_ADMIN = "no-admin"
     STAND_IN = "stand-in"
@@ -57,10 +58,12 @@ def raised(snapshot: Snapshot) -> tuple[Alarm, ...]:
         found.append(Alarm.TABLE_UNREADABLE)
     if snapshot.printed_key:
         found.append(Alarm.PRINTED_KEY)
+    if snapshot.certificate_ends is not None:
+        found.append(Alarm.CERTIFICATE_ENDS)
     if snapshot.exposed:
         found.append(Alarm.OPEN)
     if snapshot.admin and snapshot.admin != "ready":
         found.append(Alarm.NO_ADMIN)
-    if snapshot.source == "bundled":
+    if snapshot.source == "bundled" and snapshot.kind != "plain":
         found.append(Alarm.STAND_IN)
     return tuple(dict.fromkeys(found))

@@ -7,17 +7,20 @@ Three things are compared: the wanted number, the containers that exist, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from dftui.balancer.stat import FrontendState, ServerState
+from dftui.balancer.tls import PORT as HTTPS_PORT
+from dftui.balancer.tls import Certificate
 from dftui.engine.api import Container
 from dftui.stack import names
-from dftui.stack.spec import StackSpec
+from dftui.stack.spec import NOT_FOR_PLAIN, StackSpec
 from dftui.watch.datatier import NOTHING, READY, Reading
 from dftui.watch.drift import find_drift
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import (
+    UNUSED,
     EngineFacts,
     Load,
     Replica,
@@ -56,6 +59,8 @@ class Facts:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     setup_closed: bool | None = None
     """Whether the balancer refuses the setup form; None while that is not known."""
+    certificate: Certificate | None = None
+    """What HTTPS is served with."""
     busy: bool = False
     """An action of this dftui runs: what it is about to put right is no drift."""
     acting: str = ""
@@ -83,7 +88,7 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     url, exposed = _url(spec, by_role.get("balancer", ()), facts.engine.host)
     wanted = spec.web.replicas if facts.wanted is None else facts.wanted
     images = {role: one.image for role, one in services.items() if one.image}
-    admin = facts.readings.get("db", NOTHING).admin
+    admin = "" if spec.plain else facts.readings.get("db", NOTHING).admin
     setup_open = admin == READY and facts.setup_closed is False
     if replicas:
         images["web"] = replicas[0].image
@@ -106,6 +111,9 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         traffic=facts.total,
         admin=admin,
         setup_open=setup_open,
+        kind=spec.web.kind,
+        certificate=facts.certificate
+        and replace(facts.certificate, names=tuple(safe(name) for name in facts.certificate.names)),
         acting="" if facts.busy else safe(facts.acting),
     )
 
@@ -213,6 +221,8 @@ def _service(
     spec: StackSpec, role: str, found: Sequence[Container], facts: Facts, safe: Callable[[str], str]
 ) -> Service:
     expected = names.container_name(spec.name, role)
+    if not found and role not in spec.services:
+        return Service(role=role, name=expected, state=UNUSED, why=NOT_FOR_PLAIN)
     if not found:
         return Service(role=role, name=expected)
     container = next((c for c in found if c.state == "running"), found[0])
@@ -246,20 +256,25 @@ def _url(spec: StackSpec, balancers: Iterable[Container], engine: str) -> tuple[
     """Where clients go, and whether others than the engine's machine can: from the published port, else from the
     file. A port open to all is reached at the engine's machine, wherever that is."""
     ports = [port for container in balancers for port in container.ports if port.host_port]
+    ports.sort(key=lambda port: port.container_port != HTTPS_PORT)
+    scheme = "http"
     if not ports:
         published = spec.balancer.publish
+        if spec.balancer.tls is not None:
+            scheme, published = "https", spec.balancer.tls.publish or "443"
         if published is None or not balancers:
             return "", False
         address, _, number = published.rpartition(":")
         ports_from_file = [(address.strip("[]"), number)]
     else:
         ports_from_file = [(port.host_ip, str(port.host_port)) for port in ports]
+        scheme = "https" if ports[0].container_port == HTTPS_PORT else "http"
     exposed = any(not ip.startswith(_LOOPBACK) for ip, _ in ports_from_file)
     ip, number = ports_from_file[0]
     if ip in ("", "0.0.0.0", "::"):
         ip = (urlsplit(engine).hostname if "://" in engine else None) or "127.0.0.1"
     host = f"[{ip}]" if ":" in ip else ip
-    return f"http://{host}:{number}", exposed
+    return f"{scheme}://{host}:{number}", exposed
 
 
 def _code(container: Container) -> str:

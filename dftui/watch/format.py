@@ -41,6 +41,12 @@ def millis(value: float | None) -> str:
     return f"{value / 1000:.1f}s" if value >= 999.5 else f"{value:.0f}ms"
 
 
+def days(seconds: float) -> str:
+    """`12 days`, `1 day`; below one `5 hours`."""
+    number, word = (int(seconds // 86400), "day") if seconds >= 86400 else (int(seconds // 3600), "hour")
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 """Heights of a bar. Blocks and not the dots of Braille, which few monospaced fonts have."""
 

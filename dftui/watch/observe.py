@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from dftui.balancer.config import Marked
 from dftui.balancer.link import BalancerLink, read_config
 from dftui.balancer.stat import Latency, Table
+from dftui.balancer.tls import Certificate
 from dftui.engine.api import Container, Engine, EngineError, EngineInfo
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
@@ -41,6 +42,7 @@ class Balancer:
     table: Table | None = None
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     setup_closed: bool | None = None
+    certificate: Certificate | None = None
     error: str = ""
     acting: str = ""
 
@@ -86,6 +88,7 @@ async def observe(
         total=traffics.total,
         readings=readings,
         setup_closed=balancer.setup_closed,
+        certificate=balancer.certificate,
         acting=balancer.acting,
     )
     return derive(spec, facts, mask)
@@ -98,7 +101,13 @@ async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer
         async with asyncio.timeout(PATIENCE):
             who = await link.holder()
             words = who.words() if who else ""
-            return Balancer(await link.table(), await link.latencies(), await link.setup_closed(), acting=words)
+            return Balancer(
+                await link.table(),
+                await link.latencies(),
+                await link.setup_closed(),
+                await link.certificate(),
+                acting=words,
+            )
     except EngineError as failed:
         return Balancer(error=str(failed))
     except TimeoutError:

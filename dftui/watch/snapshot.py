@@ -10,8 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dftui.balancer.tls import Certificate
 from dftui.stack.appkey import PRINTED
 from dftui.watch.alarms import Alarm
+
+SOON = 14 * 86400.0
+"""Seconds before its end in which a certificate is warned of."""
+UNUSED = "unused"
+"""State of a service that the stack has no use for."""
 
 
 class ReplicaState(StrEnum):
@@ -72,7 +78,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Database, cache or balancer; `state` is the engine's word or "missing". `figures` are ready to draw:
+    """Database, cache or balancer; `state` is the engine's word, "missing" or "unused". `figures` are ready to draw:
     name → value, in the order to show them; `values` are numbers, as they were when a figure last changed."""
 
     role: str
@@ -85,6 +91,11 @@ class Service:
     figures: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict, compare=False)
     load: Load = field(default_factory=Load)
+
+    @property
+    def unused(self) -> bool:
+        """The stack has none: its web needs none from dftui."""
+        return self.state == UNUSED
 
     @property
     def well(self) -> bool:
@@ -134,6 +145,10 @@ class Snapshot:
     """State of the first admin: "", "not migrated", "no admin", "ready"."""
     setup_open: bool = False
     """The setup form can be reached although there is an admin."""
+    kind: str = "dreamfactory"
+    """What the web is: "dreamfactory", or "plain" for any other stateless image."""
+    certificate: Certificate | None = None
+    """What the balancer serves HTTPS with."""
     acting: str = ""
     """Another operator who holds the stack's lock, doing what, since when; "" when none does."""
 
@@ -146,6 +161,13 @@ class Snapshot:
     def exists(self) -> bool:
         """Any container of the stack is there."""
         return bool(self.web) or any(s.id for s in self.services)
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """Seconds until the certificate ends, where that is soon (or over); None else."""
+        if self.certificate is None or self.certificate.expires - self.at > SOON:
+            return None
+        return self.certificate.expires - self.at
 
     @property
     def serving(self) -> int:
@@ -178,10 +200,12 @@ class Snapshot:
                 "host": self.engine.host,
                 "version": self.engine.version,
             },
+            "kind": self.kind,
             "wanted": self.wanted,
             "url": self.url,
             "exposed": self.exposed,
             "printed_key": self.printed_key,
+            "tls": self.certificate and {"names": list(self.certificate.names), "expires": self.certificate.expires},
             "admin": self.admin,
             "setup_open": self.setup_open,
             "images": {**self.images, "source": self.source},

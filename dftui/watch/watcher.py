@@ -305,7 +305,10 @@ class Watcher:
                         async with asyncio.timeout(5):
                             table = await self._link.table()
                             if rounds % _SETUP_EVERY == 1:
-                                self._know(setup_closed=await self._link.setup_closed())
+                                self._know(
+                                    setup_closed=await self._link.setup_closed(),
+                                    certificate=await self._link.certificate(),
+                                )
                             latencies: dict[str, Latency] = {}
                             if rounds % _LATENCY_EVERY == 0 and table.frontend.requests != requests:
                                 latencies = dict(await self._link.latencies())

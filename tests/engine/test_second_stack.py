@@ -1,4 +1,6 @@
-"""A whole stack on an engine of its own, which is restarted and killed, at rest and in the middle of things."""
+"""A whole stack on an engine of its own, which is restarted and killed, at rest and in the middle of things; and
+which is as it was when dftui has been uninstalled.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from tests.engine.jobs import EVERY_CALL, Jobs
 from tests.engine.operate import assert_sound, operating, start_again, until_all_serve
 from tests.engine.second import SecondEngine
 from tests.pty_run import PtyRun
-from tests.stacks import Stack
+from tests.stacks import Stack, docker
 from tests.tinyweb import text, tiny_image
 
 REPLICAS = 4
@@ -133,3 +135,43 @@ async def test_an_engine_that_dies_in_the_middle_of_down_and_up(
     await assert_sound(stack)
     stack.ok("down", "--volumes", "--yes")
     assert stack.left() == []
+
+
+def there(second: SecondEngine) -> dict[str, set[str]]:
+    """Everything that the engine holds, by kind."""
+    listed = {
+        "containers": ("ps", "-a", "--format", "{{.Names}}"),
+        "networks": ("network", "ls", "--format", "{{.Name}}"),
+        "volumes": ("volume", "ls", "--format", "{{.Name}}"),
+        "images": ("images", "-a", "--format", "{{.Repository}}:{{.Tag}}"),
+    }
+    return {kind: set(docker("-H", second.host, *words).splitlines()) for kind, words in listed.items()}
+
+
+def test_uninstalling_leaves_neither_on_the_engine_nor_in_the_folders_what_dftui_made(
+    second: SecondEngine, tmp_path: Path
+) -> None:
+    """After the tests above, whose stack is down: the bundled images are dftui's, the tiny web is the test's."""
+    image = tiny_image()
+    with Stack(tmp_path / "home", text(image, 2, "  kind: plain\n"), host=second.host) as stack:
+        docker("-H", second.host, "volume", "create", "--label", "dftui.stack=another", "another-db")
+        stack.ok("up")
+        refused = stack.run("uninstall", "--yes")
+        assert (refused.returncode, "another" in refused.stderr) == (1, True)
+        assert len(stack.serving()) == 2
+        docker("-H", second.host, "volume", "rm", "another-db")
+        assert (stack.folder / "config").is_dir() and (stack.folder / "state").is_dir()
+        (stack.folder / "config" / "config.yaml").write_text("theme: day\n")
+        assert stack.run("uninstall").returncode == 2  # nobody is there to say yes
+        done = stack.json("uninstall", "--yes")
+        assert set(done["images"]) == {bundled_tag(role) for role in BUNDLED_ROLES if role != "web"}
+        assert there(second) == {
+            "containers": set(),
+            "networks": {"host", "none"},
+            "volumes": set(),
+            "images": {image, *(f for f in there(second)["images"] if f == "<none>:<none>")},
+        }
+        left = [path for path in stack.folder.rglob("*") if path.is_file()]
+        assert sorted(path.name for path in left) == ["config.yaml", "dftui.yaml"]
+        assert [kept for kept in done["kept"] if "config.yaml" in kept]
+        assert not (stack.folder / "state").exists()

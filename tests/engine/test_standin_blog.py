@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from selenium.common.exceptions import TimeoutException
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from dftui.engine.api import Attachment, ContainerSpec, Engine, File, Port
 from dftui.stack.names import LABEL_STACK
+from tests.browsing import chromium
 from tests.engine.standin_rig import ADMIN_PASSWORD, EMAIL, Rig, Web, until
 from tests.leases import a_port
 
@@ -31,29 +30,8 @@ def rig(engine: Engine, stack_name: str, subnet: str) -> Iterator[Rig]:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Chromium without a screen, which talks to loopback only."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert program and driver, "these tests need chromium and chromium-driver"
-    options = ChromeOptions()
-    options.binary_location = program
-    for word in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(word)
-    made = Chrome(options=options, service=Service(driver))
-    made.set_page_load_timeout(60)
-    yield made
-    made.quit()
+    with chromium(tmp_path / "profile") as made:
+        yield made
 
 
 async def balanced(rig: Rig) -> tuple[int, list[Web]]:

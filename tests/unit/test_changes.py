@@ -67,7 +67,7 @@ def marked(**more: Any) -> Marked:
 
 def test_nothing_is_there() -> None:
     assert changes.missing_networks("df", ()) == ["front", "back"]
-    assert changes.missing_volumes("df", ()) == ["db", "cache", "storage"]
+    assert changes.missing_volumes(StackSpec(), ()) == ["db", "cache", "storage"]
     assert changes.service_step(None) == "create"
     assert changes.web_steps((), (), 3) == ([], [1, 2, 3])
     assert changes.setup_due(StackSpec(), fresh=True, left_over=None)

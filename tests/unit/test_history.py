@@ -128,6 +128,7 @@ LEAVES = {
     "backup": "backup",
     "restore --yes --replace file": "restore --replace file",
     "admin create": "admin create",
+    "tls renew": "tls renew",
     "logs --output new.log": "logs --output new.log",
     "export compose --output new": "export compose --output new",
 }
@@ -138,6 +139,8 @@ def test_each_command_that_does_more_than_look_is_listed_here() -> None:
     several = {
         "watch": "each action of its own is an entry",
         "init": "it writes a file of yours before there is a stack, on no engine",
+        "serve": "so is each of the screen's",
+        "uninstall": "the history goes, too",
     }
     mutating = {name for name, (_, _, told) in COMMANDS.items() if told is not Effect.LOOK}
     assert mutating == {parse(line.split()).command for line in LEAVES} | set(several)

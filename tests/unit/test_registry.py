@@ -40,11 +40,14 @@ HEADLESS_ONLY = {
     "schema": "for the editor",
     "status": "what the whole screen shows",
     "watch": "what the screen does by itself",
+    "tls": "the screen takes up a renewed certificate by itself",
     "key": "secrets are not for the screen",
     "images": "`u` gets them",
     "doctor": "for when there is no screen",
     "export": "it is for going on without dftui",
     "restore": "a backup is not put over a stack by a key",
+    "uninstall": "after it there is nothing to show",
+    "serve": "it is the screen",
     "man": "for the pager",
     "completion": "for the shell",
 }
@@ -149,6 +152,9 @@ REFUSED = [
     "export swarm",
     "admin create",
     "repair 2",
+    "tls renew",
+    "serve --write",
+    "uninstall --yes",
 ]
 ALLOWED = [
     "schema",
@@ -162,6 +168,8 @@ ALLOWED = [
     "verify",
     "history",
     "doctor",
+    "tls",
+    "serve",
     "key check",
     "images",
     "repair --dry-run",

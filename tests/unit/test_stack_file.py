@@ -257,3 +257,31 @@ def test_any_text_is_a_spec_or_sentences(text: str) -> None:
     except StackFileError as error:
         assert error.errors
         assert all(line.isprintable() for line in map(str, error.errors)), str(error)
+
+
+PLAIN = "images: {web: 'team/web:1'}\nweb: {kind: plain, "
+
+
+def test_a_plain_web_is_asked_at_its_root_and_may_have_any_variables() -> None:
+    spec = parse(f"{PLAIN}env: {{DB_HOST: db.example.com, REDIS_HOST: cache}}}}".encode(), "s.yaml")
+    assert spec.plain
+    assert (spec.web.health, spec.services, spec.makes_admin) == ("/", ("balancer",), False)
+    assert spec.web.env == {"DB_HOST": "db.example.com", "REDIS_HOST": "cache"}
+
+
+def test_a_plain_web_needs_an_image_and_keeps_its_secrets_elsewhere() -> None:
+    (told,) = mistakes("web: {kind: plain}\n")
+    assert told.startswith("s.yaml:1:7: ")
+    assert "images.web" in told
+    (told,) = mistakes(f"{PLAIN}env: {{API_TOKEN: x}}}}")
+    assert "looks like a secret" in told
+
+
+def test_tls_names_two_files_and_is_published_elsewhere_than_http() -> None:
+    spec = parse(b"balancer: {tls: {cert: a.pem, key: /k.pem, publish: '8443'}}", "s.yaml")
+    assert spec.balancer.tls is not None
+    assert (spec.balancer.tls.cert, spec.balancer.tls.key, spec.balancer.tls.publish) == ("a.pem", "/k.pem", "8443")
+    (told,) = mistakes("balancer: {tls: {cert: a.pem}}")
+    assert told.startswith("s.yaml:1:17: balancer.tls has no key")
+    (told,) = mistakes("balancer: {publish: '80', tls: {cert: a, key: b, publish: '80'}}")
+    assert "so is its tls.publish" in told

@@ -6,11 +6,13 @@ from dataclasses import replace
 import pytest
 
 from dftui.balancer.stat import ServerState
+from dftui.balancer.tls import Certificate
 from dftui.engine.api import Container, Port
 from dftui.stack import names
 from dftui.stack.appkey import fingerprint
-from dftui.stack.spec import BalancerSpec, StackSpec, WebSpec
+from dftui.stack.spec import NOT_FOR_PLAIN, BalancerSpec, StackSpec, WebSpec
 from dftui.watch.alarms import Alarm, raised
+from dftui.watch.datatier import Reading
 from dftui.watch.derive import Facts, derive
 from dftui.watch.mask import Masker
 from dftui.watch.snapshot import EngineFacts, ReplicaState, Snapshot
@@ -256,3 +258,26 @@ def test_a_key_that_is_in_print_is_an_alarm() -> None:
     assert Alarm.PRINTED_KEY in raised(with_first(first))
     assert with_first(first).to_json()["printed_key"] is True
     assert Alarm.PRINTED_KEY not in raised(look())
+
+
+def test_a_plain_web_has_no_data_tier_no_admin_and_no_drift_from_that() -> None:
+    webs = tuple(replace(web, labels={k: v for k, v in web.labels.items() if k != "dftui.key"}) for web in WEBS)
+    seen = facts(containers=(*webs, container("balancer")), readings={"db": Reading(admin="no admin")})
+    found = derive(StackSpec(web=WebSpec(kind="plain")), seen)
+    assert (found.kind, found.admin, found.drift, found.serving) == ("plain", "", (), 3)
+    assert (found.db.state, found.db.why, found.cache.state) == ("unused", NOT_FOR_PLAIN, "unused")
+    assert found.balancer.state == "running"
+    assert Alarm.STAND_IN not in raised(found)
+    told = found.to_json()
+    assert (told["kind"], told["db"]["state"]) == ("plain", "unused")
+
+
+@pytest.mark.parametrize(("days", "warned"), [(15, False), (13, True), (-1, True)])
+def test_a_certificate_that_ends_soon_is_an_alarm(days: int, warned: bool) -> None:
+    balancer = container("balancer", ports=(Port(80, "127.0.0.1", 8080), Port(443, "127.0.0.1", 8443)))
+    served = Certificate("AB", NOW + days * 86400, ("df.example.com",))
+    found = look(containers=(*WEBS, *OTHERS[:2], balancer), certificate=served)
+    assert found.url == "https://127.0.0.1:8443"
+    assert (Alarm.CERTIFICATE_ENDS in raised(found)) is warned
+    assert (found.certificate_ends is not None) is warned
+    assert found.to_json()["tls"] == {"names": ["df.example.com"], "expires": served.expires}

@@ -14,6 +14,7 @@ from dftui.balancer.holder import Holder
 from dftui.balancer.link import read_config
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.stat import BackendState, FrontendState, Latency, ServerState, Table
+from dftui.balancer.tls import Certificate
 from dftui.engine.api import EngineError, File
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
@@ -85,6 +86,9 @@ class Link:
 
     async def holder(self) -> Holder | None:
         return self.held_by
+
+    async def certificate(self) -> Certificate | None:
+        return None
 
     async def setup_closed(self) -> bool:
         return self.closed

@@ -9,7 +9,7 @@ from typing import Any
 
 from dftui.balancer.config import Server
 from dftui.control import ground, specs
-from dftui.control.errors import ActionError
+from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.export import compose, files, shell, swarm
 from dftui.control.export.blueprint import Blueprint, blueprint
 from dftui.control.export.files import Exported
@@ -63,6 +63,8 @@ class ExportResult:
 
 async def export(world: World, kind: str, folder: Path) -> ExportResult:
     """Write the stack down as `kind`. Raises ActionError; then nothing was written."""
+    if world.spec.plain:
+        raise SteppedAside("nothing was exported")
     try:
         made = await _gathered(world)
     except EngineError as error:
@@ -94,6 +96,9 @@ async def _gathered(world: World) -> Blueprint:
     pool = await _pool(world, containers)
     ids = {"web": pool[0].image_id} if pool else {}
     spec = await _as_published(world, by_role(containers, "balancer"))
+    if spec.balancer.tls is not None:
+        spec = replace(spec, balancer=replace(spec.balancer, tls=None))
+        notes.append("HTTPS is not in it: certificate and key stay where they are. It answers by http alone.")
     subnet = await _subnet(world, notes)
     plan = Plan(spec, recovered.secrets, images, ids, "bundled" if source == "bundled" else "pull", subnet)
     wanted = await world.wanted() if containers else spec.web.replicas

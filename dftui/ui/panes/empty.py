@@ -82,14 +82,11 @@ def _no_stack(snapshot: Snapshot, spec: StackSpec, keys: Mapping[str, str], read
             (Span(f"└{'─' * (wide // 2)}┬{'─' * (wide - wide // 2 - 1)}┘", "muted"),),
         ]
 
-    count = (
-        f"{replicas} replicas that share one APP_KEY" if replicas > 1 else f"one replica, more by {keys['scale-up']}"
-    )
-    rows = [
-        *box(name["balancer"], "balancer, the only one with a port"),
-        *box(webs, count),
-        *box(f"{name['db']}    {name['cache']}", "database and cache, with volumes that last"),
-    ]
+    share = "" if spec.plain else " that share one APP_KEY"
+    count = f"{replicas} replicas{share}" if replicas > 1 else f"one replica, more by {keys['scale-up']}"
+    rows = [*box(name["balancer"], "balancer, the only one with a port"), *box(webs, count)]
+    if not spec.plain:
+        rows += box(f"{name['db']}    {name['cache']}", "database and cache, with volumes that last")
     rows[-1] = (Span(f"└{'─' * wide}┘", "muted"),)
     return [
         head,

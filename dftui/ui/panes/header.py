@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dftui.ui.draw import Glyphs, Row, Span, clip_row, row_width, spread
 from dftui.watch.alarms import Alarm
-from dftui.watch.format import age, clock
+from dftui.watch.format import age, clock, days
 from dftui.watch.snapshot import Snapshot
 
 
@@ -33,11 +33,17 @@ def header_row(
         parts.append(Span(f"{snapshot.serving} of {wanted} serving", role))
     if snapshot.printed_key:
         parts.append(Span("APP_KEY known to all", "bad-strong"))
+    if snapshot.certificate_ends is not None:
+        ended = snapshot.certificate_ends <= 0
+        words = f"certificate {'ended' if ended else 'ends in'} {days(abs(snapshot.certificate_ends))}"
+        parts.append(Span(f"{words} ago" if ended else words, "bad-strong" if ended else "warning-strong"))
     if snapshot.exposed:
         parts.append(Span("open to every interface", "warning-strong"))
     if snapshot.admin and snapshot.admin != "ready":
         parts.append(Span(snapshot.admin, "warning"))
-    if snapshot.source == "bundled":
+    if snapshot.kind == "plain":
+        parts.append(Span("web: plain", "info"))
+    elif snapshot.source == "bundled":
         parts.append(Span("web: stand-in", "info"))
     elif snapshot.source:
         parts.append(Span(f"images: {snapshot.source}", "muted"))

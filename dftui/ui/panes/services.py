@@ -16,7 +16,7 @@ from dftui.ui.draw import Glyphs, Row, Span, clip_row, fit, row_width, spread
 from dftui.ui.panes.pane import Pane
 from dftui.ui.panes.pulse import CELLS, CPU, MEMORY, bars
 from dftui.watch.format import percent, size
-from dftui.watch.snapshot import Service, Snapshot
+from dftui.watch.snapshot import UNUSED, Service, Snapshot
 from dftui.watch.trends import Trends
 
 WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
@@ -41,8 +41,8 @@ def state_of(service: Service, glyphs: Glyphs) -> tuple[str, str, str]:
         return glyphs.good, "healthy" if service.health == "healthy" else "running", "good"
     if service.state in ("created", "restarting"):
         return glyphs.wait, service.state, "info"
-    if service.state == "missing":
-        return glyphs.off, "missing", "muted"
+    if service.state in ("missing", UNUSED):
+        return glyphs.off, service.state, "muted"
     if service.state == "paused":
         return glyphs.off, "paused", "warning"
     return glyphs.bad, service.state, "bad"

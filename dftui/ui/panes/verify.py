@@ -89,6 +89,8 @@ def check_rows(check: Check, width: int, glyphs: Glyphs, keys: Mapping[str, str]
     sign, word, role = (glyphs.good, "holds", "good") if check.ok else (glyphs.bad, "wrong", "bad")
     if check.unchecked:
         sign, word, role = glyphs.warn, "untried", "warning"
+    elif check.aside:
+        sign, word, role = glyphs.dot, "aside", "muted"
     under = width < WIDE and not check.ok and not check.unchecked
     indent = 4 if under else 4 + 8 + _NAMES
     room = max(20, width - indent - 1)
@@ -111,7 +113,9 @@ def check_rows(check: Check, width: int, glyphs: Glyphs, keys: Mapping[str, str]
 def verify_rows(result: VerifyResult, stack: str, width: int, glyphs: Glyphs, keys: Mapping[str, str]) -> list[Row]:
     """Who is odd, the matrix, then what does not hold before what does. `keys` has what is pressed here by the key
     that the registry has; one that is not offered here is left out."""
-    rows = [*odd_rows(result, width, glyphs), *matrix_rows(result, stack, glyphs), ()]
+    rows = odd_rows(result, width, glyphs)
+    if result.cells:
+        rows += [*matrix_rows(result, stack, glyphs), ()]
     for check in result.checks:
         if not check.ok:
             rows += [*check_rows(check, width, glyphs, keys), ()]
@@ -159,9 +163,9 @@ class VerifyPane(TabPane):
         """In a nutshell."""
         if self.result is None:
             return ()
-        good = sum(check.ok for check in self.result.checks)
+        good = sum(check.ok for check in self.result.tried)
         role = "good" if self.result.ok else "bad"
-        return [Span(f"{good} of {len(self.result.checks)} hold", role), Span(f"  {clock(self.result.at)}", "muted")]
+        return [Span(f"{good} of {len(self.result.tried)} hold", role), Span(f"  {clock(self.result.at)}", "muted")]
 
     def show(self, result: VerifyResult) -> None:
         """Draw a result, from its top."""

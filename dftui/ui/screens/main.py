@@ -217,7 +217,7 @@ class MainScreen(Arrangement):
         if refused := refusal(action.effect, context.read_only):
             self.conductor.say(refused, "warning")
             return
-        if not action.applies(context):
+        if action.refused(context):
             self.conductor.say(self.why_not(action, context), "warning")
             return
         perform(self.ui, name, context)
@@ -227,8 +227,9 @@ class MainScreen(Arrangement):
         if not context.connected:
             return "The engine does not answer; nothing can be changed until it does."
         # What a key would do about it is nothing to someone who may only look.
-        why, _, hint = action.why_not.partition(";")
-        why = f"{why}." if context.read_only and "{up}" in hint else action.why_not
+        refused = action.refused(context)
+        why, _, hint = refused.partition(";")
+        why = f"{why}." if context.read_only and "{up}" in hint else refused
         return why.format_map(self.ui.shown_keys)
 
     def go_to(self, name: str) -> None:

@@ -12,12 +12,14 @@ from dftui.watch.sanitise import clean
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """`-n N`."""
-    parser.add_argument("-n", "--count", type=int, default=9, metavar="N", help="how many requests (default 9)")
+    parser.add_argument(
+        "-n", "--count", type=int, metavar="N", help="how many requests (default: three for each replica that serves)"
+    )
 
 
 async def run(args: argparse.Namespace) -> int:
     """Send the requests and print the rotation; 4 when one was not answered with 200."""
-    if not 1 <= args.count <= 10_000:
+    if args.count is not None and not 1 <= args.count <= 10_000:
         raise UsageError(f"-n takes 1 to 10000, not {args.count}.")
     async with opened(args) as world, world.operator(args) as operator:
         result = await operator.probe(args.count)

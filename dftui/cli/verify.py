@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dftui.dreamfactory.checks import Check
 
 _MAX_PASSWORD = 4096
-_WORDS = {"ok": "✓ ok", "unchecked": "· -"}
+_SIGNS = {"ok": "✓", "unchecked": "·"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +93,14 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
     lines = [paint(line, "31", colour) for line in lines] + [""] * bool(lines)
     if result.cells:
         lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
+    if evidence.sequence:
+        lines += [clean(f"served in turn: {evidence.in_turn}"), ""]
     rows = [(*_word(check)[:1], check.name, clean(check.says)) for check in result.checks]
     for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
         word, code = _word(check)
         lines.append(paint(word, code, colour) + line.removeprefix(word))
-        if not check.ok and not check.unchecked:
-            lines.append(f"    breaks: {check.breaks}")
+        if not check.ok:
+            lines += [] if check.unchecked else [f"    for users: {check.breaks}"]
             lines += [
                 f"    repair: {clean(r.words)}" + (f": {r.command}" if r.command else "") for r in check.repairs
             ]
@@ -123,12 +125,16 @@ def _word(check: Check) -> tuple[str, str]:
 def matrix(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
     """Whose token (rows) is good where (columns); in a ring only neighbours were tried."""
     table = [("token of ↓ on →", *names)]
-    table += [(a, *(_WORDS.get(c, f"✗ {c}") if (c := cells.get((a, b))) else "" for b in names)) for a in names]
+    table += [(a, *(_cell(cells.get((a, b))) for b in names)) for a in names]
     return columns(table, indent="") if len(names) <= 8 else _ring(names, cells)
 
 
+def _cell(cause: str | None) -> str:
+    from dftui.dreamfactory.evidence import WORDS
+
+    return f"{_SIGNS.get(cause, '✗')} {WORDS[cause]}" if cause else ""
+
+
 def _ring(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
-    rows = [
-        (a, *(f"{b} {_WORDS.get(cells[a, b], '✗ ' + cells[a, b])}" for b in names if (a, b) in cells)) for a in names
-    ]
+    rows = [(a, *(f"{b} {_cell(cells[a, b])}" for b in names if (a, b) in cells)) for a in names]
     return [f"token of → good on (of {len(names)}, each with its neighbours)", *columns(rows, indent="")]

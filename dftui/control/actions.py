@@ -440,7 +440,7 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("[ ]", "To the tab before, to the next"),
     ("1 2 3 4 5 7", "To services, replicas, logs, requests, actions, graphs"),
     ("6 8", "To what the host probe and verify found; before the first time they are done"),
-    ("Enter", "The selected container's logs; in the logs, unfold the stack trace"),
+    ("Enter", "Logs of the container, or around the request; in the logs, unfold a stack trace"),
     ("Esc", "End marking, a filter, a zoom or a dialogue"),
 )
 """Keys that move; they belong to the panes and are not remapped."""

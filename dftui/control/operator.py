@@ -288,8 +288,8 @@ class Operator:
         async with self._acting("renew certificate"):
             return await tls.renew(self._world)
 
-    async def probe(self, count: int = 9) -> ProbeResult:
-        """Which Host serves, `count` times through the balancer."""
+    async def probe(self, count: int | None = None) -> ProbeResult:
+        """Which Host serves, `count` times through the balancer; by default some for each replica."""
         try:
             return await probe(self._world, count)
         except EngineError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from dftui.balancer.config import PORT, PROBE_HEADER
 from dftui.control import ground, rotation
 from dftui.control.errors import ActionError
+from dftui.control.pool import look
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
 from dftui.control.world import World
@@ -59,15 +60,18 @@ async def _logged_in(
         await logout(http, token, headers)
 
 
-async def probe(world: World, count: int) -> ProbeResult:
-    """Ask the balancer `count` times which Host serves. Raises ActionError."""
-    progress = Progress("probe", world.report, total=count)
+async def probe(world: World, count: int | None = None) -> ProbeResult:
+    """Ask the balancer `count` times which Host serves (so often that each replica has some turns, if it is not
+    told). Raises ActionError."""
     plan = await ground.current_plan(world)
     if not plan.secrets.admin_password and not world.spec.plain:
         raise ActionError(
             f"the password of {plan.admin_email} is not known here",
-            "see which Host serves each request in `dftui requests`; or put the secrets file back, if it was lost",
+            "dftui verify asks for it, and shows who serves, too; or put the secrets file back, if it was lost",
         )
+    if count is None:
+        count = rotation.EACH * max(1, len((await look(world)).healthy()))
+    progress = Progress("probe", world.report, total=count)
     headers = {PROBE_HEADER: plan.probe_nonce()}
     http = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
     try:

@@ -139,7 +139,7 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
     if state.admin == "ready" and state.weight == 0:
-        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "give it back")]
+        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "put it back")]
     return []
 
 

@@ -76,10 +76,10 @@ class Settled:
 async def _told(world: World, pool: Pool) -> dict[str, Silence]:
     """Those that get no requests, by the container's id; of one that is held out the reason that was noted."""
     found = silent(pool)
-    if any(why.cause == "table" for why in found.values()):
+    if any(why.cause in ("table", "stopped") for why in found.values()):
         noted = {held.name: clean(held.why, 300) for held in await world.held()}
         for container in pool.containers:
-            if pool.outside(container) and container.short in noted:
+            if container.short in noted and container.short not in pool.states:
                 found[container.id] = Silence("held", f"is held out: it {noted[container.short]}")
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dftui.dreamfactory import oddities as odd
-from dftui.dreamfactory.evidence import OK, UNCHECKED, Evidence, Pair
+from dftui.dreamfactory.evidence import OK, REASONS, UNCHECKED, Evidence, Pair
 from dftui.dreamfactory.oddities import Odd
 from dftui.stack.spec import NOT_FOR_PLAIN
 
@@ -82,8 +82,8 @@ def checks(seen: Evidence) -> tuple[Check, ...]:
     made = (
         _rotation(seen, found),
         _key(seen, found),
-        _cells("jwt-portability", seen, found, seen.uses, "a token of {a} is refused by {b} ({cause})", _REFUSES),
-        _cells("logout", seen, found, seen.logouts, "a logout on {a} is none on {b}", _FORGETS),
+        _cells("jwt-portability", seen, found, seen.uses, "{b} does not take a token of {a}: {why}", _REFUSES),
+        _cells("logout", seen, found, seen.logouts, "a logout on {a} is not known on {b}", _FORGETS),
         _backends(seen, found),
         _each("cache-driver", seen, found, (odd.FILE_CACHE,), {one.name: one.driver for one in seen.replicas}),
         _each("session-driver", seen, found, (odd.SESSIONS,), {r.name: r.settings.sessions for r in seen.replicas}),
@@ -120,16 +120,18 @@ def _causes(causes: Iterable[str]) -> str:
     return ",".join(dict.fromkeys(causes))
 
 
-def _unchecked(name: str, seen: Evidence) -> Check:
-    why = "no replica let anybody log in" if seen.admins else "there is no admin to log in as"
+def _unchecked(name: str, seen: Evidence, found: Sequence[Odd]) -> Check:
+    why, repaired = "there is no admin to log in as", _admin(seen).repairs
     if all(one.problem for one in seen.replicas):
-        why = "no replica answered"
-    return Check(name, False, UNCHECKED, f"not tried, since {why}", "nobody knows whether it holds")
+        why, repaired = "no replica answered", repairs([one for one in found if one.cause == odd.UNREACHABLE], seen)
+    elif seen.admins:
+        why, repaired = "no replica let anybody log in", (_look(one.name for one in seen.replicas),)
+    return Check(name, False, UNCHECKED, f"not tried, since {why}", "nobody knows whether it holds", repaired)
 
 
 _REPLACED = (
     *(odd.KEY, odd.DATABASE, odd.FILE_CACHE, odd.CACHE, odd.CLOCK, odd.IMAGE, odd.STALE_SETUP),
-    *(odd.SESSIONS, odd.UNREACHABLE, "check"),
+    *(odd.SESSIONS, odd.UNREACHABLE, "check", "idle"),
 )
 
 
@@ -143,7 +145,8 @@ def repairs(wrong: Sequence[Odd], seen: Evidence) -> tuple[Repair, ...]:
     """What puts these right, each replica once."""
     made: list[Repair] = []
     names = tuple(dict.fromkeys(one.name for one in wrong))
-    held = {one.name for one in seen.replicas if one.silence is not None and one.silence.cause == "held"}
+    held = {one.name for one in wrong if one.cause == "held"}
+    held |= {one.name for one in seen.replicas if one.silence is not None and one.silence.cause == "held"}
     replaced = tuple(n for n in names if n not in held and any(o.name == n and o.cause in _REPLACED for o in wrong))
     if replaced and {one.cause for one in wrong} == {odd.CLOCK} and len(replaced) == len(seen.replicas):
         made.append(Repair("look at web.env in the stack file for what sets the clock, then roll", "r", "dftui roll"))
@@ -178,10 +181,9 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         "silent": {name: silence.words for name, silence in silent.items()},
     }
     if not seen.asked and not wrong:
-        return _unchecked("host-rotation", seen)
+        return _unchecked("host-rotation", seen, found)
     bad = sum(count for status, count in seen.answers.items() if status != 200)
-    hosts = len([host for host in seen.hosts if host])
-    made = _check("host-rotation", wrong, seen, f"{seen.asked} requests were served by {hosts} hosts in turn", facts)
+    made = _check("host-rotation", wrong, seen, _spread(seen), facts)
     if not bad:
         return made
     says = f"{bad} of {seen.asked} requests with a good token were refused"
@@ -192,9 +194,17 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
         _causes([one.cause for one in wrong] + [one.cause for one in blamed] or ["refused"]),
         f"{made.says}; {says}" if wrong else says,
         f"{BREAKS['host-rotation']}; who was refused there is logged out" if wrong else "users are refused at random",
-        repairs([*wrong, *blamed], seen),
+        repairs([*wrong, *blamed], seen) or (_look(one.name for one in seen.replicas),),
         facts,
     )
+
+
+def _spread(seen: Evidence) -> str:
+    """How many requests each Host served: "9 requests, 3 by each of 3 hosts", or one by one."""
+    served = {seen.named(host): count for host, count in seen.hosts.items() if host}
+    if len(set(served.values())) == 1 and len(served) > 1:
+        return f"{seen.asked} requests, {next(iter(served.values()))} by each of {len(served)} hosts"
+    return f"{seen.asked} requests: " + (", ".join(f"{count} by {name}" for name, count in served.items()))
 
 
 def _refusing(seen: Evidence, found: Sequence[Odd]) -> list[Odd]:
@@ -229,11 +239,11 @@ def _cells(
     for (a, b), cause in cells.items():
         matrix.setdefault(a, {})[b] = cause
     if not tried:
-        return _unchecked(name, seen)
+        return _unchecked(name, seen, found)
     if not bad:
         return Check(name, True, "", f"{len(tried)} of {len(tried)} pairs", facts={"matrix": matrix})
     blamed = [one for one in found if one.cause in causes and any(one.name in pair for pair in bad)]
-    told = [words.format(a=a, b=b, cause=cause) for (a, b), cause in bad.items()]
+    told = [words.format(a=a, b=b, why=REASONS.get(cause, cause)) for (a, b), cause in bad.items()]
     more = f", and {len(told) - 2} more pairs" if len(told) > 2 else ""
     return Check(
         name,
@@ -241,14 +251,14 @@ def _cells(
         _causes(bad.values()),
         f"{'; '.join(told[:2])}{more}",
         BREAKS[name],
-        repairs(blamed, seen) or (_look(bad),),
+        repairs(blamed, seen) or (_look(name for pair in bad for name in set(pair)),),
         {"matrix": matrix},
     )
 
 
-def _look(bad: Mapping[Pair, str]) -> Repair:
-    """For a failure that nothing known explains."""
-    who = Counter(name for pair in bad for name in set(pair)).most_common(1)[0][0]
+def _look(names: Iterable[str]) -> Repair:
+    """For a failure that nothing known explains: the replica that is named most is looked at first."""
+    who = Counter(names).most_common(1)[0][0]
     return Repair(f"look at what {who} says in its log", "l", f"dftui logs {who}")
 
 
@@ -283,7 +293,7 @@ def _clock(seen: Evidence, found: Sequence[Odd]) -> Check:
     if widest is None and seen.plain:
         return Check("clock", True, ASIDE, "not tried: no answer says what time it is", facts=facts)
     if widest is None:
-        return _unchecked("clock", seen)
+        return _unchecked("clock", seen, found)
     return _check("clock", wrong, seen, "no clock is off" if widest < 0.1 else f"at most {widest:.1f} s off", facts)
 
 

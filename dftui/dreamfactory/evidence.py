@@ -15,6 +15,9 @@ from dftui.dreamfactory.settings import Settings
 ALL_PAIRS_UP_TO = 8
 """More replicas than this are tried in a ring, each with the next and the one before."""
 
+MOST_TURNS = 24
+"""Turns of the rotation that are spelled out."""
+
 OK = "ok"
 SIGNATURE = "signature"
 CLOCK = "clock"
@@ -26,6 +29,28 @@ REFUSED = "refused"
 """It takes no login, or answers with a status that means no known cause."""
 UNCHECKED = "unchecked"
 """There was no token to try with."""
+
+WORDS: Mapping[str, str] = {
+    OK: "ok",
+    SIGNATURE: "key",
+    CLOCK: "clock",
+    BLACKLIST: "cache",
+    CACHE: "cache",
+    DATABASE: "db",
+    UNREACHABLE: "lost",
+    REFUSED: "error",
+    UNCHECKED: "-",
+}
+"""Each of them in the matrix, on the screen and in print (explained in help/verify.md)."""
+REASONS: Mapping[str, str] = {
+    SIGNATURE: "it was signed with another APP_KEY",
+    CLOCK: "one of their clocks is off",
+    BLACKLIST: "it counts as logged out there",
+    DATABASE: "its user is not in the database there",
+    UNREACHABLE: "it does not answer",
+    REFUSED: "it answers with an error of its own",
+}
+"""Why a token is not taken, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,16 @@ class Evidence:
         """How many admins there are, as most of those that know it say."""
         told = [seen.told.admins for seen in self.replicas if seen.told.counts and seen.same_database is not False]
         return max(told, default=0)
+
+    def named(self, host: str) -> str:
+        """The replica that has this Host, else the Host itself; "no answer" for none."""
+        return next((one.name for one in self.replicas if one.host == host), host) or "no answer"
+
+    @property
+    def in_turn(self) -> str:
+        """Who served, request by request, as the blog post sees it by reloading; of many the first."""
+        shown = " ".join(self.named(host) for host in self.sequence[:MOST_TURNS])
+        return f"{shown} … ({len(self.sequence)} in all)" if len(self.sequence) > MOST_TURNS else shown
 
     def among(self, names: frozenset[str]) -> Evidence:
         """The same without the replicas that are not in `names`, the pairs in the replicas' order."""

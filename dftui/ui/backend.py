@@ -191,8 +191,8 @@ class Backend(Protocol):
         """Write database, secrets and files into one file."""
         ...
 
-    async def probe(self, count: int) -> ProbeResult:
-        """Send requests through the balancer and note each Host."""
+    async def probe(self) -> ProbeResult:
+        """Send a few requests for each replica through the balancer and note each Host."""
         ...
 
     async def stacks(self) -> list[OtherStack]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 GATHER = 0.0
 """Seconds in which presses of + and - are held together here; those that come later join the plan in `control`,
 where nothing is started before the last look at what is wanted."""
-PROBES_EACH = 3
 
 
 def scale_words(result: ScaleResult) -> str:
@@ -242,7 +241,7 @@ class Conductor:
 
         self._start("backup", lambda backend: backend.backup(Path(path).expanduser()), words)
 
-    def probe(self, replicas: int) -> None:
+    def probe(self) -> None:
         """A few requests for each replica."""
 
         def words(result: ProbeResult) -> str:
@@ -250,7 +249,7 @@ class Conductor:
             hosts = len([host for host in result.hosts if host])
             return f"{len(result.rows)} probes were served by {hosts} host{'s' if hosts != 1 else ''}."
 
-        self._start("probe", lambda backend: backend.probe(max(3, PROBES_EACH * replicas)), words)
+        self._start("probe", lambda backend: backend.probe(), words)
 
     async def close(self) -> None:
         """Stop what still runs here; the stack stays as it is."""

@@ -270,9 +270,9 @@ class LiveBackend:
         """Database, secrets and files in one file."""
         return await self._operator.backup(path)
 
-    async def probe(self, count: int) -> ProbeResult:
+    async def probe(self) -> ProbeResult:
         """Send requests, note each Host."""
-        return await self._operator.probe(count)
+        return await self._operator.probe()
 
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""

@@ -33,7 +33,7 @@ def perform(ui: DftuiApp, name: str, context: Context) -> None:
         case "repair":
             conductor.repair(main.verify.replaces, verify=main.verify.fixable)
         case "probe":
-            conductor.probe(main.snapshot.serving if main.snapshot else 1)
+            conductor.probe()
         case "verify":
             conductor.verify()
         case "logs" if context.pane == "logs":

@@ -197,7 +197,7 @@ def _server_state(server: ServerState, facts: Facts, age: float, start_timeout: 
         return ReplicaState.STARTING, "not let in by the balancer yet"
     if server.status == "UP" or server.status == "no check":
         if server.weight == 0:
-            return ReplicaState.HELD, "its weight in the balancer is 0"
+            return ReplicaState.HELD, "has weight 0 in the balancer: it serves nothing"
         return ReplicaState.SERVING, ""
     if up_before:
         return ReplicaState.UNREACHABLE, f"its health check fails: {server.check_why or 'no answer'}"

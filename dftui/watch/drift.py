@@ -91,6 +91,10 @@ def _table(
             name = safe(web.name)
             what = f"the balancer looks for {name} at {safe(address)}, where it is not"
             found.append(Drift(what, f"put the address of {name} right in the balancer", Alarm.SERVER_ADDRESS))
+        if server.admin == "ready" and server.status == "UP" and server.weight == 0:
+            name = safe(web.name)
+            what = f"{name} has weight 0 in the balancer: it serves nothing"
+            found.append(Drift(what, f"put the weight of {name} back", Alarm.HELD))
     there = {server.name for server in servers}
     for web in running:
         if web.short not in there and at - web.created > _YOUNG:
@@ -136,9 +140,9 @@ def _odd_ones(webs: Sequence[Container], safe: Callable[[str], str]) -> list[Dri
             if value != usual:
                 name = safe(web.name)
                 if what == "key":
-                    keys = f"{safe(value)}, the others {safe(usual)}"
                     kind = Alarm.ANOTHER_KEY
-                    text = f"{name} has another APP_KEY ({keys}): its tokens fail on the others"
+                    keys = f"{safe(value)}, not {safe(usual)}"
+                    text = f"{name} runs with another APP_KEY ({keys}): its tokens fail on the others"
                 else:
                     kind = Alarm.ANOTHER_IMAGE
                     text = f"{name} runs another image than the others"

@@ -148,8 +148,9 @@ def operator_class(world: World) -> type:
             kept = "/s/before.tar" if world.data and first else ""
             return RestoreResult(str(path), "df", "0badcafe", 100, 2, world.data, kept, 4.5)
 
-        async def probe(self, count: int) -> ProbeResult:
+        async def probe(self, count: int | None = None) -> ProbeResult:
             self._did("probe", count)
+            count = count or 9
             rows = tuple(ProbeRow(f"host{i % 3}", f"df-web{i % 3 + 1}", 200, 3.5) for i in range(count))
             return ProbeResult(rows, {f"host{i}": count // 3 for i in range(3)})
 

@@ -144,7 +144,7 @@ def main() -> int:
         async def scale(**_: object) -> ScaleResult:
             raise ActionError(stack.error, stack.error)
 
-        async def probe(count: int) -> None:
+        async def probe() -> None:
             raise EngineError(stack.error, stack.error)
 
         backend.scale = scale  # type: ignore[method-assign]

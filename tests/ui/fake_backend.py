@@ -247,12 +247,13 @@ class FakeBackend:
         await self._act("backup", path)
         return BackupResult(str(path), 3_000_000, 1.2, "9f41c2ab", 100, 2, ("evil (a link)",), {})
 
-    async def probe(self, count: int) -> ProbeResult:
+    async def probe(self) -> ProbeResult:
         from dftui.control.probe import ProbeResult, ProbeRow
 
-        await self._act("probe", count)
+        await self._act("probe")
         assert self.snapshot is not None
         web = self.snapshot.web
+        count = 3 * len(web)
         rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
 

@@ -97,7 +97,7 @@ async def test_h_shows_the_rotation_in_order_and_counts() -> None:
     async with seat() as s:
         await s.press("h")
         await s.see("9 requests, 3 hosts")
-        assert ("probe", 9) in s.fake.calls
+        assert ("probe",) in s.fake.calls
         screen = words(s.app)
         for host in (r.host for r in s.fake.snapshot.web if s.fake.snapshot):  # type: ignore[union-attr]
             assert any(host in line and " 3  " in line and "33%" in line for line in screen.splitlines())

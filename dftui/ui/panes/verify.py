@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.control.actions import offered
+from dftui.dreamfactory.evidence import WORDS
 from dftui.ui.draw import Glyphs, Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.pane import TabPane
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.checks import Check
 
-WORDS = {
-    "ok": "ok",
-    "signature": "key",
-    "clock": "clock",
-    "blacklist": "cache",
-    "cache": "cache",
-    "database": "db",
-    "unreachable": "gone",
-    "refused": "error",
-    "unchecked": "-",
-}
 WIDE = 100
 """Columns from which a check's sentences stand beside its name."""
 _CELL = 8
@@ -43,7 +33,7 @@ def cell_span(cause: str | None, glyphs: Glyphs) -> Span:
     if cause is None:
         return Span(" " * _CELL)
     sign, role = {"ok": (glyphs.good, "good"), "unchecked": (glyphs.dot, "muted")}.get(cause, (glyphs.bad, "bad"))
-    return Span(fit(f"{sign} {WORDS.get(cause, cause)}", _CELL, mark=glyphs.ellipsis), role)
+    return Span(fit(f"{sign} {WORDS[cause]}", _CELL, mark=glyphs.ellipsis), role)
 
 
 def matrix_rows(result: VerifyResult, stack: str, glyphs: Glyphs) -> list[Row]:
@@ -68,6 +58,13 @@ def matrix_rows(result: VerifyResult, stack: str, glyphs: Glyphs) -> list[Row]:
         label = fit(short[a], len(head) - 2, mark=glyphs.ellipsis)
         rows.append((Span("  "), Span(label, "strong"), *(cell_span(cells.get((a, b)), glyphs) for b in names)))
     return rows
+
+
+def turn_rows(result: VerifyResult, width: int) -> list[Row]:
+    """Who served through the balancer, request by request."""
+    head = "  served in turn  "
+    lines = wrap(clean(result.evidence.in_turn, 2000), max(20, width - len(head) - 1))
+    return [(Span(" " * len(head) if n else head, "head"), Span(line)) for n, line in enumerate(lines)]
 
 
 def odd_rows(result: VerifyResult, width: int, glyphs: Glyphs) -> list[Row]:
@@ -99,9 +96,10 @@ def check_rows(check: Check, width: int, glyphs: Glyphs, keys: Mapping[str, str]
     head = (Span(f"  {sign} {word:<7} ", role), Span(fit(check.name, _NAMES), "strong"))
     rows: list[Row] = [head] if under else [(*head, Span(says.pop(0), text))]
     rows += [(Span(" " * indent), Span(line, text)) for line in says]
-    if check.ok or check.unchecked:
+    if check.ok:
         return rows
-    rows += [(Span(" " * indent), Span(line, "muted")) for line in wrap(f"For users: {check.breaks}.", room)]
+    users = () if check.unchecked else wrap(f"For users: {check.breaks}.", room)
+    rows += [(Span(" " * indent), Span(line, "muted")) for line in users]
     for repair in check.repairs:
         words = clean(f"{repair.words[:1].upper()}{repair.words[1:]}", 500)
         key = (Span(f"{keys[repair.key]} ", "key"),) if repair.key in keys else ()
@@ -116,6 +114,8 @@ def verify_rows(result: VerifyResult, stack: str, width: int, glyphs: Glyphs, ke
     rows = odd_rows(result, width, glyphs)
     if result.cells:
         rows += [*matrix_rows(result, stack, glyphs), ()]
+    if result.evidence.sequence:
+        rows += [*turn_rows(result, width), ()]
     for check in result.checks:
         if not check.ok:
             rows += [*check_rows(check, width, glyphs, keys), ()]

@@ -290,7 +290,9 @@ class MainScreen(Arrangement):
 
     def _show_logs_around(self, request: Request) -> None:
         if not request.replica:
-            self.conductor.say("No replica served this request: the balancer answered it itself.", "warning")
+            gone = f"The replica that served this request ({request.host}) is gone, and its log with it."
+            itself = "No replica served this request: the balancer answered it itself."
+            self.conductor.say(gone if request.host else itself, "warning")
             return
         self.show_tab("logs")
         self.logs.show_around(request.replica, request.time, request.id)

@@ -13,7 +13,8 @@ from dftui.cli.exits import Exit, UsageError
 from dftui.cli.text import columns, paint
 
 if TYPE_CHECKING:
-    from dftui.control.verify import Login, VerifyResult
+    from dftui.control.login import Login
+    from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.checks import Check
 
 _MAX_PASSWORD = 4096
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verify, once or again and again; 4 when a check does not hold. A person is asked again for a password that is
     not known or was refused; where nobody is there to ask, it ends."""
-    from dftui.control.verify import PasswordNeeded
+    from dftui.control.login import PasswordNeeded
 
     if args.every < 1:
         raise UsageError(f"--every takes 1 second or more, not {args.every:g}.")
@@ -67,7 +68,7 @@ async def _verify(args: argparse.Namespace, login: Login | None) -> int:
 
 def _login(email: str, *, from_stdin: bool) -> Login:
     """The password as it is typed, unseen, or the first line of standard input. Raises UsageError without one."""
-    from dftui.control.verify import Login
+    from dftui.control.login import Login
 
     if from_stdin:
         password = sys.stdin.readline(_MAX_PASSWORD).rstrip("\r\n")

@@ -20,6 +20,7 @@ from dftui.control.effects import Effect, refusal
 from dftui.control.errors import ActionError, NotUp
 from dftui.control.history import Recording, note_receipt, recorded, recording
 from dftui.control.lock import held, held_outside, holder
+from dftui.control.login import Login
 from dftui.control.planning import Preview, preview
 from dftui.control.pool import look
 from dftui.control.probe import ProbeResult, probe
@@ -35,7 +36,7 @@ from dftui.control.tls import TlsResult
 from dftui.control.uninstall import Found, Uninstalled, uninstall
 from dftui.control.uninstall import look as leftovers
 from dftui.control.up import up
-from dftui.control.verify import Login, VerifyResult, verify
+from dftui.control.verify import VerifyResult, verify
 from dftui.control.world import World, by_role
 from dftui.dreamfactory.admin import NewAdmin
 from dftui.engine.api import Container, Engine, EngineError, Session

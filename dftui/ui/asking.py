@@ -16,7 +16,7 @@ from dftui.ui.screens.dialogues import (
 from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
-    from dftui.control.verify import PasswordNeeded
+    from dftui.control.login import PasswordNeeded
     from dftui.ui.app import DftuiApp
 
 
@@ -39,7 +39,7 @@ def ask(ui: DftuiApp, name: str, context: Context) -> None:
 
 def password(ui: DftuiApp, needed: PasswordNeeded) -> None:
     """The admin's, because it is not known here or was refused; then verify goes on."""
-    from dftui.control.verify import Login
+    from dftui.control.login import Login
 
     def chosen(typed: tuple[str, str] | None) -> None:
         if typed is not None:

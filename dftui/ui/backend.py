@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from dftui.control.backup import BackupResult
     from dftui.control.history import Recording
     from dftui.control.known import OtherStack
+    from dftui.control.login import Login
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
-    from dftui.control.verify import Login, VerifyResult
+    from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Session
 

@@ -18,10 +18,11 @@ from dftui.watch.sanitise import clean
 if TYPE_CHECKING:
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
+    from dftui.control.login import Login, PasswordNeeded
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
-    from dftui.control.verify import Login, PasswordNeeded, VerifyResult
+    from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
 
 
@@ -182,7 +183,7 @@ class Conductor:
         """Try every replica against every other."""
 
         async def work(backend: Backend) -> VerifyResult | None:
-            from dftui.control.verify import PasswordNeeded
+            from dftui.control.login import PasswordNeeded
 
             try:
                 return await backend.verify(login)

@@ -18,6 +18,16 @@ from tests.stacks import Stack, docker
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
+def slow_to_start(stack: Stack, seconds: float) -> str:
+    """For a stack file's `web:`: new replicas wait so long before their application starts. Their shell reads a file
+    first, as any bash does that is given BASH_ENV; it stands in the storage that all replicas share."""
+    path = f"{STORAGE_PATH}/slow"
+    wait = f"trap 'exit 1' TERM QUIT; sleep {seconds:g} & wait $!; trap - TERM QUIT"
+    script = f"[ -e /tmp/waited ] || {{ : >/tmp/waited; {wait}; }}"
+    docker("exec", "-i", "-u", "www-data", f"{stack.name}-web1", "sh", "-c", f"cat >{path}", stdin=script)
+    return f"env: {{BASH_ENV: {path}}}"
+
+
 async def by_hand(
     stack: Stack,
     operator: Operator,

@@ -11,7 +11,7 @@ from dftui.control.admission import HeldOut
 from dftui.control.world import webs
 from dftui.engine.api import Container, Engine
 from dftui.stack.names import LABEL_STACK
-from tests.engine.breaking import by_hand
+from tests.engine.breaking import by_hand, slow_to_start
 from tests.engine.operate import assert_sound, get, operating
 from tests.stacks import Stack, docker
 
@@ -80,7 +80,7 @@ async def test_another_key_is_held_out_kept_and_not_counted(stack: Stack) -> Non
 async def test_one_that_is_not_healthy_in_time_is_held_out_and_let_in_when_it_is(stack: Stack) -> None:
     text = stack.file.read_text()
     # What its application needs is there only later, so the health check fails for a while.
-    stack.file.write_text(text.replace("start_timeout: 6", "start_timeout: 2\n  env: {STANDIN_START_DELAY: '6'}"))
+    stack.file.write_text(text.replace("start_timeout: 6", f"start_timeout: 2\n  {slow_to_start(stack, 6)}"))
     try:
         async with operating(stack) as (operator, _):
             with pytest.raises(HeldOut, match="did not become healthy within 2 s"):
@@ -133,7 +133,7 @@ async def test_an_image_whose_application_reads_something_else_gets_no_request(s
 
 async def test_only_the_last_few_that_fail_are_kept(stack: Stack) -> None:
     text = stack.file.read_text()
-    stack.file.write_text(text.replace("start_timeout: 6", "start_timeout: 1\n  env: {STANDIN_START_DELAY: '60'}"))
+    stack.file.write_text(text.replace("start_timeout: 6", f"start_timeout: 1\n  {slow_to_start(stack, 60)}"))
     try:
         async with operating(stack) as (operator, engine):
             for _ in range(4):

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from dftui.control.login import Login, PasswordNeeded
 from dftui.control.operator import Operator
-from dftui.control.verify import Login, PasswordNeeded, VerifyResult
+from dftui.control.verify import VerifyResult
 from dftui.control.world import webs
 from dftui.dreamfactory.checks import NAMES
 from dftui.engine.api import Engine

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from dftui.control.admin import AdminResult
     from dftui.control.backup import BackupResult
     from dftui.control.known import OtherStack
+    from dftui.control.login import Login
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
-    from dftui.control.verify import Login, VerifyResult
+    from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Session
 
@@ -277,7 +278,7 @@ class FakeBackend:
         yield FakeShell(size)
 
     async def verify(self, login: Login | None = None) -> VerifyResult:
-        from dftui.control.verify import PasswordNeeded
+        from dftui.control.login import PasswordNeeded
 
         from .fake_verify import verdict
 

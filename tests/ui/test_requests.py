@@ -92,6 +92,13 @@ async def test_a_request_that_no_replica_served_has_no_log() -> None:
         await s.see("the balancer answered it itself")
 
 
+async def test_a_request_of_a_replica_that_is_gone_says_so() -> None:
+    async with seat(FakeBackend()) as s:
+        s.fake.requests.feed(1, "/long-ago", replica="", host="0123456789ab")
+        await s.press("t", "enter")
+        await s.see("The replica that served this request (0123456789ab) is gone, and its log with it.")
+
+
 async def test_slash_in_the_requests_filters_them_and_escape_shows_all() -> None:
     async with seat() as s:
         await s.press("t", "slash")

@@ -46,7 +46,7 @@ def acted(world: World) -> list[tuple[str, object]]:
         (["undrain", "2"], ("undrain", "2")),
         (["down", "--yes"], ("down", False)),
         (["down", "--volumes", "--yes"], ("down", True)),
-        (["probe"], ("probe", 9)),
+        (["probe"], ("probe", None)),
         (["probe", "-n", "30"], ("probe", 30)),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from dftui.control.actions import ACTIONS
 from dftui.dreamfactory.api import Status
 from dftui.dreamfactory.checks import NAMES, Check, checks
 from dftui.dreamfactory.clock import Bounds
@@ -11,6 +14,7 @@ from dftui.dreamfactory.evidence import (
     ALL_PAIRS_UP_TO,
     CACHE,
     OK,
+    REFUSED,
     SIGNATURE,
     UNCHECKED,
     Evidence,
@@ -120,13 +124,62 @@ def test_each_way_of_serving_nothing_has_its_repair() -> None:
         ("table", "R", "dftui repair"),
         ("drained", "d", "dftui undrain df-web3"),
         ("check", "R", "dftui repair df-web3"),
+        ("idle", "R", "dftui repair df-web3"),
+        ("held", "x", "dftui undrain df-web3"),
     ):
         check = of(three(silence=Silence(cause, "serves nothing")), "host-rotation")
         assert check.cause == cause
         assert [(r.key, r.command) for r in check.repairs] == [(key, command)], cause
+        out = replace(evidence(seen("df-web1")), absent={"df-web3": Silence(cause, "serves nothing")})
+        assert of(out, "host-rotation").repairs, f"{cause}, and stopped"
     gone = replace(evidence(seen("df-web1")), absent={"df-web2": Silence("stopped", "ended with exit code 1")})
     assert of(gone, "host-rotation").says == "df-web2 ended with exit code 1"
     assert of(gone, "host-rotation").repairs[0].command == "dftui repair"
+
+
+def nothing_tried(told: Status, **more: object) -> Evidence:
+    """Three replicas on none of which anybody could log in."""
+    cells = dict.fromkeys(pairs(THREE), UNCHECKED)
+    replicas = [seen(name, told=told, login=UNCHECKED, same_database=None, **more) for name in THREE]
+    return evidence(*replicas, uses=cells, logouts=cells, asked=0, hosts={}, answers={}, sequence=())
+
+
+NOBODY = Status(True, admins=0, counts={**COUNTS, "admin": 0})
+
+
+@pytest.mark.parametrize(
+    ("found", "check", "keys"),
+    [
+        (nothing_tried(NOBODY), "logout", ["A"]),
+        (nothing_tried(Status(False), status=500), "jwt-portability", ["u"]),
+        (nothing_tried(Status(True, admins=1, counts=COUNTS)), "host-rotation", ["l"]),
+        (nothing_tried(Status(False, listening=False), problem="cannot be reached: no answer"), "logout", ["R"]),
+        (replace(three(), answers={200: 8, 502: 1}), "host-rotation", ["l"]),
+        (three(silence=Silence("idle", "is up, but the balancer gives it nothing")), "host-rotation", ["R"]),
+        (replace(three(), uses={("df-web1", "df-web2"): REFUSED}), "jwt-portability", ["l"]),
+        (evidence(*(seen(name, clock=Bounds(9.0, 9.5)) for name in THREE)), "clock", ["r"]),
+        (replace(three(), open_paths=("/setup",)), "setup-closed", ["R"]),
+        (three(cache_driver="file"), "cache-driver", ["R"]),
+        (three(image="sha256:other"), "image-digest", ["R"]),
+    ],
+)
+def test_whatever_does_not_hold_has_a_repair_that_a_key_applies(found: Evidence, check: str, keys: list[str]) -> None:
+    assert [repair.key for repair in of(found, check).repairs] == keys
+    there = {action.show for action in ACTIONS}
+    for one in checks(found):
+        assert one.ok or (one.says and one.breaks and one.repairs), one.name
+        assert all(r.key in there and r.words and r.command for r in one.repairs), one.name
+
+
+def test_the_rotation_is_counted_and_told_in_its_order() -> None:
+    found = three()
+    assert of(found, "host-rotation").says == "9 requests, 3 by each of 3 hosts"
+    assert found.in_turn == "df-web1 df-web2 df-web3 " * 2 + "df-web1 df-web2 df-web3"
+    first, second, _ = (one.host for one in found.replicas)
+    uneven = replace(found, hosts={first: 6, second: 3}, sequence=(first, second, first) * 3)
+    assert of(uneven, "host-rotation").says == "9 requests: 6 by df-web1, 3 by df-web2"
+    assert replace(found, sequence=("",)).in_turn == "no answer"
+    assert replace(found, sequence=(first,) * 60).in_turn.endswith("df-web1 … (60 in all)")
 
 
 def test_an_open_setup_page_fails_only_when_there_is_an_admin() -> None:

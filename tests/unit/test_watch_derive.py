@@ -172,11 +172,12 @@ def test_without_the_balancers_table_nothing_is_called_serving() -> None:
                     *OTHERS,
                 )
             },
-            "another APP_KEY (bbbb2222",
+            "df-web1 runs with another APP_KEY (bbbb2222, not",
         ),
         ({"containers": (replace(WEBS[0], image_id="sha256:x"), *WEBS[1:], *OTHERS)}, "another image"),
         ({"containers": (replace(WEBS[0], state="exited", exit_code=137), *WEBS[1:], *OTHERS)}, "df-web1 failed"),
         ({"servers": (replace(SERVERS[0], address="10.0.0.99:80"), *SERVERS[1:])}, "where it is not"),
+        ({"servers": (replace(SERVERS[0], weight=0), *SERVERS[1:])}, "df-web1 has weight 0 in the balancer"),
         (
             {"containers": (replace(WEBS[0], addresses={"df-front": "10.0.0.11"}), *WEBS[1:], *OTHERS)},
             "df-web1 is not on the back network",

@@ -29,8 +29,9 @@ from dftui.watch.records import Request
 from dftui.watch.snapshot import Replica, ReplicaState, Service, Snapshot
 
 if TYPE_CHECKING:
+    from dftui.control.login import PasswordNeeded
     from dftui.control.probe import ProbeResult
-    from dftui.control.verify import PasswordNeeded, VerifyResult
+    from dftui.control.verify import VerifyResult
 
 
 class MainScreen(Arrangement):

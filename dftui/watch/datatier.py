@@ -221,6 +221,7 @@ class Database(Client):
             "conn. peak": str(max(0, int(found.get("Max_used_connections", 1)) - 1)),
             "failed logins": about(found.get("Aborted_connects", 0)),
             "in memory": size(found.get("Innodb_buffer_pool_bytes_data", 0)),
+            **({"first admin": self._admin} if self._admin else {}),
         }
         values = {
             "connections": connections,

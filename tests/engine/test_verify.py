@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 import urllib.request
 from collections import Counter
@@ -171,7 +172,15 @@ async def test_another_key_from_the_command_line(stack: Stack, seat: Seat) -> No
     stack.ok(*shlex.split(repair["command"])[1:])
     text = stack.ok("verify")
     assert "✓ ok" in text
+    turns = re.findall(r"^served in turn: (.+)$", text, re.MULTILINE)[0].split()
+    assert Counter(turns) == dict.fromkeys(await seat.names(), 3)
     assert f"11 of {len(NAMES)} checks hold on 3 replicas" in text
+
+
+def test_watching_tells_it_again_and_again(stack: Stack) -> None:
+    with stack.follow("verify", "--watch", "--every", "1", "--json") as watching:
+        for _ in range(2):
+            assert watching.until(lambda line: line["checks"], lambda: None)["ok"]
 
 
 async def test_a_database_of_its_own_that_looks_healthy(seat: Seat) -> None:

@@ -144,4 +144,5 @@ def test_where_nothing_is_replicated_nothing_is_said() -> None:
 def test_the_first_admins_state_is_read_from_the_database(answer: str, state: str) -> None:
     database = Database(FakeEngine(), "any")
     database.question()
-    assert database.read("Questions\t10\n" + answer, 1.0).admin == state
+    reading = database.read("Questions\t10\n" + answer, 1.0)
+    assert reading.admin == reading.figures.get("first admin", "") == state

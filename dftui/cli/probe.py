@@ -21,6 +21,8 @@ async def run(args: argparse.Namespace) -> int:
     """Send the requests and print the rotation; 4 when one was not answered with 200."""
     if args.count is not None and not 1 <= args.count <= 10_000:
         raise UsageError(f"-n takes 1 to 10000, not {args.count}.")
+    from dftui.control.probe import NO_ANSWER
+
     async with opened(args) as world, world.operator(args) as operator:
         result = await operator.probe(args.count)
     sound = all(row.status == 200 for row in result.rows)
@@ -28,11 +30,12 @@ async def run(args: argparse.Namespace) -> int:
         emit(result.to_json())
         return Exit.DONE if sound else Exit.UNTRUE
     rows = [
-        (str(i), r.host or "-", r.replica or "-", str(r.status), f"{r.ms:.0f} ms")
+        (str(i), r.host or NO_ANSWER, r.replica or "-", str(r.status), f"{r.ms:.0f} ms")
         for i, r in enumerate(result.rows, 1)
     ]
     print("\n".join(columns(rows)))
-    print(f"{len(result.hosts)} hosts answered: " + ", ".join(f"{host} {n}" for host, n in result.hosts.items()))
+    hosts = ", ".join(f"{host or NO_ANSWER} {n}" for host, n in result.hosts.items())
+    print(f"{result.answered} hosts answered: {hosts}")
     for name, why in result.silent.items():
         print(clean(f"{name} {why}."))
     return Exit.DONE if sound else Exit.UNTRUE

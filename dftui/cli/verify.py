@@ -138,4 +138,6 @@ def _cell(cause: str | None) -> str:
 
 def _ring(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
     rows = [(a, *(f"{b} {_cell(cells[a, b])}" for b in names if (a, b) in cells)) for a in names]
+    most = max(map(len, rows))  # one whose neighbour left meanwhile has fewer
+    rows = [(*row, *("",) * (most - len(row))) for row in rows]
     return [f"token of → good on (of {len(names)}, each with its neighbours)", *columns(rows, indent="")]

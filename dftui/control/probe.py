@@ -20,6 +20,10 @@ from dftui.dreamfactory.http import HttpError, Line
 from dftui.engine.api import EngineError
 
 
+NO_ANSWER = "no answer"
+"""In the place of a Host that no answer named."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
     """One request: the Host that DreamFactory named, and the replica that has it ("" when none of ours has)."""
@@ -38,6 +42,11 @@ class ProbeResult:
     rows: tuple[ProbeRow, ...]
     hosts: Mapping[str, int]
     silent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """How many Hosts there were."""
+        return len([host for host in self.hosts if host])
 
     def to_json(self) -> dict[str, Any]:
         """`probe --json`."""
@@ -70,7 +79,8 @@ async def probe(world: World, count: int | None = None) -> ProbeResult:
             "dftui verify asks for it, and shows who serves, too; or put the secrets file back, if it was lost",
         )
     if count is None:
-        count = rotation.EACH * max(1, len((await look(world)).healthy()))
+        serving = sum(server.serving for server in (await look(world)).states.values())
+        count = rotation.EACH * max(1, serving)
     progress = Progress("probe", world.report, total=count)
     headers = {PROBE_HEADER: plan.probe_nonce()}
     http = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
@@ -97,7 +107,7 @@ async def probe(world: World, count: int | None = None) -> ProbeResult:
         dict(hosts.most_common()),
         {c.name: why[c.id].words for c in settled.pool.containers if c.id in why},
     )
-    spread = ", ".join(f"{names.get(h, h)} {n}x" for h, n in result.hosts.items())
+    spread = ", ".join(f"{names.get(h, h) or NO_ANSWER} {n}x" for h, n in result.hosts.items())
     told = "".join(f"; {name} {words}" for name, words in result.silent.items())
-    progress.tell(f"{count} requests, {len(result.hosts)} Hosts: {spread}{told}")
+    progress.tell(f"{count} requests, {result.answered} hosts: {spread}{told}")
     return result

@@ -247,7 +247,7 @@ class Conductor:
 
         def words(result: ProbeResult) -> str:
             self._probed(result)
-            hosts = len([host for host in result.hosts if host])
+            hosts = result.answered
             return f"{len(result.rows)} probes were served by {hosts} host{'s' if hosts != 1 else ''}."
 
         self._start("probe", lambda backend: backend.probe(), words)

@@ -250,6 +250,10 @@ async def test_a_stale_setup_page(stack: Stack, seat: Seat) -> None:
 async def test_a_weight_of_nothing_a_drain_and_a_server_taken_out(seat: Seat) -> None:
     pool = webs(await seat.engine.containers({LABEL_STACK: seat.stack.name}))
     await seat.operator.link.command(f"set server web/{pool[0].short} weight 0")
+    words = "has weight 0 in the balancer: it serves nothing"
+    probed = await seat.operator.probe()
+    assert (len(probed.rows), probed.silent) == (3 * 2, {pool[0].name: words})
+    assert [drift["what"] for drift in seat.stack.json("status")["drift"]] == [f"{pool[0].name} {words}"]
     await seat.diagnosed({pool[0].name: "weight"}, {"host-rotation": "weight", "backends": "weight"})
     await seat.operator.drain(pool[1].name)
     await seat.diagnosed({pool[1].name: "drained"}, {"host-rotation": "drained"})

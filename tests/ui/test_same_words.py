@@ -9,11 +9,13 @@ import pytest
 
 from dftui.cli.verify import matrix, text
 from dftui.control import rotation
+from dftui.control.probe import NO_ANSWER, ProbeResult, ProbeRow
 from dftui.control.pool import Pool
 from dftui.control.repair import find
 from dftui.dreamfactory.evidence import OK, REASONS, UNCHECKED, WORDS, Evidence, Silence
 from dftui.help import page
 from dftui.ui.draw import UNICODE
+from dftui.ui.panes.probe import probe_rows
 from dftui.ui.panes.verify import cell_span, verify_rows
 from tests.ui.fake_verify import GOOD, broken, evidence, result, seen
 from tests.unit.test_watch_derive import OTHERS, SERVERS, WEBS, look
@@ -38,7 +40,8 @@ def test_a_cause_has_one_short_word_in_every_matrix_and_a_row_in_the_help() -> N
         shown, printed = cell_span(cause, UNICODE).text, matrix(["a"], {("a", "a"): cause})[1]
         assert shown.split()[1] == printed.split()[2] == word
     ring = [f"w{n}" for n in range(9)]
-    assert WORDS["unreachable"] in matrix(ring, {("w0", "w1"): "unreachable"})[1]
+    rows = matrix(ring, {("w0", "w1"): "unreachable", ("w1", "w1"): OK, ("w1", "w2"): OK})
+    assert rows[1:4] == ["w0  w1 ✗ lost", "w1  w1 ✓ ok    w2 ✓ ok", "w2"], "also where a neighbour left meanwhile"
 
 
 @pytest.mark.parametrize("found", ODD)
@@ -89,3 +92,10 @@ def test_what_is_odd_is_said_alike_by_the_table_the_banner_repair_and_verify() -
     ]
     drift = look(containers=(*labelled, *OTHERS)).drift
     assert drift[0].what.startswith(f"df-web2 {words}")
+
+
+def test_no_answer_is_no_host_and_says_so() -> None:
+    made = ProbeResult((ProbeRow("", "", 502, 1.0), ProbeRow("aa", "df-web1", 200, 1.0)), {"": 1, "aa": 1})
+    assert made.answered == 1
+    assert sum(NO_ANSWER in span.text for row in probe_rows(made, 8, UNICODE) for span in row) == 2
+    assert evidence(seen("df-web1"), sequence=("",)).in_turn == NO_ANSWER

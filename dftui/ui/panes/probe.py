@@ -79,7 +79,7 @@ class ProbePane(TabPane):
         """In a nutshell."""
         if self.result is None:
             return ()
-        hosts = len(self.result.hosts)
+        hosts = self.result.answered
         return [Span(f"{len(self.result.rows)} requests, {hosts} host{'s' if hosts != 1 else ''}", "good")]
 
     def show(self, result: ProbeResult) -> None:

@@ -19,7 +19,6 @@ from dftui.dreamfactory.evidence import Silence
 from dftui.dreamfactory.http import HttpError, Line
 from dftui.engine.api import EngineError
 
-
 NO_ANSWER = "no answer"
 """In the place of a Host that no answer named."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from dftui.cli.verify import matrix, text
 from dftui.control import rotation
-from dftui.control.probe import NO_ANSWER, ProbeResult, ProbeRow
 from dftui.control.pool import Pool
+from dftui.control.probe import NO_ANSWER, ProbeResult, ProbeRow
 from dftui.control.repair import find
 from dftui.dreamfactory.evidence import OK, REASONS, UNCHECKED, WORDS, Evidence, Silence
 from dftui.help import page

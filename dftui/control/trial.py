@@ -21,7 +21,7 @@ from dftui.control.login import Login, PasswordNeeded
 from dftui.control.rotation import Settled
 from dftui.control.specs import probe_nonce, web_env
 from dftui.control.steps import Progress
-from dftui.control.tried import Tried, look, safe, status_of
+from dftui.control.tried import Tried, likeliest, look, safe, status_of
 from dftui.control.world import World, bounded, by_role
 from dftui.dreamfactory import api, settings
 from dftui.dreamfactory.clock import Bounds, stamped
@@ -162,19 +162,8 @@ class Trial:
             raise PasswordNeeded(f"the password of {email} is not known here", email)
         return Login(email, self._secrets.admin_password)
 
-    def _likely(self, one: Tried) -> tuple[bool, ...]:
-        """For sorting: what is most as it should be comes first, since the others are held against it."""
-        expected, seen = self._expected(), one.seen
-        return (
-            bool(seen.problem) or not seen.told.ready,
-            seen.told.admins == 0,
-            expected is not None and seen.settings.database != expected.database,
-            expected is not None and seen.settings.key != expected.key,
-            bool(seen.settings.key_problem),
-        )
-
     async def _log_in(self) -> None:
-        able = sorted((one for one in self._ones if not one.seen.problem), key=self._likely)
+        able = likeliest([one for one in self._ones if not one.seen.problem], self._expected())
         if not able or not able[0].seen.told.admins:
             return
         words = self._words()
@@ -263,7 +252,7 @@ class Trial:
 
     async def _rotate(self) -> None:
         """With a fresh token of one that is as it should be."""
-        known = sorted((one for one in self._ones if one.token), key=self._likely)
+        known = likeliest([one for one in self._ones if one.token], self._expected())
         if known:
             count = rotation.EACH * len(self._ones)
             ask = rotation.with_token(self._through, known[0].token, self._headers)

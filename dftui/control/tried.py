@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dftui.control import rotation
@@ -10,6 +10,7 @@ from dftui.control.world import World
 from dftui.dreamfactory import api, settings
 from dftui.dreamfactory.evidence import Seen
 from dftui.dreamfactory.http import HttpError, Line
+from dftui.dreamfactory.oddities import usual
 from dftui.engine.api import Container, EngineError, NotFound
 from dftui.watch.sanitise import clean
 
@@ -29,6 +30,24 @@ class Tried:
             await work()
         except HttpError as error:
             self.seen = replace(self.seen, problem=f"cannot be reached: {clean(str(error), 200)}")
+
+
+def likeliest(ones: Sequence[Tried], expected: settings.Settings | None) -> list[Tried]:
+    """What is most as it should be (as most are, where that is not known) comes first: the others are held against
+    it, and a login that it refuses is the last."""
+    own = expected or usual([one.seen.settings for one in ones])
+
+    def unlike(one: Tried) -> tuple[bool, ...]:
+        seen = one.seen
+        return (
+            not seen.told.ready,
+            seen.told.admins == 0,
+            seen.settings.database != own.database,
+            seen.settings.key != own.key,
+            bool(seen.settings.key_problem),
+        )
+
+    return sorted(ones, key=unlike)
 
 
 async def look(world: World, container: Container, headers: Mapping[str, str]) -> Tried | None:

@@ -76,7 +76,7 @@ class _Reference:
         expected = seen.expected
         self.key = _most([s.key for s in settings], lambda key: expected is not None and key == expected.key)
         self.image = _most([one.image for one in seen.replicas])
-        self.settings = expected or _most_settings(settings)
+        self.settings = expected or usual(settings)
 
 
 def _most(values: Sequence[str], preferred: Callable[[str], bool] = lambda _: False) -> str:
@@ -87,8 +87,10 @@ def _most(values: Sequence[str], preferred: Callable[[str], bool] = lambda _: Fa
     return Counter(values).most_common(1)[0][0] if values else ""
 
 
-def _most_settings(settings: Sequence[Settings]) -> Settings:
+def usual(settings: Sequence[Settings]) -> Settings:
+    """What most of them have, each by itself."""
     return Settings(
+        key=_most([s.key for s in settings]),
         database=_most([s.database for s in settings]),
         cache=_most([s.cache for s in settings]),
         sessions=_most([s.sessions for s in settings]),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dftui.control.actions import ACTIONS
+from dftui.control.tried import Tried, likeliest
 from dftui.dreamfactory.api import Status
 from dftui.dreamfactory.checks import NAMES, Check, checks
 from dftui.dreamfactory.clock import Bounds
@@ -21,8 +22,11 @@ from dftui.dreamfactory.evidence import (
     Silence,
     pairs,
 )
+from dftui.dreamfactory.http import Line
 from dftui.dreamfactory.oddities import first_of_each, oddities
+from tests.fakes.engine import FakeEngine
 from tests.ui.fake_verify import COUNTS, GOOD, broken, evidence, seen
+from tests.unit.test_watch_derive import WEBS
 
 THREE = ("df-web1", "df-web2", "df-web3")
 
@@ -73,6 +77,17 @@ def test_the_key_that_dftui_holds_is_the_right_one_even_if_most_have_another() -
     )
     assert odd(found) == {"df-web1": "key", "df-web2": "key"}
     assert odd(replace(found, expected=None)) == {"df-web3": "key"}
+
+
+def test_who_is_as_most_are_is_asked_first_where_nothing_else_is_known() -> None:
+    """Otherwise the one with a database of its own refuses a password that is good, and that ends it."""
+    own = replace(GOOD, database="sqlite, a file of its own")
+    ones = [
+        Tried(WEBS[0], Line(FakeEngine(), "lb", "10.0.0.1", 80), one)
+        for one in (seen("df-web1", file=own), seen("df-web2", told=NOBODY), seen("df-web3"), seen("df-web4"))
+    ]
+    assert [one.seen.name[-1] for one in likeliest(ones, None)] == ["3", "4", "1", "2"]
+    assert [one.seen.name[-1] for one in likeliest(ones, own)] == ["1", "3", "4", "2"]
 
 
 def test_variables_that_the_application_does_not_read_are_told() -> None:

@@ -166,7 +166,10 @@ def test_a_roll_to_another_image_begins_with_a_backup_and_says_where(stack: Stac
 
 def test_data_that_is_not_whole_is_not_started(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "broken.tar"
-    stack.ok("backup", str(file))
+    told = stack.run("backup", str(file))
+    assert told.returncode == 0, told.stderr
+    for step in (f"dump of {stack.name}-mysql", "files of the storage", f"backup in {file}"):
+        assert step in told.stderr
     broken = tmp_path / "sql.tar"
     broken.write_bytes(with_dump(file, b"CREATE TABLE x (id INT);\nNO SQL AT ALL;\n-- Dump completed\n"))
     failed = stack.run("restore", str(broken), "--replace", "--no-backup", "--yes")
@@ -175,7 +178,10 @@ def test_data_that_is_not_whole_is_not_started(stack: Stack, tmp_path: Path) -> 
     refused = stack.run("up")
     assert refused.returncode == 1
     assert "a restore of the stack" in refused.stderr
-    stack.ok("restore", str(file), "--replace", "--yes")
+    told = stack.run("restore", str(file), "--replace", "--yes")
+    assert told.returncode == 0, told.stderr
+    for step in ("check every part of the backup", "the database's rows", "the storage's files"):
+        assert step in told.stderr
     stack.wait_serving(1)
 
 

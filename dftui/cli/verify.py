@@ -95,7 +95,7 @@ def text(result: VerifyResult, colour: bool) -> list[str]:
     if result.cells:
         lines += [*matrix([seen.name for seen in evidence.replicas], result.cells), ""]
     if evidence.sequence:
-        lines += [clean(f"served in turn: {evidence.in_turn}"), ""]
+        lines += [clean(f"served in turn: {evidence.in_turn()}"), ""]
     rows = [(*_word(check)[:1], check.name, clean(check.says)) for check in result.checks]
     for check, line in zip(result.checks, columns(rows, indent=""), strict=True):
         word, code = _word(check)

@@ -55,8 +55,26 @@ class RepairResult:
 
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
+WEIGHT = 1
+"""HAProxy's default, which every server is given: replicas are interchangeable."""
 REPLACE = "replace it, a new one first"
 _SERVICES = {"db": "the database", "cache": "the cache", "balancer": "the balancer"}
+
+
+def services_off(containers: Sequence[Container], services: Collection[str]) -> list[Finding]:
+    """Database, cache and balancer as far as they do not run. Pure."""
+    found: list[Finding] = []
+    for role, word in _SERVICES.items():
+        if role not in services:
+            continue
+        service = by_role(containers, role)
+        if service is None:
+            found.append(Finding("service", role, f"{word} is missing", "create it"))
+        elif service.state == "paused":
+            found.append(Finding("service", role, f"{word} ({service.name}) is paused", "unpause it"))
+        elif service.state != "running":
+            found.append(Finding("service", role, f"{word} ({service.name}) does not run", "start it"))
+    return found
 
 
 def find(
@@ -73,16 +91,7 @@ def find(
     found: list[Finding] = []
     if setup_open:
         found.append(Finding("setup-open", "balancer", SETUP_OPEN.what, SETUP_OPEN.repair))
-    for role, word in _SERVICES.items():
-        if role not in services:
-            continue
-        service = by_role(containers, role)
-        if service is None:
-            found.append(Finding("service", role, f"{word} is missing", "create it"))
-        elif service.state == "paused":
-            found.append(Finding("service", role, f"{word} ({service.name}) is paused", "unpause it"))
-        elif service.state != "running":
-            found.append(Finding("service", role, f"{word} ({service.name}) does not run", "start it"))
+    found += services_off(containers, services)
     for container in containers:
         if container.labels.get(names.LABEL_ROLE) == "setup":
             found.append(
@@ -138,8 +147,9 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
         return [Finding("unknown", name, text, "put its address right")]
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
-    if state.admin == "ready" and state.weight == 0:
-        return [Finding("weight", name, f"{name} has weight 0 in the balancer: it serves nothing", "put it back")]
+    if state.admin == "ready" and state.status == "UP" and state.weight != WEIGHT:
+        words = ": it serves nothing" if state.weight == 0 else f", not {WEIGHT}"
+        return [Finding("weight", name, f"{name} has weight {state.weight} in the balancer{words}", "put it back")]
     return []
 
 

@@ -149,16 +149,25 @@ def idle(before: Pool, after: Pool) -> dict[str, Silence]:
     By the balancer's own counters: what other clients sent counts, so that their requests do not take the turn of a
     probe's and make a replica look silent."""
     served: dict[str, int] = {}
+    weights: dict[str, int] = {}
     for container in after.containers:
         was, now = before.states.get(container.short), after.states.get(container.short)
         if was is None or now is None or not was.serving or not now.serving:
             continue
         # Attempts that are under way are no answers yet, but they are requests.
         served[container.id] = now.attempts - was.attempts + now.sessions
+        weights[container.id] = now.weight
     if not any(served.values()):
         return {}
-    why = Silence("idle", "is up, but the balancer gives it nothing")
-    return {ref: why for ref, count in served.items() if count == 0}
+    most = max(weights.values())
+
+    def why(weight: int) -> Silence:
+        if weight < most:
+            words = f"has weight {weight} in the balancer, where others have {most}: next to nothing comes to it"
+            return Silence("weight", words)
+        return Silence("idle", "is up, but the balancer gives it nothing")
+
+    return {ref: why(weights[ref]) for ref, count in served.items() if count == 0}
 
 
 async def rotate(world: World, ask: Ask, count: int) -> tuple[list[Turn], dict[str, Silence]]:

@@ -18,6 +18,7 @@ from dftui.balancer.config import PORT, PROBE_HEADER
 from dftui.control import rotation
 from dftui.control.errors import ActionError, NotUp
 from dftui.control.login import Login, PasswordNeeded
+from dftui.control.repair import services_off
 from dftui.control.rotation import Settled
 from dftui.control.specs import probe_nonce, web_env
 from dftui.control.steps import Progress
@@ -75,6 +76,7 @@ class Trial:
         self._idle: Mapping[str, Silence] = {}
         self._settled: Settled | None = None
         self._open: tuple[str, ...] = ()
+        self._down: tuple[str, ...] = ()
         self._through = Line(world.engine, world.name("balancer"), "127.0.0.1", PORT)
         self.progress = Progress("verify", world.report, total=2 if world.spec.plain else 5)
         self._headers = {PROBE_HEADER: probe_nonce(secrets.app_key)} if secrets else {}
@@ -111,8 +113,10 @@ class Trial:
 
     async def _gather(self) -> None:
         world = self._world
-        if by_role(await world.containers(), "balancer") is None:
+        everyone = await world.containers()
+        if by_role(everyone, "balancer") is None:
             raise NotUp(world.stack)
+        self._down = tuple(clean(finding.what, 200) for finding in services_off(everyone, world.spec.services))
         start = await rotation.settled(world)
         self._silent = start.silent
         chosen = [c for c in start.pool.containers if c.state == "running" and c.id not in start.moving]
@@ -311,6 +315,7 @@ class Trial:
             answers=dict(Counter(turn.status for turn in self._turns)),
             sequence=tuple(turn.host for turn in self._turns),
             open_paths=self._open,
+            down=self._down,
             plain=self._world.spec.plain,
             absent={
                 clean(c.name, 128): why

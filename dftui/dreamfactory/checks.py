@@ -27,6 +27,7 @@ BREAKS: Mapping[str, str] = {
     "setup-closed": "a stranger who reaches the page makes an admin of their own",
 }
 """Every check in the order of the report, and what it means for users when it fails."""
+NOBODY_SERVES = "no replica serves: every request is answered with an error"
 NAMES = tuple(BREAKS)
 PLAIN_NAMES = ("host-rotation", "clock", "image-digest")
 """Those that can be tried on any web; the others are about DreamFactory alone."""
@@ -121,7 +122,9 @@ def _causes(causes: Iterable[str]) -> str:
 
 
 def _unchecked(name: str, seen: Evidence, found: Sequence[Odd]) -> Check:
-    why, repaired = "there is no admin to log in as", _admin(seen).repairs
+    ready = any(one.told.ready for one in seen.replicas)
+    why = "there is no admin to log in as" if ready else "no replica tells of an admin"
+    repaired = _admin(seen).repairs
     if all(one.problem for one in seen.replicas):
         why, repaired = "no replica answered", repairs([one for one in found if one.cause == odd.UNREACHABLE], seen)
     elif seen.admins:
@@ -156,7 +159,7 @@ def repairs(wrong: Sequence[Odd], seen: Evidence) -> tuple[Repair, ...]:
         if name in held:
             made.append(Repair(f"look at {name}, then remove it, or let it try again", "x", f"dftui undrain {name}"))
     for cause, words, key, command in (
-        ("weight", "put the weight of {} back", "R", "dftui repair"),
+        ("weight", "put the weights in the balancer back", "R", "dftui repair"),
         ("table", "let {} into the balancer", "R", "dftui repair"),
         ("stopped", "start {} again", "R", "dftui repair"),
         ("drained", "let {} serve again", "d", "dftui undrain {}"),
@@ -164,7 +167,10 @@ def repairs(wrong: Sequence[Odd], seen: Evidence) -> tuple[Repair, ...]:
         for one in wrong:
             if one.cause == cause and one.name not in replaced:
                 made.append(Repair(words.format(one.name), key, command.format(one.name)))
-    return tuple(made)
+    return tuple(dict.fromkeys(made))
+
+
+_RUNS = Repair("put right what does not run", "R", "dftui repair")
 
 
 def _and(words: Sequence[str]) -> str:
@@ -182,6 +188,11 @@ def _rotation(seen: Evidence, found: Sequence[Odd]) -> Check:
     }
     if not seen.asked and not wrong:
         return _unchecked("host-rotation", seen, found)
+    if seen.replicas and all(one.silence is not None for one in seen.replicas):
+        why = "; ".join([*seen.down, *(f"{one.name} {one.words}" for one in wrong)])
+        repaired = (_RUNS,) if seen.down else repairs(wrong, seen)
+        causes = _causes([*["service"][: len(seen.down)], *(one.cause for one in wrong)])
+        return Check("host-rotation", False, causes, why, NOBODY_SERVES, repaired, facts)
     bad = sum(count for status, count in seen.answers.items() if status != 200)
     made = _check("host-rotation", wrong, seen, _spread(seen), facts)
     if not bad:
@@ -304,6 +315,9 @@ def _admin(seen: Evidence) -> Check:
     if any(one.told.ready for one in seen.replicas):
         repair = Repair("make the first admin", "A", "dftui admin create")
         return Check("first-admin", False, "no-admin", "there is no admin", BREAKS["first-admin"], (repair,), facts)
+    if seen.down:
+        says = f"no replica tells of an admin: {'; '.join(seen.down)}"
+        return Check("first-admin", False, "service", says, "nobody can log in", (_RUNS,), facts)
     repair = Repair("migrate and make the admin", "u", "dftui up")
     says = "no replica tells of an admin: the database is not migrated, or does not answer"
     return Check("first-admin", False, "not-migrated", says, BREAKS["first-admin"], (repair,), facts)

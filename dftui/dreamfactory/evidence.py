@@ -120,6 +120,8 @@ class Evidence:
     """Setup pages that the balancer let through."""
     absent: Mapping[str, Silence] = field(default_factory=dict)
     """Replicas that do not run at all."""
+    down: tuple[str, ...] = ()
+    """What replicas need and what does not run: database, cache, balancer, each in words."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Replicas that were on their way in or out by somebody's action, and so were not judged."""
     plain: bool = False
@@ -135,10 +137,10 @@ class Evidence:
         """The replica that has this Host, else the Host itself; "no answer" for none."""
         return next((one.name for one in self.replicas if one.host == host), host) or "no answer"
 
-    @property
-    def in_turn(self) -> str:
-        """Who served, request by request, as the blog post sees it by reloading; of many the first."""
-        shown = " ".join(self.named(host) for host in self.sequence[:MOST_TURNS])
+    def in_turn(self, stack: str = "") -> str:
+        """Who served, request by request, as the blog post sees it by reloading; of many the first. Names are
+        without that of the `stack`."""
+        shown = " ".join(self.named(host).removeprefix(f"{stack}-") for host in self.sequence[:MOST_TURNS])
         return f"{shown} … ({len(self.sequence)} in all)" if len(self.sequence) > MOST_TURNS else shown
 
     def among(self, names: frozenset[str]) -> Evidence:

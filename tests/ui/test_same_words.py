@@ -59,7 +59,7 @@ def test_the_screen_says_what_is_printed_and_what_json_has(found: Evidence) -> N
                 words = repair["what"]
                 assert f"{repair['key']} {words[:1].upper()}{words[1:]} {repair['command']}" in screen
                 assert f"repair: {words}: {repair['command']}" in printed
-    assert found.in_turn in screen and found.in_turn in printed
+    assert found.in_turn("df") in screen and found.in_turn() in printed
 
 
 @pytest.mark.parametrize("found", ODD)
@@ -98,4 +98,4 @@ def test_no_answer_is_no_host_and_says_so() -> None:
     made = ProbeResult((ProbeRow("", "", 502, 1.0), ProbeRow("aa", "df-web1", 200, 1.0)), {"": 1, "aa": 1})
     assert made.answered == 1
     assert sum(NO_ANSWER in span.text for row in probe_rows(made, 8, UNICODE) for span in row) == 2
-    assert evidence(seen("df-web1"), sequence=("",)).in_turn == NO_ANSWER
+    assert evidence(seen("df-web1"), sequence=("",)).in_turn() == NO_ANSWER

@@ -20,6 +20,7 @@ from dftui.control.history import append, history_path, read
 from dftui.control.pool import Pool
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.repair import find
+from dftui.control.rotation import idle
 from dftui.control.specs import Plan, publish, setup, spec_hash, web
 from dftui.control.steps import docker_run
 from dftui.dreamfactory.api import parse_status
@@ -131,6 +132,22 @@ def test_repair_finds_each_kind_of_difference() -> None:
         "the balancer does not know df-web3",
         "4 replicas are wanted, 3 exist",
     ]
+
+
+def test_a_replica_that_gets_nothing_because_others_weigh_more_says_so_and_the_weights_are_put_back() -> None:
+    webs = [a_web(1), a_web(2), a_web(3)]
+
+    def pool(weight: int, answered: int) -> Pool:
+        """The first has this weight, and was asked so often."""
+        states = [up(webs[0], weight=weight, attempts=answered), up(webs[1]), up(webs[2])]
+        return Pool(webs, {state.name: state for state in states})
+
+    why = idle(pool(256, 0), pool(256, 81))
+    assert {ref: one.cause for ref, one in why.items()} == {webs[1].id: "weight", webs[2].id: "weight"}
+    assert why[webs[1].id].words.startswith("has weight 1 in the balancer, where others have 256")
+    found = [(f.kind, f.what) for f in find(webs, pool(256, 0), None, None) if f.who.startswith("df-web")]
+    assert found == [("weight", "df-web1 has weight 256 in the balancer, not 1")]
+    assert {one.cause for one in idle(pool(1, 0), pool(1, 81)).values()} == {"idle"}
 
 
 def test_repair_names_a_replica_on_another_key_image_or_network() -> None:

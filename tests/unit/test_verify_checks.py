@@ -162,9 +162,18 @@ def nothing_tried(told: Status, **more: object) -> Evidence:
 NOBODY = Status(True, admins=0, counts={**COUNTS, "admin": 0})
 
 
+NO_CACHE = replace(
+    nothing_tried(Status(False), status=500, silence=Silence("check", "serves nothing: its health check fails")),
+    down=("the cache (df-redis) is paused",),
+)
+
+
 @pytest.mark.parametrize(
     ("found", "check", "keys"),
     [
+        (NO_CACHE, "host-rotation", ["R"]),
+        (NO_CACHE, "first-admin", ["R"]),
+        (NO_CACHE, "logout", ["R"]),
         (nothing_tried(NOBODY), "logout", ["A"]),
         (nothing_tried(Status(False), status=500), "jwt-portability", ["u"]),
         (nothing_tried(Status(True, admins=1, counts=COUNTS)), "host-rotation", ["l"]),
@@ -186,15 +195,23 @@ def test_whatever_does_not_hold_has_a_repair_that_a_key_applies(found: Evidence,
         assert all(r.key in there and r.words and r.command for r in one.repairs), one.name
 
 
+def test_where_nobody_serves_no_other_is_said_to_carry_the_load() -> None:
+    check = of(NO_CACHE, "host-rotation")
+    assert check.breaks == "no replica serves: every request is answered with an error"
+    assert check.says.startswith("the cache (df-redis) is paused; df-web1 serves nothing")
+    assert [repair.command for repair in check.repairs] == ["dftui repair"]
+    assert of(NO_CACHE, "first-admin").says == "no replica tells of an admin: the cache (df-redis) is paused"
+
+
 def test_the_rotation_is_counted_and_told_in_its_order() -> None:
     found = three()
     assert of(found, "host-rotation").says == "9 requests, 3 by each of 3 hosts"
-    assert found.in_turn == "df-web1 df-web2 df-web3 " * 2 + "df-web1 df-web2 df-web3"
+    assert found.in_turn() == "df-web1 df-web2 df-web3 " * 2 + "df-web1 df-web2 df-web3"
     first, second, _ = (one.host for one in found.replicas)
     uneven = replace(found, hosts={first: 6, second: 3}, sequence=(first, second, first) * 3)
     assert of(uneven, "host-rotation").says == "9 requests: 6 by df-web1, 3 by df-web2"
-    assert replace(found, sequence=("",)).in_turn == "no answer"
-    assert replace(found, sequence=(first,) * 60).in_turn.endswith("df-web1 … (60 in all)")
+    assert replace(found, sequence=("",)).in_turn() == "no answer"
+    assert replace(found, sequence=(first,) * 60).in_turn().endswith("df-web1 … (60 in all)")
 
 
 def test_an_open_setup_page_fails_only_when_there_is_an_admin() -> None:

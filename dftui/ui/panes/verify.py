@@ -60,10 +60,10 @@ def matrix_rows(result: VerifyResult, stack: str, glyphs: Glyphs) -> list[Row]:
     return rows
 
 
-def turn_rows(result: VerifyResult, width: int) -> list[Row]:
+def turn_rows(result: VerifyResult, stack: str, width: int) -> list[Row]:
     """Who served through the balancer, request by request."""
     head = "  served in turn  "
-    lines = wrap(clean(result.evidence.in_turn, 2000), max(20, width - len(head) - 1))
+    lines = wrap(clean(result.evidence.in_turn(stack), 2000), max(20, width - len(head) - 1))
     return [(Span(" " * len(head) if n else head, "head"), Span(line)) for n, line in enumerate(lines)]
 
 
@@ -115,7 +115,7 @@ def verify_rows(result: VerifyResult, stack: str, width: int, glyphs: Glyphs, ke
     if result.cells:
         rows += [*matrix_rows(result, stack, glyphs), ()]
     if result.evidence.sequence:
-        rows += [*turn_rows(result, width), ()]
+        rows += [*turn_rows(result, stack, width), ()]
     for check in result.checks:
         if not check.ok:
             rows += [*check_rows(check, width, glyphs, keys), ()]

@@ -23,7 +23,7 @@ from dftui.control.world import PARALLEL, World, bounded, by_role
 from dftui.engine.api import Container, EngineError, NotFound
 from dftui.stack import names
 from dftui.watch.datatier import READY, Database
-from dftui.watch.drift import SETUP_OPEN
+from dftui.watch.drift import SETUP_OPEN, WEIGHT, weight_words
 
 Work = Callable[[], Awaitable[None]]
 
@@ -55,8 +55,6 @@ class RepairResult:
 
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
-WEIGHT = 1
-"""HAProxy's default, which every server is given: replicas are interchangeable."""
 REPLACE = "replace it, a new one first"
 _SERVICES = {"db": "the database", "cache": "the cache", "balancer": "the balancer"}
 
@@ -148,8 +146,7 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
     if state.admin == "maint":
         return [Finding("unknown", name, f"{name} is taken out of the balancer", "admit it once it is healthy")]
     if state.admin == "ready" and state.status == "UP" and state.weight != WEIGHT:
-        words = ": it serves nothing" if state.weight == 0 else f", not {WEIGHT}"
-        return [Finding("weight", name, f"{name} has weight {state.weight} in the balancer{words}", "put it back")]
+        return [Finding("weight", name, f"{name} {weight_words(state.weight)}", "put it back")]
     return []
 
 

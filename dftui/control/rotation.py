@@ -16,6 +16,7 @@ from dftui.dreamfactory.api import Http, server_host
 from dftui.dreamfactory.evidence import Silence
 from dftui.engine.api import Container
 from dftui.watch.derive import Facts, replica_state
+from dftui.watch.drift import weight_words
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import EngineFacts
 
@@ -53,7 +54,7 @@ def silence(container: Container, server: ServerState | None) -> Silence | None:
     if server.admin == "maint":
         return Silence("table", "is taken out of the balancer: it serves nothing")
     if server.weight == 0:
-        return Silence("weight", "has weight 0 in the balancer: it serves nothing")
+        return Silence("weight", weight_words(0))
     return Silence("check", f"serves nothing: {words or server.status}")
 
 

@@ -37,6 +37,7 @@ class Alarm(StrEnum):
     SERVER_WITHOUT_CONTAINER = "server-without-container"
     SERVER_ADDRESS = "server-address"
     NOT_IN_BALANCER = "not-in-balancer"
+    WEIGHT = "weight"
 
     PRINTED_KEY = "printed-key"
     SETUP_OPEN = "setup-open"

@@ -17,7 +17,7 @@ from dftui.engine.api import Container
 from dftui.stack import names
 from dftui.stack.spec import NOT_FOR_PLAIN, StackSpec
 from dftui.watch.datatier import NOTHING, READY, Reading
-from dftui.watch.drift import find_drift
+from dftui.watch.drift import find_drift, weight_words
 from dftui.watch.sanitise import clean
 from dftui.watch.snapshot import (
     UNUSED,
@@ -197,7 +197,7 @@ def _server_state(server: ServerState, facts: Facts, age: float, start_timeout: 
         return ReplicaState.STARTING, "not let in by the balancer yet"
     if server.status == "UP" or server.status == "no check":
         if server.weight == 0:
-            return ReplicaState.HELD, "has weight 0 in the balancer: it serves nothing"
+            return ReplicaState.HELD, weight_words(0)
         return ReplicaState.SERVING, ""
     if up_before:
         return ReplicaState.UNREACHABLE, f"its health check fails: {server.check_why or 'no answer'}"

@@ -18,6 +18,15 @@ _LOOK = "look at the log of {}: no repair of dftui's helps there"
 SETUP_OPEN = Drift("the setup form is open although there is an admin", "close it", Alarm.SETUP_OPEN)
 
 
+WEIGHT = 1
+"""HAProxy's default, which every server is given: replicas are interchangeable."""
+
+
+def weight_words(weight: int) -> str:
+    """What a weight that is not the others' does; goes behind a replica's name."""
+    return f"has weight {weight} in the balancer" + (f", not {WEIGHT}" if weight else ": it serves nothing")
+
+
 def find_drift(
     wanted: int,
     webs: Sequence[Container],
@@ -91,10 +100,9 @@ def _table(
             name = safe(web.name)
             what = f"the balancer looks for {name} at {safe(address)}, where it is not"
             found.append(Drift(what, f"put the address of {name} right in the balancer", Alarm.SERVER_ADDRESS))
-        if server.admin == "ready" and server.status == "UP" and server.weight == 0:
+        if server.admin == "ready" and server.status == "UP" and server.weight != WEIGHT:
             name = safe(web.name)
-            what = f"{name} has weight 0 in the balancer: it serves nothing"
-            found.append(Drift(what, f"put the weight of {name} back", Alarm.HELD))
+            found.append(Drift(f"{name} {weight_words(server.weight)}", "put it back", Alarm.WEIGHT))
     there = {server.name for server in servers}
     for web in running:
         if web.short not in there and at - web.created > _YOUNG:

@@ -63,6 +63,10 @@ async def server_moved(ground: Ground) -> None:
     await ground.runtime(f"set server web/{ground.web.short} addr 127.0.0.9 port 9")
 
 
+async def weightless(ground: Ground) -> None:
+    await ground.runtime(f"set server web/{ground.web.short} weight 0")
+
+
 async def another_key(ground: Ground) -> None:
     labels = {LABEL_KEY: "0badbad0"}
     await by_hand(
@@ -107,6 +111,7 @@ BREAKAGES: dict[Alarm, Callable[[Ground], Awaitable[None]]] = {
     Alarm.SERVER_WITHOUT_CONTAINER: server_left,
     Alarm.NOT_IN_BALANCER: server_gone,
     Alarm.SERVER_ADDRESS: server_moved,
+    Alarm.WEIGHT: weightless,
     Alarm.ANOTHER_KEY: another_key,
     Alarm.ANOTHER_IMAGE: another_image,
     Alarm.OFF_NETWORK: off_network,

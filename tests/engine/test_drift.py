@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 TOGETHER = (
     (Alarm.TOO_FEW, Alarm.SERVICE_PAUSED),
-    (Alarm.FAILED, Alarm.SERVICE_STOPPED),
+    (Alarm.FAILED, Alarm.SERVICE_STOPPED, Alarm.WEIGHT),
     (Alarm.SERVER_ADDRESS, Alarm.NOT_IN_BALANCER, Alarm.ANOTHER_KEY),
     (Alarm.ANOTHER_IMAGE, Alarm.OFF_NETWORK, Alarm.SERVER_WITHOUT_CONTAINER),
     (Alarm.SERVICE_MISSING,),

@@ -226,6 +226,8 @@ BREAKAGES: dict[str, Breakage] = {
     "a server that the table lacks": lambda _, states: states.pop("df-web2"),
     "an empty table": lambda _, states: states.clear(),
     "a server at another address": entry(address="172.20.3.99:80"),
+    "a weight of nothing": entry(weight=0),
+    "a weight that others do not have": entry(weight=256),
     "another key": changed("df-web2", labels=OTHER_KEY),
     "another image": changed("df-web2", image_id="sha256:2"),
     "not on the front network": changed("df-web2", addresses={"df-back": "172.21.0.9"}),

@@ -177,7 +177,11 @@ def test_without_the_balancers_table_nothing_is_called_serving() -> None:
         ({"containers": (replace(WEBS[0], image_id="sha256:x"), *WEBS[1:], *OTHERS)}, "another image"),
         ({"containers": (replace(WEBS[0], state="exited", exit_code=137), *WEBS[1:], *OTHERS)}, "df-web1 failed"),
         ({"servers": (replace(SERVERS[0], address="10.0.0.99:80"), *SERVERS[1:])}, "where it is not"),
-        ({"servers": (replace(SERVERS[0], weight=0), *SERVERS[1:])}, "df-web1 has weight 0 in the balancer"),
+        (
+            {"servers": (replace(SERVERS[0], weight=0), *SERVERS[1:])},
+            "df-web1 has weight 0 in the balancer: it serves",
+        ),
+        ({"servers": (replace(SERVERS[0], weight=9), *SERVERS[1:])}, "df-web1 has weight 9 in the balancer, not 1"),
         (
             {"containers": (replace(WEBS[0], addresses={"df-front": "10.0.0.11"}), *WEBS[1:], *OTHERS)},
             "df-web1 is not on the back network",

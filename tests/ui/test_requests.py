@@ -99,6 +99,14 @@ async def test_a_request_of_a_replica_that_is_gone_says_so() -> None:
         await s.see("The replica that served this request (0123456789ab) is gone, and its log with it.")
 
 
+async def test_of_a_long_name_the_number_stays() -> None:
+    async with seat(FakeBackend(), size=(80, 24)) as s:
+        s.fake.requests.feed(1, "/here", replica="production-web12")
+        await s.press("t")
+        await s.see("web12")
+        assert "producti" not in words(s.app)
+
+
 async def test_slash_in_the_requests_filters_them_and_escape_shows_all() -> None:
     async with seat() as s:
         await s.press("t", "slash")

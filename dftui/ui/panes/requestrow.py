@@ -14,6 +14,7 @@ from dftui.watch.snapshot import Replica
 CLIENT_FROM, PHASES_FROM, ID_FROM, WHOLE_ID_FROM = 110, 118, 150, 190
 """Cells from which a column is shown."""
 CLIENT, PHASES, ID, WHOLE_ID = 15, 11, 12, 36
+REPLICA = 10
 _LEAST_PATH = 10
 
 
@@ -53,6 +54,11 @@ def status_text(request: Request) -> str:
     return "gone" if request.status < 0 else str(request.status)
 
 
+def _named(replica: str) -> str:
+    """Of a long name what tells it from the others: without the stack's."""
+    return (replica if len(replica) <= REPLICA else replica.rpartition("-")[2]) or "-"
+
+
 def phases_text(request: Request) -> str:
     """Milliseconds of waiting for a replica, connecting, until the answer began; "-" for what was not reached."""
     parts = (request.queue_ms, request.connect_ms, request.response_ms)
@@ -78,7 +84,7 @@ def request_row(request: Request, width: int, sources: int, glyphs: Glyphs) -> R
         spans.append(Span(fit(phases_text(request), w.phases + 1, right=True, mark=glyphs.ellipsis), "muted"))
     spans += [
         Span("  "),
-        Span(fit(request.replica or "-", 10, mark=glyphs.ellipsis), source_role(request.replica, sources)),
+        Span(fit(_named(request.replica), REPLICA, mark=glyphs.ellipsis), source_role(request.replica, sources)),
         Span(" "),
         Span(fit(request.host or "-", 12, mark=glyphs.ellipsis), role),
     ]

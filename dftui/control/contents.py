@@ -150,7 +150,9 @@ def _entry(info: tarfile.TarInfo, content: BinaryIO | IO[bytes] | None) -> Itera
     yield bytes(-info.size % tarfile.BLOCKSIZE)
 
 
-def copy_storage(stream: BinaryIO, member: MemberWriter, copied: Copied | None = None, *, last: bool = True) -> Copied:
+def copy_storage(
+    stream: BinaryIO, member: MemberWriter, copied: Copied | None = None, *, last: bool = True
+) -> Copied:
     """An engine's tar of the storage folder into its member, plain files and folders alone, their names below the
     folder; after what was `copied` already, and before more unless it is the `last`. Raises CutShort when it ends
     before its end."""

@@ -50,12 +50,17 @@ async def check_names(world: World, wanted: int) -> None:
 
 
 async def check_whole(world: World) -> None:
-    """Raise ActionError when a restore of this stack began and did not end."""
-    marker = names.volume_name(world.stack, "restoring")
-    if any(v.name == marker for v in await world.engine.volumes({names.LABEL_STACK: world.stack})):
+    """Raise ActionError when a restore of this stack, or its adoption, began and did not end."""
+    there = {volume.name for volume in await world.engine.volumes({names.LABEL_STACK: world.stack})}
+    if names.volume_name(world.stack, "restoring") in there:
         raise ActionError(
             f"a restore of the stack {world.stack} did not end, so its data is not whole",
             "restore again: dftui restore FILE --replace; or remove what there is: dftui down --volumes",
+        )
+    if names.volume_name(world.stack, "adopting") in there:
+        raise ActionError(
+            f"an adoption for the stack {world.stack} did not end, so its data is not whole",
+            "bring back what there was: dftui adopt --undo",
         )
 
 

@@ -11,13 +11,29 @@ from typing import Literal, NamedTuple, Protocol
 
 from dftui.engine.failures import (
     Conflict as Conflict,
+)
+from dftui.engine.failures import (
     EngineError as EngineError,
+)
+from dftui.engine.failures import (
     EnginePermission as EnginePermission,
+)
+from dftui.engine.failures import (
     EngineUnreachable as EngineUnreachable,
+)
+from dftui.engine.failures import (
     NoSpace as NoSpace,
+)
+from dftui.engine.failures import (
     NotFound as NotFound,
+)
+from dftui.engine.failures import (
     PortInUse as PortInUse,
+)
+from dftui.engine.failures import (
     PullRefused as PullRefused,
+)
+from dftui.engine.failures import (
     RegistryUnreachable as RegistryUnreachable,
 )
 

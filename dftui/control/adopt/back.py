@@ -69,20 +69,25 @@ async def undo(world: World) -> Undone:
             "the new one holds its data; dftui adopt --finish removes what is left of the old one",
         )
     kept = ""
-    async with held_for(world, "adopt --undo"):
-        db = by_role(await world.containers(), "db")
-        if not noted.half and db is not None:
-            if db.state != "running":
-                raise ActionError(
-                    "the stack's database does not run, so what was written since cannot be backed up; nothing was "
-                    "changed",
-                    "bring it up first: dftui up",
-                )
-            kept = (await keep_one(world, "before-undo", world.spec.backup.keep)).file
-    await bring_back(world, progress, noted)
-    path = secrets_path(await world.engine_id(), world.stack)
-    path.unlink(missing_ok=True)
+    db = next(old for old in noted.containers if old.role == "db")
+    image = (await world.engine.inspect(db.id)).container.image_id
+    async with held_for(world, "adopt --undo", image):
+        if not noted.half:
+            kept = await _kept(world)
+        await bring_back(world, progress, noted)
+        secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)
     return Undone(world.stack, tuple(old.name for old in noted.containers), kept)
+
+
+async def _kept(world: World) -> str:
+    """A backup of what the stack holds now, rows that came after the adoption among it. Raises ActionError."""
+    db = by_role(await world.containers(), "db")
+    if db is None or db.state != "running":
+        raise ActionError(
+            "the stack's database does not run, so what was written since cannot be backed up; nothing was changed",
+            "bring it up first: dftui up",
+        )
+    return (await keep_one(world, "before-undo", world.spec.backup.keep)).file
 
 
 async def bring_back(world: World, progress: Progress, noted: Record) -> None:

@@ -15,7 +15,17 @@ from typing import BinaryIO
 from dftui import __version__
 from dftui.control.adopt.found import STORAGE_ROOT, Seen
 from dftui.control.adopt.proposal import Proposal
-from dftui.control.archive import DATABASE, PIECE, SECRETS, STORAGE, Archive, ArchiveError, Manifest, MemberWriter, Writer
+from dftui.control.archive import (
+    DATABASE,
+    PIECE,
+    SECRETS,
+    STORAGE,
+    Archive,
+    ArchiveError,
+    Manifest,
+    MemberWriter,
+    Writer,
+)
 from dftui.control.backup import closing, dump, kept_folder, kind_of, shown
 from dftui.control.contents import Copied, Count, CutShort, copy_storage, dump_of, in_thread
 from dftui.control.errors import ActionError
@@ -24,7 +34,6 @@ from dftui.control.steps import Progress
 from dftui.control.world import World
 from dftui.dreamfactory.variables import STORAGE_PATH
 from dftui.engine.api import Container, EngineError, NotFound
-from dftui.stack import names
 from dftui.stack.secrets import text_of
 from dftui.watch.sanitise import clean
 
@@ -116,15 +125,18 @@ async def _files(world: World, progress: Progress, webs: Sequence[Seen], member:
 
 
 async def put(
-    world: World, progress: Progress, db: Container, path: Path, before: Path | None = None
+    world: World, progress: Progress, db: Container, path: Path, before: Path | None = None, *, rows: bool = True
 ) -> Manifest:
-    """A backup's data into the stack's own volumes; after that of `before` only what differs from it. Raises
-    ActionError."""
+    """A backup's data into the stack's own volumes; after that of `before` only what differs from it. Without `rows`
+    there are none, and none may have come since. Raises ActionError."""
     try:
         archive = Archive(path)
         had = Archive(before).manifest.members if before is not None else {}
         new = archive.manifest.members
-        if not had or had[DATABASE].sha256 != new[DATABASE].sha256:
+        same = bool(had) and had[DATABASE].sha256 == new[DATABASE].sha256
+        if had and not same and not rows:
+            raise ActionError("somebody has just begun to use the old database, which was empty", "try again")
+        if rows and not same:
             if had:
                 await _emptied(world, db)
             count = Count()
@@ -142,7 +154,9 @@ async def _emptied(world: World, db: Container) -> None:
     for ref, argv in ((db.id, _EMPTY), (world.name("cache"), _FORGET)):
         done = await world.engine.exec(ref, argv, timeout=120)
         if done.exit_code:
-            raise ActionError(f"{ref[:12]} could not be emptied: {clean(done.stderr.decode('utf-8', 'replace'), 200)}")
+            raise ActionError(
+                f"{ref[:12]} could not be emptied: {clean(done.stderr.decode('utf-8', 'replace'), 200)}"
+            )
 
 
 async def keep_storage(world: World, progress: Progress, web: Seen) -> Path | None:

@@ -94,7 +94,9 @@ class Proposal:
         steps.append(f"stop {front}, then the webs; here the gap begins, and it is measured")
         steps.append("dump once more, and put in again what was written meanwhile")
         steps.append(f"start {names.container_name(stack, 'balancer')} on the same port, {found.publish}")
-        steps.append("back up what each old web wrote to itself, a file for each, and stop the old database and cache")
+        steps.append(
+            "back up what each old web wrote to itself, a file for each, and stop the old database and cache"
+        )
         return steps
 
     def to_json(self) -> dict[str, Any]:
@@ -167,8 +169,9 @@ def choose(found: Recognition, which: str) -> Handmade:
     more = f"and {len(found.left) - _MOST_LEFT} more" if len(found.left) > _MOST_LEFT else ""
     whose = f" with a container named {which}" if which and found.stacks else ""
     raise ActionError(
-        "\n".join([f"no DreamFactory stack that was made without dftui is here{whose}; nothing was changed", *left, more])
-        .strip(),
+        "\n".join(
+            [f"no DreamFactory stack that was made without dftui is here{whose}; nothing was changed", *left, more]
+        ).strip(),
         "a stack is known by its webs, the database that they call, and one that publishes port 80: dftui help adopt",
     )
 
@@ -236,9 +239,7 @@ async def _not_there(world: World) -> None:
         )
 
 
-async def _spec(
-    world: World, found: Handmade, problems: list[str], notes: list[str]
-) -> tuple[StackSpec, str, str]:
+async def _spec(world: World, found: Handmade, problems: list[str], notes: list[str]) -> tuple[StackSpec, str, str]:
     """What the stack is to be: the file's own words, or, without one, a file to write that says what was found."""
     if world.spec.path:
         if world.spec.balancer.publish != found.publish:
@@ -342,9 +343,7 @@ def _image_notes(found: Handmade, images: Images) -> list[str]:
     return notes
 
 
-async def _statuses(
-    world: World, found: Handmade, images: Images, problems: list[str]
-) -> dict[str, Status]:
+async def _statuses(world: World, found: Handmade, images: Images, problems: list[str]) -> dict[str, Status]:
     """What each running web says of itself."""
     told: dict[str, Status] = {}
     for web in found.webs:

@@ -8,17 +8,17 @@ containers are only stopped; whatever goes wrong on the way, they are brought ba
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dftui.control import ground, replicas, tls
+from dftui.control import ground, tls
 from dftui.control.adopt import data, record
 from dftui.control.adopt.back import bring_back
 from dftui.control.adopt.found import Left, Seen
 from dftui.control.adopt.proposal import Proposal
+from dftui.control.archive import DATABASE, Manifest
 from dftui.control.backup import kind_of, version_of
 from dftui.control.errors import ActionError
 from dftui.control.lock import held_outside
@@ -30,7 +30,8 @@ from dftui.engine.api import EngineError, ImageProgress
 from dftui.stack.secrets import Recovered, SecretsError, save_secrets, secrets_path
 
 STOP_PATIENCE = 5.0
-"""Seconds for an old container to end by itself; tutum/haproxy does not."""
+BALANCER_PATIENCE = 1.0
+"""Seconds for an old container to end by itself. A balancer has nothing to lose, and tutum/haproxy never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,8 @@ async def _adopt(world: World, progress: Progress, proposal: Proposal, done: _Do
     db = by_role(await world.containers(), "db")
     assert db is not None
     await _same_kind(world, db.id, proposal)
-    if not proposal.fresh:
-        with progress.step("put the rows and files in"):
-            await data.put(world, progress, db, first)
+    with progress.step("put its rows and files in"):
+        await data.put(world, progress, db, first, rows=not proposal.fresh)
     plan = await pool_up(world, progress, plan, proposal.replicas, fresh=proposal.fresh)
     await _ready(world, progress, plan)
     manifest, gap, backup = await _hand_over(world, progress, proposal, first, done)
@@ -175,7 +175,7 @@ async def _adopt(world: World, progress: Progress, proposal: Proposal, done: _Do
         publish=found.publish,
         replicas=proposal.replicas,
         gap=gap,
-        rows=manifest.members["database.sql.gz"].unpacked,
+        rows=manifest.members[DATABASE].unpacked,
         files=manifest.files,
         backup=str(backup),
         kept=done.kept,
@@ -195,7 +195,9 @@ async def _ready(world: World, progress: Progress, plan: Plan) -> None:
         await bounded(PARALLEL, lambda one: web_ready(world, plan, one), pool)
 
 
-async def _hand_over(world: World, progress: Progress, proposal: Proposal, first: Path, done: _Done) -> Any:
+async def _hand_over(
+    world: World, progress: Progress, proposal: Proposal, first: Path, done: _Done
+) -> tuple[Manifest, float, Path]:
     """The gap; then what was only the old webs' own is kept, and the old database and cache stop."""
     found = proposal.found
     db = by_role(await world.containers(), "db")
@@ -203,10 +205,10 @@ async def _hand_over(world: World, progress: Progress, proposal: Proposal, first
     done.gap_begun = time.monotonic()
     with progress.step(f"stop {' and '.join(one.name for one in found.front)}: the gap begins"):
         for one in (*found.front, *(web for web in found.webs if web not in found.front)):
-            await _stop(world, one)
+            await _stop(world, one, BALANCER_PATIENCE if one is found.balancer else STOP_PATIENCE)
     with progress.step("back up once more, and put in what was written meanwhile"):
         last = await data.back_up(world, progress, proposal, "at-handover")
-        manifest = await data.put(world, progress, db, last, before=None if proposal.fresh else first)
+        manifest = await data.put(world, progress, db, last, first, rows=not proposal.fresh)
     await record.whole(world)
     await up(world, proposal.replicas)
     gap = time.monotonic() - done.gap_begun
@@ -223,12 +225,11 @@ async def _hand_over(world: World, progress: Progress, proposal: Proposal, first
     return manifest, gap, last
 
 
-async def _stop(world: World, one: Seen) -> None:
+async def _stop(world: World, one: Seen, patience: float = STOP_PATIENCE) -> None:
     container = one.detail.container
-    with contextlib.suppress(EngineError):
-        if container.state == "paused":
-            await world.engine.unpause(container.id)
-    await world.engine.stop(container.id, STOP_PATIENCE)
+    if container.state == "paused":
+        await world.engine.unpause(container.id)
+    await world.engine.stop(container.id, patience)
 
 
 async def _same_kind(world: World, db: str, proposal: Proposal) -> None:
@@ -259,6 +260,3 @@ def _written(path: Path, text: str) -> Path:
     except OSError as error:
         raise ActionError(f"{path} cannot be written: {error.strerror}; nothing was changed") from None
     return path
-
-
-__all__ = ["Adopted", "adopt", "replicas"]

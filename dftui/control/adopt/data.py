@@ -9,6 +9,7 @@ import gzip
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,7 @@ from dftui.control.archive import (
     MemberWriter,
     Writer,
 )
-from dftui.control.backup import closing, dump, kept_folder, kind_of, shown
+from dftui.control.backup import closing, dump, kept_folder, kind_of, last_words, shown
 from dftui.control.contents import Copied, Count, CutShort, copy_storage, dump_of, in_thread
 from dftui.control.errors import ActionError
 from dftui.control.restore import import_dump, put_storage
@@ -92,7 +93,7 @@ async def back_up(world: World, progress: Progress, proposal: Proposal, what: st
     return path
 
 
-def _sources(webs: Sequence[Seen]) -> list[Seen]:
+def sources(webs: Sequence[Seen]) -> list[Seen]:
     """One web for each place where they keep files."""
     found: dict[str, Seen] = {}
     for web in webs:
@@ -102,18 +103,17 @@ def _sources(webs: Sequence[Seen]) -> list[Seen]:
 
 async def _files(world: World, progress: Progress, webs: Sequence[Seen], member: MemberWriter) -> Copied:
     """What all of them hold; where two have a file of one name, the first one's."""
-    sources = _sources(webs)
+    places = sources(webs)
     for left in reversed(range(_TRIES)):
         copied = Copied()
         try:
-            for web in sources:
-                last = web is sources[-1]
+            for web in places:
+                last = web is places[-1]
                 count = Count()
                 tar = world.engine.get_archive(web.detail.container.id, STORAGE_PATH)
                 async with closing(tar) as pieces:
-                    work = in_thread(
-                        pieces, count, lambda files, last=last: copy_storage(files, member, copied, last=last)
-                    )
+                    copy = partial(copy_storage, member=member, copied=copied, last=last)
+                    work = in_thread(pieces, count, copy)
                     await shown(progress, f"files of {web.name}", work, count, 0, until=progress.done)
             return copied
         except (CutShort, EngineError) as error:
@@ -154,9 +154,7 @@ async def _emptied(world: World, db: Container) -> None:
     for ref, argv in ((db.id, _EMPTY), (world.name("cache"), _FORGET)):
         done = await world.engine.exec(ref, argv, timeout=120)
         if done.exit_code:
-            raise ActionError(
-                f"{ref[:12]} could not be emptied: {clean(done.stderr.decode('utf-8', 'replace'), 200)}"
-            )
+            raise ActionError(f"{ref[:12]} could not be emptied: {last_words(done.stderr)}")
 
 
 async def keep_storage(world: World, progress: Progress, web: Seen) -> Path | None:

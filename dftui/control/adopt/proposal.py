@@ -168,10 +168,9 @@ def choose(found: Recognition, which: str) -> Handmade:
     left = [f"{one.name}: {one.why}" for one in found.left[:_MOST_LEFT]]
     more = f"and {len(found.left) - _MOST_LEFT} more" if len(found.left) > _MOST_LEFT else ""
     whose = f" with a container named {which}" if which and found.stacks else ""
+    head = f"no DreamFactory stack that was made without dftui is here{whose}; nothing was changed"
     raise ActionError(
-        "\n".join(
-            [f"no DreamFactory stack that was made without dftui is here{whose}; nothing was changed", *left, more]
-        ).strip(),
+        "\n".join([head, *left, more]).strip(),
         "a stack is known by its webs, the database that they call, and one that publishes port 80: dftui help adopt",
     )
 
@@ -257,14 +256,14 @@ async def _spec(world: World, found: Handmade, problems: list[str], notes: list[
         document["images"] = images
     document["web"] = {"replicas": len(found.webs), **({"env": dict(found.env)} if found.env else {})}
     document["balancer"] = {"publish": found.publish}
-    text = "# Written by `dftui adopt`: the stack that it took over. `dftui init other.yaml` writes every key there is.\n"
+    text = "# Written by `dftui adopt`: what it took over. `dftui init other.yaml` writes every key there is.\n"
     text += yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     try:
         spec = parse(text.encode(), DEFAULT_NAME)
     except StackFileError as error:
         problems.append(f"what was found cannot be written as a stack file: {error}")
         return replace(world.spec, balancer=replace(world.spec.balancer, publish=found.publish)), "", ""
-    return spec, str(Path(DEFAULT_NAME).absolute()), text
+    return spec, str(Path.cwd() / DEFAULT_NAME), text
 
 
 async def _images(world: World, found: Handmade, notes: list[str]) -> dict[str, str]:
@@ -356,11 +355,18 @@ async def _statuses(world: World, found: Handmade, images: Images, problems: lis
         if same and code in (0, 404):
             said = f"status {code}" if code else "nothing"
             problems.append(
-                f"{web.name} answers {said} at {world.spec.web.health}, which the balancer is to ask: its DreamFactory "
-                "is too old for dftui; name a newer one in a stack file (images: {web: …})"
+                f"{web.name} answers {said} at {world.spec.web.health}, which the balancer is to ask: its "
+                "DreamFactory is too old for dftui; name a newer one in a stack file (images: {web: …})"
             )
             break
     return told
+
+
+def _counts(said: Status | None) -> str:
+    """What a web's own database holds, as far as it tells."""
+    if said is None or not said.ready:
+        return ""
+    return f" ({', '.join(f'{said.counts.get(what, 0)} {what}s' for what in ('admin', 'user', 'role', 'app'))})"
 
 
 def _own_database_notes(found: Handmade, status: dict[str, Status], tables: int) -> list[str]:
@@ -368,12 +374,7 @@ def _own_database_notes(found: Handmade, status: dict[str, Status], tables: int)
     own = found.own_databases
     if not own:
         return []
-    told = [
-        f"{web.name} ({said.admins} admins, {said.counts.get('user', 0)} users, {said.counts.get('service', 0)} services)"
-        if (said := status.get(web.name)) is not None and said.ready
-        else web.name
-        for web in own
-    ]
+    told = [f"{web.name}{_counts(status.get(web.name))}" for web in own]
     notes = [
         f"each of these keeps its data in an SQLite file of its own, whatever its variables say: {', '.join(told)}. "
         "They are backed up, a file for each, and NOT put together: the new stack does not have what is in them"

@@ -22,7 +22,7 @@ _LABEL = "adopted"
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """A container as it was: `role` as dftui has them, `ran` whether it was running; `aside` is its name meanwhile."""
+    """A container as it was: `role` as dftui has them, `ran`: it was running; `aside` is its name meanwhile."""
 
     id: str
     name: str

@@ -212,10 +212,8 @@ async def _hand_over(
     await record.whole(world)
     await up(world, proposal.replicas)
     gap = time.monotonic() - done.gap_begun
-    first.unlink(missing_ok=True)  # the later one has all of it
-    for web in found.webs:
-        if web.shared_storage and web is not found.webs[0]:
-            continue
+    await asyncio.to_thread(first.unlink, missing_ok=True)  # the later one has all of it
+    for web in data.sources(found.webs):
         if (path := await data.keep_storage(world, progress, web)) is not None:
             done.kept[web.name] = str(path)
     for one in (found.cache, found.db):

@@ -44,8 +44,8 @@ async def check_names(world: World, wanted: int) -> None:
         if container.name in ours and container.labels.get(names.LABEL_STACK) != world.stack:
             raise ActionError(
                 f"a container named {container.name} exists and is not dftui's (image {container.image})",
-                "give this stack another name in dftui.yaml (name: …), or rename that container: "
-                f"docker rename {container.name} {container.name}-old",
+                "if it is a DreamFactory stack made without dftui, take it over: dftui adopt; else give this stack "
+                f"another name in dftui.yaml (name: …), or: docker rename {container.name} {container.name}-old",
             )
 
 

@@ -18,7 +18,7 @@ from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.world import PARALLEL, World, bounded
 from dftui.dreamfactory.api import Status, parse_status
 from dftui.dreamfactory.settings import ENV_PATH, parse_env
-from dftui.engine.api import Container, EngineError, NotFound
+from dftui.engine.api import Container, Engine, EngineError, NotFound
 from dftui.engine.bundled import BUNDLED_PREFIX
 from dftui.engine.images import Seen as Images
 from dftui.engine.images import look_for_images
@@ -130,23 +130,23 @@ class Proposal:
 # -- looking
 
 
-async def survey(world: World) -> Recognition:
+async def survey(engine: Engine) -> Recognition:
     """What there is on the engine that dftui did not make. Raises EngineError."""
-    strangers = [one for one in await world.engine.containers() if names.LABEL_STACK not in one.labels]
-    seen = [one for one in await bounded(PARALLEL, lambda c: _seen(world, c), strangers) if one is not None]
+    strangers = [one for one in await engine.containers() if names.LABEL_STACK not in one.labels]
+    seen = [one for one in await bounded(PARALLEL, lambda c: _seen(engine, c), strangers) if one is not None]
     return recognise(seen)
 
 
-async def _seen(world: World, container: Container) -> Seen | None:
+async def _seen(engine: Engine, container: Container) -> Seen | None:
     try:
-        detail = await world.engine.inspect(container.id)
+        detail = await engine.inspect(container.id)
     except NotFound:
         return None
     settings, image_env = None, {}
     if "MYSQL_ROOT_PASSWORD" not in detail.env:
         with contextlib.suppress(EngineError):  # it has none, or what stands there is no file
-            settings = parse_env(await world.engine.get_file(container.id, ENV_PATH))
-    if settings is not None and (image := await world.engine.image(detail.container.image_id)) is not None:
+            settings = parse_env(await engine.get_file(container.id, ENV_PATH))
+    if settings is not None and (image := await engine.image(detail.container.image_id)) is not None:
         image_env = dict(image.env)
     return Seen(detail, settings, image_env)
 
@@ -181,7 +181,7 @@ async def propose(world: World, which: str = "") -> Proposal:
     if world.spec.plain:
         raise SteppedAside("nothing was taken over")
     await _not_there(world)
-    recognition = await survey(world)
+    recognition = await survey(world.engine)
     found = choose(recognition, which)
     problems, notes = list(found.problems), list(found.notes)
     spec, file, text = await _spec(world, found, problems, notes)

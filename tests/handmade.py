@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 
+from dftui.engine.api import Engine
 from dftui.engine.connect import connect
 from dftui.engine.images import ensure_bundled
 from tests.stacks import docker
@@ -27,10 +28,20 @@ PRINTED_KEY = "UseAny32CharactersLongStringHere"
 """The placeholder in the post's own lines, which people took as it stood."""
 ADMIN_EMAIL, ADMIN_PASSWORD = "first@example.com", "ThePasswordOfTheirAdmin1"
 
-_BALANCER = {
-    "Dockerfile": 'ARG BASE\nFROM ${BASE}\nUSER root\nCOPY run.sh /run.sh\nEXPOSE 80\nCMD ["/run.sh"]\n',
-    # As tutum/haproxy does: links by their variables, round robin, and no heed of SIGTERM.
-    "run.sh": r"""#!/bin/sh
+_BALANCER = """ARG BASE
+FROM ${BASE}
+USER root
+COPY run.sh /run.sh
+EXPOSE 80
+CMD ["/run.sh"]
+"""
+_CACHE = """ARG BASE
+FROM ${BASE}
+ENTRYPOINT ["redis-server", "--protected-mode", "no"]
+CMD []
+"""
+"""As the official image: no password."""
+_RUN = r"""#!/bin/sh
 trap '' TERM
 {
   echo 'defaults'; echo '  mode http'; echo '  retries 3'; echo '  option redispatch'
@@ -38,22 +49,32 @@ trap '' TERM
   echo 'frontend port'; echo '  bind :80'; echo '  default_backend webs'
   echo 'backend webs'; echo '  balance roundrobin'; echo '  option httpchk GET /up'
   env | sed -n 's/^\(.*\)_PORT_80_TCP_ADDR=\(.*\)/  server \1 \2:80 check inter 200/p'
-  for host in $LINKED; do echo "  server $host $host:80 check inter 200 init-addr last,libc,none"; done
 } > /tmp/haproxy.cfg
 haproxy -db -f /tmp/haproxy.cfg
-""",
-}
+"""
+"""As tutum/haproxy does: links by their variables, round robin, and no heed of SIGTERM."""
 
 
-def _context() -> bytes:
+def _context(**files: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, text in _BALANCER.items():
+        for name, text in files.items():
             entry = tarfile.TarInfo(name)
             data = text.encode()
             entry.size, entry.mode = len(data), 0o755 if text.startswith("#!") else 0o644
             tar.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
+
+
+async def _built(engine: Engine, name: str, role: str, **files: str) -> str:
+    """An image on the bundled one of a role."""
+    base = await ensure_bundled(engine, role, lambda _: None)
+    context = _context(**files)
+    tag = f"dftui-test/{name}:{hashlib.sha256(base.encode() + context).hexdigest()[:12]}"
+    if await engine.image(tag) is None:
+        async for _ in engine.build(tag, context, labels={"dftui.test": name}, args={"BASE": base}):
+            pass
+    return tag
 
 
 def images() -> dict[str, str]:
@@ -62,13 +83,14 @@ def images() -> dict[str, str]:
     async def made() -> dict[str, str]:
         engine = await connect()
         try:
-            found = {role: await ensure_bundled(engine, role, lambda _: None) for role in ("db", "cache", "web")}
-            base = await ensure_bundled(engine, "balancer", lambda _: None)
-            tag = f"dftui-test/tutum-haproxy:{hashlib.sha256(base.encode() + _context()).hexdigest()[:12]}"
-            if await engine.image(tag) is None:
-                async for _ in engine.build(tag, _context(), labels={"dftui.test": "tutum"}, args={"BASE": base}):
-                    pass
-            return {**found, "balancer": tag}
+            return {
+                "db": await ensure_bundled(engine, "db", lambda _: None),
+                "web": await ensure_bundled(engine, "web", lambda _: None),
+                "cache": await _built(engine, "redis", "cache", Dockerfile=_CACHE),
+                "balancer": await _built(
+                    engine, "tutum-haproxy", "balancer", Dockerfile=_BALANCER, **{"run.sh": _RUN}
+                ),
+            }
         finally:
             await engine.close()
 

@@ -39,8 +39,8 @@ async def up(world: World, replicas_wanted: int | None) -> None:
 async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> None:
     wanted = replicas_wanted if replicas_wanted is not None else await world.wanted()
     await ground.check_number(world, wanted)
-    await ground.check_names(world, wanted)
     await ground.check_whole(world)
+    await ground.check_names(world, wanted)
     pair = await tls.read(world)
     images_seen: dict[str, str] = {}
 

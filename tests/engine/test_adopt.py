@@ -116,7 +116,8 @@ def test_every_row_goes_over_on_the_same_port(stack: Stack, old: Handmade) -> No
     with Outage(old.port) as outage:
         found = stack.json("adopt", f"{old.name}-lb", "--yes")
         until(lambda: answers(old.port), "the new balancer answers")
-    assert outage.longest <= found["gap_seconds"] + 1
+    assert found["gap_seconds"] > 0
+    assert outage.longest <= found["gap_seconds"] + 5, "it was longer than what was said"
     assert found["replicas"] == old.webs
     assert old.sql("SELECT word FROM kept", f"{stack.name}-mysql") == "from 2016"
     assert logs_in(old.port)
@@ -135,7 +136,7 @@ def test_every_row_goes_over_on_the_same_port(stack: Stack, old: Handmade) -> No
     verified = stack.run("verify", "--email", ADMIN_EMAIL, "--password-stdin", "--json", stdin=f"{ADMIN_PASSWORD}\n")
     assert [check["name"] for check in json.loads(verified.stdout)["checks"] if not check["ok"]] == []
     assert stack.json("history", "-n", "1")["outcome"] == "done"
-    assert stack.json("plan", "-n", str(old.webs))["changes"] == []
+    assert stack.json("plan")["changes"] == []
 
 
 def test_it_is_undone_with_a_backup_of_what_came_since(stack: Stack, old: Handmade) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from dftui.__main__ import main
+from dftui.balancer.link import BalancerLink
 from dftui.control.adopt import record
 from dftui.control.adopt.found import COMPOSE_PROJECT, COMPOSE_SERVICE, Handmade, Seen, recognise
+from dftui.control.adopt.proposal import choose
+from dftui.control.errors import ActionError
+from dftui.control.steps import ignore
+from dftui.control.world import World
 from dftui.engine.api import Container, ContainerDetail, Port
 from dftui.stack.names import stack_labels
+from dftui.stack.spec import StackSpec
+from tests.fakes.engine import FakeEngine
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 MYSQL = {
@@ -168,9 +177,16 @@ def test_the_compose_file_with_a_balancer() -> None:
     assert found.publish == "127.0.0.1:8080"
 
 
-def test_two_stacks_are_told_apart() -> None:
-    found = recognise([*blog(), *composed("-")]).stacks
-    assert sorted(stack.kind for stack in found) == ["compose", "docker run"]
+def test_two_stacks_are_told_apart_and_one_is_chosen_by_name() -> None:
+    found = recognise([*blog(), *composed("-"), seen("other", "nginx")])
+    assert sorted(stack.kind for stack in found.stacks) == ["compose", "docker run"]
+    assert choose(found, "df-web2").kind == "docker run"
+    assert choose(found, "df-docker").kind == "compose"
+    with pytest.raises(ActionError, match="2 stacks that dftui did not make") as several:
+        choose(found, "")
+    assert "dftui adopt df-" in several.value.hint
+    with pytest.raises(ActionError, match="other: no part of a DreamFactory stack"):
+        choose(found, "nobody")
 
 
 @pytest.mark.parametrize(
@@ -243,3 +259,26 @@ def test_only_names_that_are_needed_are_given_up() -> None:
     assert all(old.aside == old.name for old in composed_record.containers)
     assert composed_record.volumes == ("df-docker_df-mysql", "df-docker_df-storage")
     assert composed_record.networks == ("df-docker_default",)
+
+
+async def test_what_is_noted_is_read_again_and_forgotten() -> None:
+    engine = FakeEngine()
+    world = World(engine, StackSpec(), BalancerLink(engine, "df-lb"), ignore)
+    assert await record.read(world) is None
+    noted = record.of(one(composed("_")), ("df-mysql",), secrets=True)
+    await record.write(world, noted)
+    assert await record.read(world) == replace(noted, half=True)
+    await record.whole(world)
+    assert await record.read(world) == noted
+    await record.forget(world)
+    assert await record.read(world) is None
+    assert await engine.volumes() == ()
+
+
+@pytest.mark.parametrize("words", ["adopt --undo --finish", "adopt df-lb --undo", "adopt --dry-run --undo"])
+def test_what_does_not_go_together_is_refused(words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert main(words.split()) == 2
+    except SystemExit as ended:
+        assert ended.code == 2

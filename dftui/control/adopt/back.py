@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dftui.control.adopt import record
+from dftui.control.adopt import data, record
+from dftui.control.adopt.found import Seen
 from dftui.control.adopt.record import Old, Record
 from dftui.control.backup import keep_one
 from dftui.control.down import down
@@ -75,7 +76,8 @@ async def undo(world: World) -> Undone:
         if not noted.half:
             kept = await _kept(world)
         await bring_back(world, progress, noted)
-        secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)
+        if not noted.secrets:
+            secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)
     return Undone(world.stack, tuple(old.name for old in noted.containers), kept)
 
 
@@ -118,6 +120,7 @@ async def finish(world: World) -> Finished:
     removed: list[str] = []
     kept: list[str] = []
     async with held_for(world, "adopt --finish"):
+        await _kept_apart(world, progress, noted)
         for old in reversed(noted.containers):
             if not await _is_there(world, old):
                 continue
@@ -134,6 +137,20 @@ async def finish(world: World) -> Finished:
         await _networks(world, noted, removed, kept)
         await record.forget(world)
     return Finished(world.stack, tuple(removed), tuple(kept))
+
+
+async def _kept_apart(world: World, progress: Progress, noted: Record) -> None:
+    """What each old web wrote to itself is in a file, for it goes now."""
+    there = {
+        old.name: Seen(await world.engine.inspect(old.id))
+        for old in noted.containers
+        if old.role == "web" and await _is_there(world, old)
+    }
+    names_of = {id(web): name for name, web in there.items()}
+    for web in data.sources(list(there.values())):
+        name = names_of[id(web)]
+        if not await data.is_kept(world, web, name):
+            await data.keep_storage(world, progress, web, name)
 
 
 async def _networks(world: World, noted: Record, removed: list[str], kept: list[str]) -> None:

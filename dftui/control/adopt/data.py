@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -35,10 +36,12 @@ from dftui.control.steps import Progress
 from dftui.control.world import World
 from dftui.dreamfactory.variables import STORAGE_PATH
 from dftui.engine.api import Container, EngineError, NotFound
+from dftui.engine.translate import stamp
 from dftui.stack.secrets import text_of
 from dftui.watch.sanitise import clean
 
 _TRIES = 3
+_STAMP = "%Y%m%d-%H%M%S"
 _EMPTY = (
     "sh",
     "-c",
@@ -61,8 +64,7 @@ async def folder(world: World) -> Path:
 
 async def back_up(world: World, progress: Progress, proposal: Proposal, what: str) -> Path:
     """Database, secrets and the webs' files in one file that `restore` takes. Raises ActionError."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = await folder(world) / f"{world.stack}-adopted-{stamp}-{what}.tar"
+    path = await folder(world) / f"{world.stack}-adopted-{time.strftime(_STAMP)}-{what}.tar"
     found = proposal.found
     try:
         with Writer(path) as writer:
@@ -157,34 +159,46 @@ async def _emptied(world: World, db: Container) -> None:
             raise ActionError(f"{ref[:12]} could not be emptied: {last_words(done.stderr)}")
 
 
-async def keep_storage(world: World, progress: Progress, web: Seen) -> Path | None:
-    """Everything that an old web wrote to itself, its SQLite among it, as a packed tar of its own; None where it has
-    no such folder. Raises ActionError."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    path = await folder(world) / f"{world.stack}-adopted-{stamp}-{names_safe(web.name)}.tar.gz"
+async def keep_storage(world: World, progress: Progress, web: Seen, name: str) -> Path | None:
+    """Everything that an old web, once `name`, wrote to itself, its SQLite among it, as a packed tar of its own; None
+    where it has no such folder. Raises ActionError."""
+    path = await folder(world) / f"{world.stack}-adopted-{time.strftime(_STAMP)}{_of(name)}"
     count = Count()
     try:
         async with closing(world.engine.get_archive(web.detail.container.id, STORAGE_ROOT)) as tar:
             work = in_thread(tar, count, lambda stream: _packed(stream, path))
-            await shown(progress, f"all that {web.name} wrote, in {path}", work, count, 0, until=progress.done)
+            await shown(progress, f"all that {name} wrote, in {path}", work, count, 0, until=progress.done)
     except NotFound:
-        path.unlink(missing_ok=True)
         return None
+    except EngineError as error:
+        raise ActionError(f"the files of {name} could not be read: {error}", error.hint) from None
     except OSError as error:
         raise ActionError(f"{path} could not be written: {error.strerror}") from None
     return path
 
 
+async def is_kept(world: World, web: Seen, name: str) -> bool:
+    """Whether there is such a tar from after it ended."""
+    ended = stamp(web.detail.finished_at)
+    there = (await folder(world)).glob(f"{world.stack}-adopted-*{_of(name)}")
+    return any(path.stat().st_mtime >= ended for path in there)
+
+
+def _of(name: str) -> str:
+    return f"-{name}.storage.tar.gz"
+
+
 def _packed(stream: BinaryIO, path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as raw:
-        with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=5) as out:
-            while piece := stream.read(PIECE):
-                out.write(piece)
-        raw.flush()
-        os.fsync(raw.fileno())
-
-
-def names_safe(name: str) -> str:
-    """A container's name as part of a file's; the engine allows nothing else in one."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    """Under its name only when it is whole."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as raw:
+            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=5) as out:
+                while piece := stream.read(PIECE):
+                    out.write(piece)
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

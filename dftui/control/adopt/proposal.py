@@ -187,9 +187,9 @@ async def propose(world: World, which: str = "") -> Proposal:
     spec, file, text = await _spec(world, found, problems, notes)
     needed = [names.container_name(spec.name, role) for role in ("db", "cache", "balancer", "setup")]
     needed += [names.container_name(spec.name, "web", n) for n in range(1, len(found.webs) + 1)]
-    noted = record.of(found, needed)
+    secrets, known = await _secrets(world, found, problems)
+    noted = record.of(found, needed, secrets=known)
     await _names_free(world, noted, needed, problems)
-    secrets = await _secrets(world, found, problems)
     images = await look_for_images(world.engine, spec.images, None)
     version, tables, bytes_ = await _database(world, found, problems)
     notes += _image_notes(found, images)
@@ -291,26 +291,29 @@ async def _names_free(world: World, noted: record.Record, needed: Sequence[str],
             problems.append(f"another container holds the name {name}; rename it: docker rename {name} …")
 
 
-async def _secrets(world: World, found: Handmade, problems: list[str]) -> Secrets:
-    """Its key and credentials; what it has none of is made. Nobody knows its admin's password."""
+async def _secrets(world: World, found: Handmade, problems: list[str]) -> tuple[Secrets, bool]:
+    """Its key and credentials, and whether dftui has them already; what it has none of is made. Nobody knows its
+    admin's password."""
     env = found.db.detail.env
+    theirs = {
+        "app_key": found.app_key,
+        "db_root_password": env.get("MYSQL_ROOT_PASSWORD", ""),
+        "db_name": env.get("MYSQL_DATABASE", ""),
+        "db_user": env.get("MYSQL_USER", ""),
+        "db_password": env.get("MYSQL_PASSWORD", ""),
+    }
     try:
         saved = load_secrets(await world.engine_id(), world.stack)
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
-    if saved is not None and saved.app_key != found.app_key:
+    if saved is None:
+        return replace(new_secrets(found.app_key or None), **theirs, admin_password=""), False
+    if any(getattr(saved, name) != value for name, value in theirs.items()):
         problems.append(
-            f"dftui keeps another APP_KEY for a stack {world.stack} ({saved.fingerprint}): "
-            "give this one another name, or move that file away (dftui doctor names it)"
+            f"dftui keeps other secrets for a stack {world.stack} (key {saved.fingerprint}): give this one another "
+            "name, or move that file away (dftui doctor names it)"
         )
-    return replace(
-        new_secrets(found.app_key or None),
-        db_root_password=env.get("MYSQL_ROOT_PASSWORD", ""),
-        db_name=env.get("MYSQL_DATABASE", ""),
-        db_user=env.get("MYSQL_USER", ""),
-        db_password=env.get("MYSQL_PASSWORD", ""),
-        admin_password="",
-    )
+    return saved, True
 
 
 async def _database(world: World, found: Handmade, problems: list[str]) -> tuple[str, int, int]:

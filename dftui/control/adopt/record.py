@@ -38,11 +38,13 @@ class Record:
     containers: tuple[Old, ...]
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    secrets: bool = False
+    """dftui had the stack's secrets already."""
     half: bool = False
     """It did not end."""
 
 
-def of(found: Handmade, needed: Iterable[str]) -> Record:
+def of(found: Handmade, needed: Iterable[str], *, secrets: bool = False) -> Record:
     """What to write down of a stack when its adopter needs these names."""
     wanted = set(needed)
     return Record(
@@ -60,6 +62,7 @@ def of(found: Handmade, needed: Iterable[str]) -> Record:
         networks=tuple(
             sorted({n for one in found.parts for n in one.detail.container.addresses} - {"bridge", "host", "none"})
         ),
+        secrets=secrets,
     )
 
 
@@ -104,7 +107,8 @@ def _parsed(volume: Volume, *, half: bool) -> Record:
             Old(str(one["id"]), str(one["name"]), str(one["aside"]), str(one["role"]), bool(one["ran"]))
             for one in raw["containers"]
         )
-        return Record(containers, tuple(map(str, raw["volumes"])), tuple(map(str, raw["networks"])), half)
+        volumes, networks = tuple(map(str, raw["volumes"])), tuple(map(str, raw["networks"]))
+        return Record(containers, volumes, networks, bool(raw["secrets"]), half)
     except (KeyError, ValueError, TypeError):
         raise ActionError(
             f"the volume {volume.name}, which says what was taken over, cannot be read",

@@ -27,7 +27,7 @@ from dftui.control.steps import Progress
 from dftui.control.up import networks, pool_up, services, up, web_ready
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
 from dftui.engine.api import EngineError, ImageProgress
-from dftui.stack.secrets import Recovered, SecretsError, save_secrets, secrets_path
+from dftui.stack.secrets import Recovered, SecretsError, save_secrets
 
 STOP_PATIENCE = 5.0
 BALANCER_PATIENCE = 1.0
@@ -86,7 +86,8 @@ class _Done:
     file: Path | None = None
     secrets: Path | None = None
     noted: bool = False
-    gap_begun: float = 0.0
+    over: bool = False
+    """The new stack serves: rows may have come, so nothing is taken back any more."""
     kept: dict[str, str] = field(default_factory=dict)
 
 
@@ -104,6 +105,13 @@ async def adopt(world: World, proposal: Proposal) -> Adopted:
         try:
             return await _adopt(world, progress, proposal, done)
         except BaseException as error:
+            if done.over:
+                if not isinstance(error, ActionError | EngineError):
+                    raise
+                raise ActionError(
+                    f"the stack is taken over and serves, but: {error}",
+                    "nothing is lost, the old containers are there: look at it, then dftui adopt --finish or --undo",
+                ) from None
             taking_back = asyncio.ensure_future(_take_back(world, progress, done))
             try:
                 problem = await asyncio.shield(taking_back)
@@ -202,7 +210,7 @@ async def _hand_over(
     found = proposal.found
     db = by_role(await world.containers(), "db")
     assert db is not None
-    done.gap_begun = time.monotonic()
+    begun = time.monotonic()
     with progress.step(f"stop {' and '.join(one.name for one in found.front)}: the gap begins"):
         for one in (*found.front, *(web for web in found.webs if web not in found.front)):
             await _stop(world, one, BALANCER_PATIENCE if one is found.balancer else STOP_PATIENCE)
@@ -211,10 +219,11 @@ async def _hand_over(
         manifest = await data.put(world, progress, db, last, first, rows=not proposal.fresh)
     await record.whole(world)
     await up(world, proposal.replicas)
-    gap = time.monotonic() - done.gap_begun
+    gap = time.monotonic() - begun
+    done.over = True
     await asyncio.to_thread(first.unlink, missing_ok=True)  # the later one has all of it
     for web in data.sources(found.webs):
-        if (path := await data.keep_storage(world, progress, web)) is not None:
+        if (path := await data.keep_storage(world, progress, web, web.name)) is not None:
             done.kept[web.name] = str(path)
     for one in (found.cache, found.db):
         if one is not None:
@@ -242,13 +251,12 @@ async def _same_kind(world: World, db: str, proposal: Proposal) -> None:
 
 async def _keep_secrets(world: World, proposal: Proposal) -> Path | None:
     """Into the stack's file; its path where there was none before."""
-    engine_id = await world.engine_id()
-    before = secrets_path(engine_id, world.stack).exists()
+    if proposal.record.secrets:
+        return None
     try:
-        path = save_secrets(engine_id, world.stack, proposal.secrets)
+        return save_secrets(await world.engine_id(), world.stack, proposal.secrets, replace_existing=False)
     except SecretsError as error:
         raise ActionError(str(error), error.hint) from None
-    return None if before else path
 
 
 def _written(path: Path, text: str) -> Path:

@@ -113,7 +113,7 @@ def _handmade(names: Sequence[str], glyphs: Glyphs) -> list[Row]:
         (Span(f"{glyphs.warn} ", "warning-strong"), Span(f"A stack made without dftui is here: {said}.", "strong")),
         (
             Span("dftui adopt", "accent"),
-            Span(" takes it over, with its data and on its port; it asks first.", "muted"),
+            Span(" takes it over, with its data, on its port; it asks first.", "muted"),
         ),
     ]
 

@@ -230,7 +230,8 @@ async def _not_there(world: World) -> None:
             "dftui adopt --finish removes the old containers, dftui adopt --undo brings them back",
         )
     labels = {names.LABEL_STACK: world.stack}
-    there = [one.name for one in (*await world.engine.containers(labels), *await world.engine.volumes(labels))]
+    there = [one.name for one in await world.engine.containers(labels)]
+    there += [one.name for one in await world.engine.volumes(labels)]
     if there:
         raise ActionError(
             f"there is a stack {world.stack} of dftui's own already ({', '.join(there[:3])}); nothing was changed",

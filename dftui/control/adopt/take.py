@@ -225,10 +225,10 @@ async def _hand_over(
     for web in data.sources(found.webs):
         if (path := await data.keep_storage(world, progress, web, web.name)) is not None:
             done.kept[web.name] = str(path)
-    for one in (found.cache, found.db):
-        if one is not None:
-            with progress.step(f"stop the old {one.name}"):
-                await _stop(world, one)
+    for service in (found.cache, found.db):
+        if service is not None:
+            with progress.step(f"stop the old {service.name}"):
+                await _stop(world, service)
     return manifest, gap, last
 
 

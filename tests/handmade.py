@@ -171,7 +171,9 @@ class Handmade:
             "--admin_phone=5550100"
         )
         until(lambda: status_of(web) != 0, f"{web} answers")
-        docker("exec", "-u", "www-data", web, "sh", "-c", script)
+        # As the form does it: artisan would see the container's variables, which the web does not.
+        without = ("-u", "DB_HOST", "-u", "DB_DATABASE", "-u", "DB_USERNAME", "-u", "DB_PASSWORD")
+        docker("exec", "-u", "www-data", web, "env", *without, "sh", "-c", script)
 
     # -- looking at it
 

@@ -75,6 +75,7 @@ async def undo(world: World) -> Undone:
     async with held_for(world, "adopt --undo", image):
         if not noted.half:
             kept = await _kept(world)
+            await record.halve(world)  # cut off, it can be done again, and nobody brings up what is being removed
         await bring_back(world, progress, noted)
         if not noted.secrets:
             secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)

@@ -74,10 +74,14 @@ def anonymous(volume: str) -> bool:
 async def write(world: World, record: Record) -> None:
     """Note it, as one that has not ended."""
     text = json.dumps({name: value for name, value in asdict(record).items() if name != "half"})
-    half = names.stack_labels(world.stack, HALF)
-    await world.engine.create_volume(names.volume_name(world.stack, HALF), half)
+    await halve(world)
     labels = names.stack_labels(world.stack, RECORD, **{_LABEL: text})
     await world.engine.create_volume(names.volume_name(world.stack, RECORD), labels)
+
+
+async def halve(world: World) -> None:
+    """From now on the data is not whole."""
+    await world.engine.create_volume(names.volume_name(world.stack, HALF), names.stack_labels(world.stack, HALF))
 
 
 async def whole(world: World) -> None:

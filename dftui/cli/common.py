@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dftui.cli.exits import Signalled, UsageError
 from dftui.control.effects import Effect
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dftui.stack.spec import StackSpec
     from dftui.watch.mask import Masker
     from dftui.watch.snapshot import Snapshot
+
+Actor = TypeVar("Actor", bound="Operator")
 
 
 @dataclass(slots=True)
@@ -34,11 +36,18 @@ class Opened:
     @asynccontextmanager
     async def operator(self, args: argparse.Namespace) -> AsyncIterator[Operator]:
         """The one who acts; its steps are shown on stderr."""
-        from dftui.cli.progress import Progress
         from dftui.control.operator import Operator
 
+        async with self.acting(args, Operator) as operator:
+            yield operator
+
+    @asynccontextmanager
+    async def acting(self, args: argparse.Namespace, kind: type[Actor]) -> AsyncIterator[Actor]:
+        """The same for one of a `kind`."""
+        from dftui.cli.progress import Progress
+
         with Progress(verbose=args.verbose) as progress:
-            operator = Operator(self.engine, self.spec, report=progress.report)
+            operator = kind(self.engine, self.spec, report=progress.report)
             try:
                 yield operator
             finally:

@@ -9,7 +9,6 @@ from dftui.control import ground, replicas
 from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.specs import Plan
 from dftui.control.steps import Progress
-from dftui.control.up import migrate
 from dftui.control.world import World, webs
 from dftui.dreamfactory.admin import AdminExists, NewAdmin, NotMigrated, SetupRefused, make_first_admin, problems
 from dftui.dreamfactory.http import HttpError, connect_through
@@ -79,7 +78,7 @@ async def _fill_in(world: World, plan: Plan, web: Container, admin: NewAdmin) ->
             except NotMigrated:
                 if last:
                     raise
-                await migrate(world, web)
+                await replicas.migrate(world, web)
             finally:
                 await http.close()
     except AdminExists as error:

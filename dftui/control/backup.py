@@ -133,7 +133,7 @@ async def _write(world: World, progress: Progress, writer: Writer) -> Manifest:
         member.write(text_of(secrets).encode())
     progress.done = 2
     with writer.member(DATABASE) as member:
-        await _dump(world, progress, db, member, expected)
+        await dump(world, progress, db, member, expected)
     with writer.member(STORAGE) as member:
         found = await _files(world, progress, containers, member)
     marked = await world.marked()
@@ -165,7 +165,8 @@ def kind_of(version: str) -> str:
     return "mariadb" if "mariadb" in version.lower() else "mysql"
 
 
-async def _dump(world: World, progress: Progress, db: Container, member: MemberWriter, expected: float) -> None:
+async def dump(world: World, progress: Progress, db: Container, member: MemberWriter, expected: float) -> None:
+    """The database's rows, as of one moment, into the member. Raises ActionError."""
     count = Count()
     stream = await world.engine.exec_stream(db.id, DUMP)
 

@@ -7,6 +7,7 @@ relative path pass, without set-id bits.  Source for the dump's last line: mysql
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -96,6 +97,9 @@ class Copied:
 
     files: int = 0
     left_out: list[str] = field(default_factory=list)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    """Of each file, and b"" of each folder, by its name: what came from one container is not written over by the
+    next."""
 
     def leave_out(self, name: str, what: str) -> None:
         """Note one; beyond some only their number."""
@@ -146,10 +150,13 @@ def _entry(info: tarfile.TarInfo, content: BinaryIO | IO[bytes] | None) -> Itera
     yield bytes(-info.size % tarfile.BLOCKSIZE)
 
 
-def copy_storage(stream: BinaryIO, member: MemberWriter) -> Copied:
+def copy_storage(
+    stream: BinaryIO, member: MemberWriter, copied: Copied | None = None, *, last: bool = True
+) -> Copied:
     """An engine's tar of the storage folder into its member, plain files and folders alone, their names below the
-    folder. Raises CutShort when it ends before its end."""
-    copied = Copied()
+    folder; after what was `copied` already, and before more unless it is the `last`. Raises CutShort when it ends
+    before its end."""
+    copied = copied or Copied()
     ending = _Ending(stream)
     try:
         with tarfile.open(fileobj=ending, mode="r|") as source:
@@ -163,9 +170,7 @@ def copy_storage(stream: BinaryIO, member: MemberWriter) -> Copied:
                 if kind:
                     copied.leave_out(below, kind)
                     continue
-                for piece in _entry(_plain(info, name), source.extractfile(info)):
-                    member.write(piece)
-                copied.files += info.isfile()
+                _copy(_plain(info, name), source.extractfile(info), member, copied)
         while ending.read(PIECE):
             pass
     except (tarfile.TarError, EOFError):
@@ -173,8 +178,29 @@ def copy_storage(stream: BinaryIO, member: MemberWriter) -> Copied:
     # An engine that fails on the way ends its answer as if all were well; a whole tar ends with empty blocks.
     if ending.tail != _END:
         raise CutShort
-    member.write(_END)
+    if last:
+        member.write(_END)
     return copied
+
+
+def _copy(info: tarfile.TarInfo, content: IO[bytes] | None, member: MemberWriter, copied: Copied) -> None:
+    """One file or folder, unless one of its name went in before."""
+    before = copied.digests.get(info.name)
+    digest = hashlib.sha256()
+    pieces = _entry(info, content)
+    head = next(pieces)
+    if before is None:
+        member.write(head)
+    for piece in pieces:
+        digest.update(piece)
+        if before is None:
+            member.write(piece)
+    now = digest.digest() if info.isfile() else b""
+    if before is None:
+        copied.digests[info.name] = now
+        copied.files += info.isfile()
+    elif before != now:
+        copied.leave_out(info.name, "another one of this name came first")
 
 
 def storage_of(archive: Archive, folder: str) -> Iterator[bytes]:

@@ -44,18 +44,23 @@ async def check_names(world: World, wanted: int) -> None:
         if container.name in ours and container.labels.get(names.LABEL_STACK) != world.stack:
             raise ActionError(
                 f"a container named {container.name} exists and is not dftui's (image {container.image})",
-                "give this stack another name in dftui.yaml (name: …), or rename that container: "
-                f"docker rename {container.name} {container.name}-old",
+                "if it is a DreamFactory stack made without dftui, take it over: dftui adopt; else give this stack "
+                f"another name in dftui.yaml (name: …), or: docker rename {container.name} {container.name}-old",
             )
 
 
 async def check_whole(world: World) -> None:
-    """Raise ActionError when a restore of this stack began and did not end."""
-    marker = names.volume_name(world.stack, "restoring")
-    if any(v.name == marker for v in await world.engine.volumes({names.LABEL_STACK: world.stack})):
+    """Raise ActionError when a restore of this stack, or its adoption, began and did not end."""
+    there = {volume.name for volume in await world.engine.volumes({names.LABEL_STACK: world.stack})}
+    if names.volume_name(world.stack, "restoring") in there:
         raise ActionError(
             f"a restore of the stack {world.stack} did not end, so its data is not whole",
             "restore again: dftui restore FILE --replace; or remove what there is: dftui down --volumes",
+        )
+    if names.volume_name(world.stack, "adopting") in there:
+        raise ActionError(
+            f"an adoption for the stack {world.stack} did not end, so its data is not whole",
+            "bring back what there was: dftui adopt --undo",
         )
 
 

@@ -21,6 +21,8 @@ from contextlib import asynccontextmanager
 from dftui.balancer.holder import Holder
 from dftui.balancer.shell import LOCK_PATH, STALE, Shell
 from dftui.control.errors import ActionError
+from dftui.control.steps import Progress
+from dftui.control.world import World, by_role
 from dftui.engine.api import ByteStream, Conflict, ContainerSpec, Engine, EngineError, NotFound
 from dftui.stack import names
 
@@ -143,6 +145,23 @@ async def _beat(stream: ByteStream) -> None:
             await asyncio.sleep(BEAT)
     except EngineError:
         return
+
+
+@asynccontextmanager
+async def held_for(world: World, what: str, image: str = "") -> AsyncIterator[None]:
+    """Hold it in the running balancer, else (while there is anything to lock, or with an `image`) as a container."""
+    balancer = by_role(await world.containers(), "balancer")
+    if balancer is not None and balancer.state == "running":
+        taken: list[Holder] = []
+        async with held(world.link.shell, world.stack, what, taken=taken):
+            for other in taken:
+                Progress(what, world.report).tell(f"took over from {other.words()}: no sign of life")
+            yield
+    elif balancer is not None or image:
+        async with held_outside(world.engine, world.stack, balancer.image_id if balancer else image, what):
+            yield
+    else:
+        yield
 
 
 @asynccontextmanager

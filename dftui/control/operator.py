@@ -19,7 +19,7 @@ from dftui.control.down import down
 from dftui.control.effects import Effect, refusal
 from dftui.control.errors import ActionError, NotUp
 from dftui.control.history import Recording, note_receipt, recorded, recording
-from dftui.control.lock import held, held_outside, holder
+from dftui.control.lock import held_for, holder
 from dftui.control.login import Login
 from dftui.control.planning import Preview, preview
 from dftui.control.pool import look
@@ -37,7 +37,7 @@ from dftui.control.uninstall import Found, Uninstalled, uninstall
 from dftui.control.uninstall import look as leftovers
 from dftui.control.up import up
 from dftui.control.verify import VerifyResult, verify
-from dftui.control.world import World, by_role
+from dftui.control.world import World
 from dftui.dreamfactory.admin import NewAdmin
 from dftui.engine.api import Container, Engine, EngineError, Session
 from dftui.stack import names
@@ -85,7 +85,7 @@ class Operator:
         async with self._recorded(what), self._busy:
             token = _HOLDS.set(self)
             try:
-                async with self._engine_lock(what):
+                async with held_for(self._world, what):
                     yield
             finally:
                 _HOLDS.reset(token)
@@ -103,23 +103,6 @@ class Operator:
             raise ActionError(refused)
         async with recorded(self._world.engine, self._world.stack, what) as now:
             yield now
-
-    @asynccontextmanager
-    async def _engine_lock(self, what: str) -> AsyncIterator[None]:
-        """In the running balancer, else (while there is anything to lock) as a container."""
-        engine, stack = self._world.engine, self._world.stack
-        balancer = by_role(await self._world.containers(), "balancer")
-        if balancer is not None and balancer.state == "running":
-            taken: list[Holder] = []
-            async with held(self.link.shell, stack, what, taken=taken):
-                for other in taken:
-                    Progress(what, self._world.report).tell(f"took over from {other.words()}: no sign of life")
-                yield
-        elif balancer is not None:
-            async with held_outside(engine, stack, balancer.image_id, what):
-                yield
-        else:
-            yield
 
     async def _bring_up(self) -> None:
         await up(self._world, None)

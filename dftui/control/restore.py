@@ -189,11 +189,12 @@ async def _ready(world: World, progress: Progress, secrets: Secrets, intent: Int
     await ground.check_port(world, resolved.source)
     db = by_role(containers, "db")
     if db is not None and db.state == "running":
-        await _same_server(world, db, intent.manifest)
+        await same_server(world, db, intent.manifest)
     return ground.make_plan(world, resolved, Recovered(secrets), "")
 
 
-async def _same_server(world: World, db: Container, manifest: Manifest) -> None:
+async def same_server(world: World, db: Container, manifest: Manifest) -> None:
+    """Raise ActionError when the database is of another kind than the backup's."""
     version = await version_of(world, db.id)
     if kind_of(version) != manifest.server:
         raise ActionError(
@@ -215,23 +216,28 @@ async def _put_back(world: World, progress: Progress, plan: Plan, archive: Archi
     await answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
     db = by_role(await world.containers(), "db")
     assert db is not None
-    await _same_server(world, db, archive.manifest)
+    await same_server(world, db, archive.manifest)
     members = archive.manifest.members
     progress.done = 25
     count = Count()
-    work = _import(world, db, dump_of(archive), count)
+    work = import_dump(world, db, dump_of(archive), count)
     await shown(progress, "the database's rows", work, count, members[DATABASE].unpacked, until=70)
-    async with helper(world, db.image_id) as ref:
-        count = Count()
-        folder, _, last = HELPER_MOUNT.rpartition("/")
-        files = pieces_of(storage_of(archive, last), count)
-        work = world.engine.put_archive(ref, folder, files)
-        await shown(progress, "the storage's files", work, count, members[STORAGE].unpacked, until=92)
+    await put_storage(world, progress, db.image_id, archive, until=92)
     await world.engine.remove_volume(names.volume_name(stack, "restoring"))
     return plan
 
 
-async def _import(world: World, db: Container, dump: Iterator[bytes], count: Count) -> None:
+async def put_storage(world: World, progress: Progress, image: str, archive: Archive, *, until: int) -> None:
+    """A backup's files into the storage's volume, by a container of this image that is never started."""
+    async with helper(world, image) as ref:
+        count = Count()
+        folder, _, last = HELPER_MOUNT.rpartition("/")
+        work = world.engine.put_archive(ref, folder, pieces_of(storage_of(archive, last), count))
+        expected = archive.manifest.members[STORAGE].unpacked
+        await shown(progress, "the storage's files", work, count, expected, until=until)
+
+
+async def import_dump(world: World, db: Container, dump: Iterator[bytes], count: Count) -> None:
     """Feed the dump to the database's own client. It stops at the first statement that fails; whether it came to the
     end is told by what it answers to a last question. Raises ActionError."""
     await world.engine.exec(db.id, _LARGE_ROWS)

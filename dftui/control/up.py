@@ -39,8 +39,8 @@ async def up(world: World, replicas_wanted: int | None) -> None:
 async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> None:
     wanted = replicas_wanted if replicas_wanted is not None else await world.wanted()
     await ground.check_number(world, wanted)
-    await ground.check_names(world, wanted)
     await ground.check_whole(world)
+    await ground.check_names(world, wanted)
     pair = await tls.read(world)
     images_seen: dict[str, str] = {}
 
@@ -64,23 +64,32 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
         await _balancer(world, progress, plan, wanted, pair)
         return
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
-    auto = world.spec.makes_admin
-    recovered = await ground.gather_secrets(world, progress, new_admin=fresh and auto)
-    plan = ground.make_plan(world, resolved, recovered, "")
-    plan = await networks(world, progress, plan)
+    recovered = await ground.gather_secrets(world, progress, new_admin=fresh and world.spec.makes_admin)
+    plan = await networks(world, progress, ground.make_plan(world, resolved, recovered, ""))
+    await services(world, progress, plan)
+    plan = await pool_up(world, progress, plan, wanted, fresh=fresh)
+    await _balancer(world, progress, plan, wanted, pair)
+
+
+async def services(world: World, progress: Progress, plan: Plan) -> None:
+    """The volumes, and database and cache on them, until both answer."""
     await volumes_made(world, plan)
     await asyncio.gather(
         service(world, progress, plan, specs.database(plan)), service(world, progress, plan, specs.cache(plan))
     )
     await answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
     await answers(world, progress, plan, "cache", "cache", specs.CACHE_CHECK, CACHE_TIMEOUT)
+
+
+async def pool_up(world: World, progress: Progress, plan: Plan, wanted: int, *, fresh: bool) -> Plan:
+    """The replicas, after the setup web where the data is `fresh`; the plan that they are of."""
     containers = await world.containers()
     plan = ground.pinned_to_pool(plan, webs(containers))
     left_over = by_role(containers, "setup")
     if changes.setup_due(world.spec, fresh=fresh, left_over=left_over):
         await _setup(world, progress, plan, left_over)
     await _webs(world, progress, plan, wanted)
-    await _balancer(world, progress, plan, wanted, pair)
+    return plan
 
 
 async def _volumes(world: World) -> set[str]:
@@ -215,7 +224,7 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
         first = specs.web(plan, missing.pop(0))
         await replicas.create(world, progress, first)
         running = [c for c in webs(await world.containers()) if c.name == first.name]
-        await _web_ready(world, plan, running[0])
+        await web_ready(world, plan, running[0])
 
     async def make(number: int) -> None:
         await replicas.create(world, progress, specs.web(plan, number))
@@ -223,11 +232,12 @@ async def _webs(world: World, progress: Progress, plan: Plan, wanted: int) -> No
     await bounded(PARALLEL, make, missing)
 
 
-async def _web_ready(world: World, plan: Plan, container: Container) -> None:
+async def web_ready(world: World, plan: Plan, container: Container) -> None:
+    """Wait until a replica answers by itself. Raises ActionError."""
     if world.spec.plain:
         return  # nothing can be run in just any image: the balancer's check is asked
     if world.spec.admin.mode == "none":
-        await migrate(world, container)
+        await replicas.migrate(world, container)
     await replicas.wait_for_status(
         world,
         container.id,
@@ -237,24 +247,6 @@ async def _web_ready(world: World, plan: Plan, container: Container) -> None:
         "it answers 200",
         world.spec.web.start_timeout,
     )
-
-
-async def migrate(world: World, container: Container) -> None:
-    """With `admin: none` nobody else migrates; the health path needs the tables before the form can be reached.
-
-    As www-data: artisan run as root leaves a root-owned log, and then the web answers 500 to everything.
-    """
-    end = time.monotonic() + world.spec.web.start_timeout
-    while time.monotonic() < end:
-        code, _ = await replicas.own_answer(world, container.id)
-        if code == 200:
-            return
-        if code:
-            argv = ("php", "artisan", "migrate", "--seed", "--force")
-            result = await world.engine.exec(container.id, argv, user="www-data", timeout=120)
-            if result.exit_code == 0:
-                return
-        await asyncio.sleep(0.5)
 
 
 async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int, pair: KeyPair | None) -> None:
@@ -282,7 +274,7 @@ async def _balancer(world: World, progress: Progress, plan: Plan, wanted: int, p
 
     # Before the balancer begins: each replica's own answer, so that it starts with servers that are up.
     async def ready(container: Container) -> None:
-        await _web_ready(world, plan, container)
+        await web_ready(world, plan, container)
 
     with progress.step(f"{len(pool)} replicas answer {world.spec.web.health}"):
         await bounded(PARALLEL, ready, pool)

@@ -9,49 +9,37 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from dftui.engine.failures import (
+    Conflict as Conflict,
+)
+from dftui.engine.failures import (
+    EngineError as EngineError,
+)
+from dftui.engine.failures import (
+    EnginePermission as EnginePermission,
+)
+from dftui.engine.failures import (
+    EngineUnreachable as EngineUnreachable,
+)
+from dftui.engine.failures import (
+    NoSpace as NoSpace,
+)
+from dftui.engine.failures import (
+    NotFound as NotFound,
+)
+from dftui.engine.failures import (
+    PortInUse as PortInUse,
+)
+from dftui.engine.failures import (
+    PullRefused as PullRefused,
+)
+from dftui.engine.failures import (
+    RegistryUnreachable as RegistryUnreachable,
+)
+
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 Channel = Literal["stdout", "stderr"]
-
-
-class EngineError(Exception):
-    """The engine refused or failed; `str()` is one plain sentence for a user, `hint` says what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class EngineUnreachable(EngineError):
-    """No engine answers at the given address."""
-
-
-class EnginePermission(EngineUnreachable):
-    """The engine's socket is there but may not be opened by this user."""
-
-
-class NotFound(EngineError):
-    """The named container, image, network or volume does not exist."""
-
-
-class Conflict(EngineError):
-    """A name is taken, or the object's state does not allow the call."""
-
-
-class PortInUse(EngineError):
-    """A host port that a container should publish is held by something else."""
-
-
-class NoSpace(EngineError):
-    """The engine's disk is full."""
-
-
-class RegistryUnreachable(EngineError):
-    """The image's registry could not be reached at all (the one reason to fall back on bundled images)."""
-
-
-class PullRefused(EngineError):
-    """A registry answered and refused: no such tag, login needed, too many requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +115,12 @@ class ContainerDetail:
     cpus: float | None = None
     memory: int | None = None
     """Its limits, in cores and bytes; None: no limit."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Names of other containers by what this one calls them (`docker run --link`)."""
+    aliases: frozenset[str] = frozenset()
+    """What others call it on its networks."""
+    restart: str = "no"
+    """Its restart policy, as `ContainerSpec.restart`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +378,10 @@ class Engine(Protocol):
 
     async def unpause(self, ref: str) -> None:
         """And thaw them."""
+        ...
+
+    async def rename(self, ref: str, name: str) -> None:
+        """Give it another name, also while it runs. Raises Conflict for one that is taken."""
         ...
 
     async def remove(self, ref: str, force: bool = False) -> None:

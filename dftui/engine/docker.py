@@ -7,9 +7,7 @@ holds up a look; streams and execs go over asyncio (`wire`).  Every failure leav
 from __future__ import annotations
 
 import asyncio
-import io
 import math
-import tarfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
 ENDPOINTS_PATIENCE = 15.0
 """Seconds for which a network's removal is tried while the engine still sees endpoints."""
-_LINKS = 8
 _FATAL = frozenset(("SIGKILL", "KILL", "9", "SIGTERM", "TERM", "15"))
 
 
@@ -180,6 +177,10 @@ class DockerEngine:
         """And thaw them."""
         await self._work(f"unpause {ref}", lambda api: api.unpause(ref))
 
+    async def rename(self, ref: str, name: str) -> None:
+        """Give it another name."""
+        await self._work(f"rename {ref} to {name}", lambda api: api.rename(ref, name))
+
     async def remove(self, ref: str, force: bool = False) -> None:
         """Remove with its anonymous volumes; missing, or being removed already, is no error."""
         try:
@@ -214,25 +215,7 @@ class DockerEngine:
     async def get_file(self, ref: str, path: str) -> bytes:
         """Read a file, through symbolic links. Raises NotFound; EngineError when it is no plain file."""
 
-        def fetch(api: APIClient) -> bytes:
-            where = path
-            for _ in range(_LINKS):
-                stream, _stat = api.get_archive(ref, where)
-                with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-                    entry = tar.next()
-                    if entry is None:
-                        break
-                    if entry.issym():
-                        folder = where.rpartition("/")[0]
-                        where = entry.linkname if entry.linkname.startswith("/") else f"{folder}/{entry.linkname}"
-                        continue
-                    content = tar.extractfile(entry)
-                    if content is None:
-                        break
-                    return content.read()
-            raise EngineError(f"Could not read {path} in {ref}: it is no plain file.")
-
-        return await self._look(f"read {path} in {ref}", fetch)
+        return await self._look(f"read {path} in {ref}", lambda api: archives.read_file(api, ref, path))
 
     def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
         """A folder or file as a tar, as it comes; closing the iterator ends the transfer."""

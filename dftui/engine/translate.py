@@ -141,7 +141,23 @@ def detail_of(raw: Mapping[str, Any]) -> ContainerDetail:
         command=tuple(str(word) for word in config.get("Cmd") or ()),
         cpus=host.get("NanoCpus", 0) / 1e9 or None,
         memory=host.get("Memory") or None,
+        links=_links_of(host.get("Links") or (), (raw.get("NetworkSettings") or {}).get("Networks")),
+        aliases=frozenset(
+            str(alias)
+            for end in ((raw.get("NetworkSettings") or {}).get("Networks") or {}).values()
+            for alias in (end or {}).get("Aliases") or ()
+        ),
+        restart=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
     )
+
+
+def _links_of(legacy: Iterable[str], networks: Mapping[str, Any] | None) -> dict[str, str]:
+    """Container by alias: of the default bridge ("/child:/parent/alias"), and of other networks ("child:alias")."""
+    found: dict[str, str] = {}
+    for text in [*legacy, *(one for end in (networks or {}).values() for one in (end or {}).get("Links") or ())]:
+        child, _, alias = str(text).partition(":")
+        found.setdefault(alias.rpartition("/")[2], child.lstrip("/"))
+    return found
 
 
 def _pair(text: str) -> tuple[str, str]:

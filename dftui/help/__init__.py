@@ -20,6 +20,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "inside",
         "backup",
         "export",
+        "adopt",
         "stack-file",
         "plain-web",
         "tls",

@@ -196,6 +196,10 @@ class Backend(Protocol):
         """Send a few requests for each replica through the balancer and note each Host."""
         ...
 
+    async def handmade(self) -> tuple[str, ...]:
+        """The containers of a stack that was made without dftui and can be taken over; none if there is no such."""
+        ...
+
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""
         ...

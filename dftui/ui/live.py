@@ -275,6 +275,14 @@ class LiveBackend:
         """Send requests, note each Host."""
         return await self._operator.probe()
 
+    async def handmade(self) -> tuple[str, ...]:
+        """The containers of a stack that was made without dftui."""
+        from dftui.control.adopt.proposal import survey
+        from dftui.watch.sanitise import clean
+
+        found = (await survey(self._engine)).stacks
+        return tuple(clean(part.name, 128) for part in found[0].parts) if found else ()
+
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""
         from dftui.control.known import others

@@ -174,6 +174,15 @@ async def test_a_container_lives_and_goes(rig: Rig) -> None:
     assert await rig.engine.containers(rig.labels) == ()
 
 
+async def test_a_running_container_gets_another_name(rig: Rig) -> None:
+    one, other = await rig.sleeper("one"), await rig.sleeper("other")
+    await rig.engine.rename(one, f"{rig.stack}-new")
+    assert ((await rig.one(one)).name, (await rig.one(one)).state) == (f"{rig.stack}-new", "running")
+    with pytest.raises(Conflict):
+        await rig.engine.rename(other, f"{rig.stack}-new")
+    assert (await rig.one(other)).name == f"{rig.stack}-other"
+
+
 async def test_only_containers_that_carry_all_labels_are_listed(rig: Rig) -> None:
     await rig.engine.create(replace(rig.spec("web", "true"), labels={**rig.labels, "role": "web"}))
     await rig.engine.create(replace(rig.spec("db", "true"), labels={**rig.labels, "role": "db"}))

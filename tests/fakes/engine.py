@@ -142,6 +142,13 @@ class FakeEngine(Told):
         one.state = "running"
         self._tell(one, "unpause")
 
+    async def rename(self, ref: str, name: str) -> None:
+        await self._asked("rename", ref)
+        if any(one.name == name for one in self.by_id.values()):
+            raise Conflict(f'Could not rename {ref}: The container name "/{name}" is already in use.')
+        one = self._find(ref)
+        one.spec = replace(one.spec, name=name)
+
     async def remove(self, ref: str, force: bool = False) -> None:
         await self._asked("remove", ref)
         try:

@@ -101,6 +101,8 @@ class FakeContainer:
     lines: Fan[LogLine] = field(default_factory=Fan)
     samples: Fan[Stats] = field(default_factory=Fan)
     streams: list[FakeStream] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    aliases: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -170,6 +172,9 @@ class FakeContainer:
             finished_at=_stamp(self.ended),
             volumes=dict(self.spec.volumes),
             command=self.spec.command or (),
+            links=dict(self.links),
+            aliases=self.aliases,
+            restart=self.spec.restart,
         )
 
 

@@ -132,6 +132,7 @@ class FakeBackend:
         self.made = ""
         """The file of secrets that an `up` makes."""
         self.others: list[OtherStack] = []
+        self.strangers: tuple[str, ...] = ()
         self.looks_for_stacks = 0
         self.hold_stacks: asyncio.Event | None = None
 
@@ -257,6 +258,9 @@ class FakeBackend:
         count = 3 * len(web)
         rows = tuple(ProbeRow(web[n % len(web)].host, web[n % len(web)].name, 200, 7.0 + n) for n in range(count))
         return ProbeResult(rows, {r.host: sum(row.host == r.host for row in rows) for r in web})
+
+    async def handmade(self) -> tuple[str, ...]:
+        return self.strangers
 
     async def stacks(self) -> list[OtherStack]:
         self.looks_for_stacks += 1

@@ -161,6 +161,16 @@ async def test_u_only_when_something_is_missing() -> None:
         assert fake.calls == [("up",)]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_where_there_is_none_one_made_by_hand_is_named(size: tuple[int, int]) -> None:
+    fake = FakeBackend(nothing())
+    fake.strangers = ("df-mysql", "df-redis", "df-web1", "df-lb")
+    async with seat(fake, size=size) as s:
+        await s.see("A stack made without dftui is here: df-mysql … df-lb.")
+        assert "dftui adopt takes it over" in words(s.app)
+        assert "u  bring it up" in words(s.app)
+
+
 async def test_down_keeps_data_on_y_and_deletes_it_only_for_the_name() -> None:
     async with seat() as s:
         await s.press("D", "n", "D", "y")

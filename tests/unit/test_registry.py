@@ -45,6 +45,7 @@ HEADLESS_ONLY = {
     "images": "`u` gets them",
     "doctor": "for when there is no screen",
     "export": "it is for going on without dftui",
+    "adopt": "before it there is no stack to show",
     "restore": "a backup is not put over a stack by a key",
     "uninstall": "after it there is nothing to show",
     "serve": "it is the screen",

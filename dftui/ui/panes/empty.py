@@ -27,12 +27,16 @@ def empty_rows(
     keys: Mapping[str, str],
     rising: bool = False,
     read_only: bool = False,
+    handmade: Sequence[str] = (),
 ) -> list[Row]:
-    """A few plain sentences in the middle; the steps of a first `up` while it runs. `keys` by action."""
+    """A few plain sentences in the middle; the steps of a first `up` while it runs. `keys` by action; `handmade` are
+    the containers of a stack that could be taken over."""
     if rising:
         return [clip_row(row, width, glyphs.ellipsis) for row in _rising(spec, steps, width, height, glyphs)]
     if snapshot is not None:
         rows = _no_stack(snapshot, spec, keys, read_only)
+        if handmade:
+            rows = [*_handmade(handmade, glyphs)[: 1 if read_only else 2], (), *rows]
     elif error:
         said = wrap(error, min(READABLE, width - 6))
         rows = [
@@ -98,6 +102,18 @@ def _no_stack(snapshot: Snapshot, spec: StackSpec, keys: Mapping[str, str], read
             Span("  bring it up", "", "up"),
             Span(f"        {keys['help']}", "key", "help"),
             Span("  the tutorial", "", "help"),
+        ),
+    ]
+
+
+def _handmade(names: Sequence[str], glyphs: Glyphs) -> list[Row]:
+    """A stack is here, but none of dftui's making."""
+    said = f"{names[0]} {glyphs.ellipsis} {names[-1]}" if len(names) > 1 else names[0]
+    return [
+        (Span(f"{glyphs.warn} ", "warning-strong"), Span(f"A stack made without dftui is here: {said}.", "strong")),
+        (
+            Span("dftui adopt", "accent"),
+            Span(" takes it over, with its data, on its port; it asks first.", "muted"),
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,6 +12,7 @@ from dftui.control.action import Action, Context
 from dftui.control.actions import ACTIONS, BY_ID
 from dftui.control.effects import refusal
 from dftui.control.entry import Entry
+from dftui.engine.api import EngineError
 from dftui.ui.backend import Backend
 from dftui.ui.canvas import Drawn, LineView
 from dftui.ui.conductor import Conductor
@@ -47,6 +49,7 @@ class MainScreen(Arrangement):
         super().__init__()
         self.conductor = Conductor(self._said, self._probed, self._verified, self._password_needed)
         self.error = ""
+        self.handmade: tuple[str, ...] = ()
         self.meter = Meter()
 
     # -- facts --------------------------------------------------------------------------------------------------
@@ -68,11 +71,21 @@ class MainScreen(Arrangement):
         if first:
             self.set_class(not snapshot.exists, "absent")
             self.set_class(snapshot.exists, "present")
+            if not snapshot.exists:
+                self.run_worker(self._look_for_handmade(), exclusive=True, group="handmade")
         self.fit_replicas()
         self.services.show(snapshot)
         self.replicas.show(snapshot)
         self.requests.show(snapshot)
         self.draw_chrome()
+
+    async def _look_for_handmade(self) -> None:
+        """Where there is no stack, one may be there that was made without dftui."""
+        backend = self.conductor.backend
+        if backend is not None:
+            with suppress(EngineError):
+                self.handmade = await backend.handmade()
+            self.draw_chrome()
 
     def fail(self, text: str) -> None:
         """No engine yet: say why."""
@@ -149,7 +162,17 @@ class MainScreen(Arrangement):
             steps, rising = self.history.steps, "up" in self.conductor.running
             keys = self.ui.shown_keys
             rows = empty_rows(
-                self.snapshot, self.ui.spec, self.error, steps, width, height - 3, glyphs, keys, rising, read_only
+                self.snapshot,
+                self.ui.spec,
+                self.error,
+                steps,
+                width,
+                height - 3,
+                glyphs,
+                keys,
+                rising,
+                read_only,
+                self.handmade,
             )
             self.empty.set_rows(rows)
         if width < 60 or height < 16:

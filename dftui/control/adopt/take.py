@@ -98,7 +98,8 @@ async def adopt(world: World, proposal: Proposal) -> Adopted:
             "\n".join(["it is not certain what is here, so nothing was changed:", *proposal.problems]),
             "put that right, then look again: dftui adopt --dry-run",
         )
-    progress = Progress("adopt", world.report, total=14)
+    renamed = sum(one.name != one.aside for one in proposal.record.containers)
+    progress = Progress("adopt", world.report, total=14 + renamed)
     image = proposal.found.db.detail.container.image_id
     async with held_outside(world.engine, world.stack, image, "adopt"):
         done = _Done()

@@ -121,7 +121,7 @@ def text(proposal: Proposal) -> str:
         lines += [f"  {number}. {step}" for number, step in enumerate(proposal.steps(), 1)]
         lines.append("  The old containers are only stopped: --undo brings them back, --finish removes them.")
     lines += [f"Note: {one}." for one in proposal.notes]
-    lines += [f"Left as it is: {one.name}, {one.why}." for one in proposal.left]
+    lines += [f"Left as it is: {one.name}, {one.why}." for one in proposal.left[:20]]
     return "\n".join(clean(line) for line in lines)
 
 

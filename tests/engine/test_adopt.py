@@ -95,6 +95,8 @@ def test_looking_changes_nothing_and_tells_no_secret(stack: Stack, old: Handmade
     refused = stack.run("--read-only", "adopt", "--yes")
     assert refused.returncode == 2
     assert "read-only" in refused.stderr
+    assert f"{old.name}-mysql" in stack.ok("status")
+    assert "dftui adopt" in stack.run("up").stderr
     assert old.states() == before
     assert stack.left() == []
 

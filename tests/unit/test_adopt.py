@@ -332,7 +332,7 @@ async def test_without_a_stack_file_one_is_written_that_says_what_was_found(
     assert {method for method, _ in engine.calls} <= {
         *("info", "containers", "inspect", "image", "get_file", "exec", "volumes", "networks")
     }
-    assert not (tmp_path / "dftui.yaml").exists()  # noqa: ASYNC240
+    assert not (tmp_path / "dftui.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ async def _undo(args: argparse.Namespace, adopter: Adopter) -> int:
     say(f"{', '.join(result.back)} are back as they were; of {result.stack} nothing is left.")
     if result.kept:
         say(f"What it held is in {result.kept}.")
+    if result.unlinked:
+        say(f"The engine has lost the links of {', '.join(result.unlinked)}: restart it (systemctl restart docker).")
     return Exit.DONE
 
 

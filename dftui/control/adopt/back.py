@@ -86,7 +86,7 @@ async def undo(world: World) -> Undone:
         await bring_back(world, progress, noted)
         if not noted.secrets:
             secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)
-    # An engine that was restarted meanwhile looked for the names of then, which were dftui's, and links to nobody now.
+    # An engine that was restarted meanwhile looked for these names, which were dftui's then, and links to nobody now.
     unlinked = [
         old.name for old in noted.containers if set(old.links) - (await world.engine.inspect(old.id)).links.keys()
     ]

@@ -80,6 +80,8 @@ async def _undo(args: argparse.Namespace, adopter: Adopter) -> int:
     say(f"{', '.join(result.back)} are back as they were; of {result.stack} nothing is left.")
     if result.kept:
         say(f"What it held is in {result.kept}.")
+    if result.unlinked:
+        say(f"The engine has lost the links of {', '.join(result.unlinked)}: restart it (systemctl restart docker).")
     return Exit.DONE
 
 
@@ -121,7 +123,7 @@ def text(proposal: Proposal) -> str:
         lines += [f"  {number}. {step}" for number, step in enumerate(proposal.steps(), 1)]
         lines.append("  The old containers are only stopped: --undo brings them back, --finish removes them.")
     lines += [f"Note: {one}." for one in proposal.notes]
-    lines += [f"Left as it is: {one.name}, {one.why}." for one in proposal.left]
+    lines += [f"Left as it is: {one.name}, {one.why}." for one in proposal.left[:20]]
     return "\n".join(clean(line) for line in lines)
 
 

@@ -39,7 +39,7 @@ DUMP = (
     "-c",
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb-dump || command -v mysqldump)" --no-defaults '
     "--protocol=socket --user=root --single-transaction --quick --routines --triggers --events --hex-blob "
-    '--no-tablespaces --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"',
+    '--no-tablespaces --skip-dump-date --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"',
 )
 _VERSION = (
     "sh",
@@ -133,7 +133,7 @@ async def _write(world: World, progress: Progress, writer: Writer) -> Manifest:
         member.write(text_of(secrets).encode())
     progress.done = 2
     with writer.member(DATABASE) as member:
-        await dump(world, progress, db, member, expected)
+        await dump(world, progress, db, member, expected, until=68)
     with writer.member(STORAGE) as member:
         found = await _files(world, progress, containers, member)
     marked = await world.marked()
@@ -165,8 +165,11 @@ def kind_of(version: str) -> str:
     return "mariadb" if "mariadb" in version.lower() else "mysql"
 
 
-async def dump(world: World, progress: Progress, db: Container, member: MemberWriter, expected: float) -> None:
-    """The database's rows, as of one moment, into the member. Raises ActionError."""
+async def dump(
+    world: World, progress: Progress, db: Container, member: MemberWriter, expected: float, *, until: int
+) -> None:
+    """The database's rows, as of one moment, into the member; two dumps of the same rows are the same. Raises
+    ActionError."""
     count = Count()
     stream = await world.engine.exec_stream(db.id, DUMP)
 
@@ -176,7 +179,7 @@ async def dump(world: World, progress: Progress, db: Container, member: MemberWr
 
     try:
         work = in_thread(pieces(), count, lambda dump: copy_dump(dump, member))
-        await shown(progress, f"dump of {db.name}", work, count, expected, until=68)
+        await shown(progress, f"dump of {db.name}", work, count, expected, until=until)
     except CutShort:
         raise ActionError(
             f"the dump of {db.name} ended before its end: {last_words(stream.stderr())}",

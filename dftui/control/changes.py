@@ -245,7 +245,7 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
     for number, word in ((80, "publish"), (HTTPS_PORT, "tls")):
         wanted = next((p for p in specs.ports(spec, source) if p.container_port == number), None)
         have = [p for p in ports if p.container_port == number]
-        if ports and not (any(_same(one, wanted) for one in have) if wanted is not None else not have):
+        if ports and not (any(same_place(one, wanted) for one in have) if wanted is not None else not have):
             moved = True
             old, new = (where(p) if p is not None else "none" for p in (have[0] if have else None, wanted))
             replace.append(f"{word}: {_arrow(old, new)}")
@@ -255,7 +255,8 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
     return BalancerEdit(tuple(live), tuple(reload), tuple(replace), moved)
 
 
-def _same(one: Port, other: Port) -> bool:
+def same_place(one: Port, other: Port) -> bool:
+    """Whether two published ports are the same one of the host."""
     both_open = one.host_ip in OPEN and other.host_ip in OPEN
     return one.host_port == other.host_port and (both_open or one.host_ip == other.host_ip)
 

@@ -95,6 +95,8 @@ def test_looking_changes_nothing_and_tells_no_secret(stack: Stack, old: Handmade
     refused = stack.run("--read-only", "adopt", "--yes")
     assert refused.returncode == 2
     assert "read-only" in refused.stderr
+    assert f"{old.name}-mysql" in stack.ok("status")
+    assert "dftui adopt" in stack.run("up").stderr
     assert old.states() == before
     assert stack.left() == []
 
@@ -105,7 +107,8 @@ def test_one_that_is_killed_on_the_way_is_brought_back(stack: Stack, old: Handma
         until(lambda: any(name.endswith("-old") for name in old.states()), "it has begun")
         killed.kill()
     assert "did not end" in stack.run("up").stderr
-    assert stack.json("adopt", "--undo", "--yes")["kept"] == ""
+    undone = stack.json("adopt", "--undo", "--yes")
+    assert (undone["kept"], undone["unlinked"]) == ("", [])
     assert old.states() == before
     assert stack.left() == []
     old.until_it_answers()

@@ -10,16 +10,22 @@ import pytest
 
 from dftui.__main__ import main
 from dftui.balancer.link import BalancerLink
-from dftui.control.adopt import record
+from dftui.cli.adopt import text
+from dftui.control import backup
+from dftui.control.adopt import proposal, record
 from dftui.control.adopt.found import COMPOSE_PROJECT, COMPOSE_SERVICE, Handmade, Seen, recognise
 from dftui.control.adopt.proposal import choose
 from dftui.control.errors import ActionError
 from dftui.control.steps import ignore
 from dftui.control.world import World
-from dftui.engine.api import Container, ContainerDetail, Port
+from dftui.dreamfactory.settings import ENV_PATH
+from dftui.engine.api import Container, ContainerDetail, ExecResult, File, Port
+from dftui.stack.file import parse
 from dftui.stack.names import stack_labels
-from dftui.stack.spec import StackSpec
+from dftui.stack.secrets import new_secrets, save_secrets
+from dftui.stack.spec import BalancerSpec, StackSpec
 from tests.fakes.engine import FakeEngine
+from tests.fakes.state import FakeContainer
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 MYSQL = {
@@ -282,3 +288,78 @@ def test_what_does_not_go_together_is_refused(words: str, monkeypatch: pytest.Mo
         assert main(words.split()) == 2
     except SystemExit as ended:
         assert ended.code == 2
+
+
+def running_blog(engine: FakeEngine) -> None:
+    """The post's stack on an engine in memory, on MySQL, with seven tables."""
+
+    def add(name: str, image: str, links: Mapping[str, str] | None = None, **more: object) -> FakeContainer:
+        made = engine.by_id[engine.add(name, image=image, networks={"bridge": ""}, **more)]  # type: ignore[arg-type]
+        made.links = dict(links or {})
+        return made
+
+    add("df-mysql", "mysql:latest", env=MYSQL)
+    add("df-redis", "redis:latest")
+    file = "\n".join(f"{name}={value}" for name, value in ON_MYSQL.items())
+    for number in (1, 2):
+        env = {**WEB, "SERVERNAME": "here"}
+        made = add(f"df-web{number}", "dreamfactorysoftware/df-docker:latest", LINKS, env=env)
+        made.files[ENV_PATH] = File(ENV_PATH, file.encode())
+    lb = add("df-lb", "tutum/haproxy:latest", {"df-web1": "df-web1", "df-web2": "df-web2"})
+    lb.spec = replace(lb.spec, ports=(Port(80, "0.0.0.0", 80),))
+    engine.on_exec(backup._VERSION, ExecResult(0, b"8.4.0\n", b""))
+    engine.on_exec(proposal._TABLES, ExecResult(0, b"7\t4096\n", b""))
+    engine.on_exec(("bash",), ExecResult(0, b'HTTP/1.0 200 OK\r\n\r\n{"resources": {"admin": 1}}', b""))
+
+
+async def test_without_a_stack_file_one_is_written_that_says_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = FakeEngine()
+    running_blog(engine)
+    found = await proposal.propose(World(engine, StackSpec(), BalancerLink(engine, "df-lb"), ignore))
+    assert found.problems == ()
+    assert (found.tables, found.fresh, found.migrates, found.replicas) == (7, False, False, 2)
+    assert found.file == str(tmp_path / "dftui.yaml")
+    spec = parse(found.text.encode(), "dftui.yaml")
+    assert (spec.images.web, spec.images.db) == ("dreamfactorysoftware/df-docker:latest", "mysql:latest")
+    assert (spec.web.replicas, spec.web.env, spec.balancer.publish) == (2, {"SERVERNAME": "here"}, "80")
+    told = found.text + str(found.to_json()) + text(found) + repr(found)
+    assert KEY not in told
+    assert "df_admin" not in told
+    assert "df-web1 → df-web1-old" in told
+    assert {method for method, _ in engine.calls} <= {
+        *("info", "containers", "inspect", "image", "get_file", "exec", "volumes", "networks")
+    }
+    assert not (tmp_path / "dftui.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        (StackSpec(path="dftui.yaml"), "publishes nothing for certain, and the stack that is here 80"),
+        (StackSpec(path="dftui.yaml", balancer=BalancerSpec(publish="8080")), "publishes 8080"),
+        (StackSpec(name="df", path="dftui.yaml", balancer=BalancerSpec(publish="0.0.0.0:80")), ""),
+    ],
+)
+async def test_a_stack_file_must_publish_the_port_that_is_there(spec: StackSpec, why: str) -> None:
+    engine = FakeEngine()
+    running_blog(engine)
+    found = await proposal.propose(World(engine, spec, BalancerLink(engine, "df-lb"), ignore))
+    assert [why in one for one in found.problems] == ([True] if why else [])
+    assert found.file == ""
+
+
+async def test_what_stands_in_the_way_is_said_before() -> None:
+    engine = FakeEngine()
+    running_blog(engine)
+    engine.add("df-web1-old")
+    save_secrets(engine.engine_id, "df", new_secrets())
+    found = await proposal.propose(World(engine, StackSpec(), BalancerLink(engine, "df-lb"), ignore))
+    told = " / ".join(found.problems)
+    assert "another container holds the name df-web1-old" in told
+    assert "dftui keeps other secrets for a stack df" in told
+    engine.add("df-web9", labels=stack_labels("df", "web", number="9"))
+    with pytest.raises(ActionError, match="of dftui's own already"):
+        await proposal.propose(World(engine, StackSpec(), BalancerLink(engine, "df-lb"), ignore))

@@ -23,15 +23,22 @@ _ORDER = ("db", "cache", "web", "balancer")
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """`adopt --undo --json`. `kept` is a backup of what the stack held, "" where it held nothing yet."""
+    """`adopt --undo --json`. `kept` is a backup of what the stack held, "" where it held nothing yet; `unlinked` are
+    those whose links the engine has lost."""
 
     stack: str
     back: tuple[str, ...]
     kept: str
+    unlinked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented shape."""
-        return {"stack": self.stack, "back": list(self.back), "kept": self.kept}
+        return {
+            "stack": self.stack,
+            "back": list(self.back),
+            "kept": self.kept,
+            "unlinked": list(self.unlinked),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,11 @@ async def undo(world: World) -> Undone:
         await bring_back(world, progress, noted)
         if not noted.secrets:
             secrets_path(await world.engine_id(), world.stack).unlink(missing_ok=True)
-    return Undone(world.stack, tuple(old.name for old in noted.containers), kept)
+    # An engine that was restarted meanwhile looked for these names, which were dftui's then, and links to nobody now.
+    unlinked = [
+        old.name for old in noted.containers if set(old.links) - (await world.engine.inspect(old.id)).links.keys()
+    ]
+    return Undone(world.stack, tuple(old.name for old in noted.containers), kept, tuple(unlinked))
 
 
 async def _kept(world: World) -> str:

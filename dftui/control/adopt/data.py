@@ -71,7 +71,8 @@ async def back_up(world: World, progress: Progress, proposal: Proposal, what: st
             with writer.member(SECRETS) as member:
                 member.write(text_of(proposal.secrets).encode())
             with writer.member(DATABASE) as member:
-                await dump(world, progress, found.db.detail.container, member, float(proposal.bytes))
+                db = found.db.detail.container
+                await dump(world, progress, db, member, float(proposal.bytes), until=progress.done)
             with writer.member(STORAGE) as member:
                 copied = await _files(world, progress, found.webs, member)
             writer.finish(

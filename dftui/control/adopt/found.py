@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dftui.control.changes import OPEN
 from dftui.dreamfactory.variables import SECRET_VARIABLES, STORAGE_PATH
 from dftui.engine.api import ContainerDetail, Port
 from dftui.stack import appkey, names
@@ -19,7 +20,6 @@ from dftui.stack.fields import looks_secret, own_variable
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
-OPEN = ("", "0.0.0.0", "::")
 HTTP, HTTPS = 80, 443
 STORAGE_ROOT = STORAGE_PATH.rpartition("/")[0]
 """The whole of what DreamFactory writes: files, logs, and the SQLite of a replica that has no other database."""

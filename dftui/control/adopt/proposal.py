@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
-from dftui.control import replicas
+from dftui.control import replicas, specs
 from dftui.control.adopt import record
 from dftui.control.adopt.found import Handmade, Left, Recognition, Seen, recognise
 from dftui.control.backup import version_of
+from dftui.control.changes import same_place
 from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.world import PARALLEL, World, bounded
 from dftui.dreamfactory.api import Status, parse_status
@@ -73,6 +74,11 @@ class Proposal:
         """Its database holds nothing: dftui makes the tables and the first admin."""
         return self.tables == 0
 
+    @property
+    def migrates(self) -> bool:
+        """The replicas run another DreamFactory than the one that wrote the rows."""
+        return not self.fresh and self.images.ids.get("web") != self.found.webs[0].detail.container.image_id
+
     def steps(self) -> list[str]:
         """What would be done, in words, in this order."""
         found, stack = self.found, self.stack
@@ -89,7 +95,8 @@ class Proposal:
             what = f"{self.tables} tables, {size(self.bytes)}"
             volume = names.volume_name(stack, "db")
             steps.append(f"create {db} on the volume {volume}, and put the rows in ({what}; from a dump)")
-        steps.append(f"create {self.replicas} replicas, beside those that serve")
+        migrated = "; this runs DreamFactory's migrations, for their image is another one" if self.migrates else ""
+        steps.append(f"create {self.replicas} replicas, beside those that serve{migrated}")
         front = " and ".join(one.name for one in found.front)
         steps.append(f"stop {front}, then the webs; here the gap begins, and it is measured")
         steps.append("dump once more, and put in again what was written meanwhile")
@@ -242,8 +249,8 @@ async def _not_there(world: World) -> None:
 async def _spec(world: World, found: Handmade, problems: list[str], notes: list[str]) -> tuple[StackSpec, str, str]:
     """What the stack is to be: the file's own words, or, without one, a file to write that says what was found."""
     if world.spec.path:
-        if world.spec.balancer.publish != found.publish:
-            said = world.spec.balancer.publish or "none"
+        said = world.spec.balancer.publish or "nothing for certain"
+        if world.spec.balancer.publish is None or not same_place(specs.publish(world.spec, ""), found.port):
             problems.append(
                 f"the stack file publishes {said}, and the stack that is here {found.publish}: "
                 f"put balancer: {{publish: '{found.publish}'}} into {world.spec.path}"

@@ -29,6 +29,8 @@ class Old:
     aside: str
     role: str
     ran: bool
+    links: tuple[str, ...] = ()
+    """What it calls others by its links."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def of(found: Handmade, needed: Iterable[str], *, secrets: bool = False) -> Reco
                 f"{one.name}-old" if one.name in wanted else one.name,
                 found.role(one),
                 one.running,
+                tuple(sorted(one.detail.links)),
             )
             for one in found.parts
         ),
@@ -108,7 +111,14 @@ def _parsed(volume: Volume, *, half: bool) -> Record:
     try:
         raw = json.loads(volume.labels[f"dftui.{_LABEL}"])
         containers = tuple(
-            Old(str(one["id"]), str(one["name"]), str(one["aside"]), str(one["role"]), bool(one["ran"]))
+            Old(
+                str(one["id"]),
+                str(one["name"]),
+                str(one["aside"]),
+                str(one["role"]),
+                bool(one["ran"]),
+                tuple(map(str, one["links"])),
+            )
             for one in raw["containers"]
         )
         volumes, networks = tuple(map(str, raw["volumes"])), tuple(map(str, raw["networks"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from dftui.control.up import networks, pool_up, services, up, web_ready
 from dftui.control.world import PARALLEL, World, bounded, by_role, webs
 from dftui.engine.api import EngineError, ImageProgress
 from dftui.stack.secrets import Recovered, SecretsError, save_secrets
+from dftui.stack.spec import AdminSpec
 
 STOP_PATIENCE = 5.0
 BALANCER_PATIENCE = 1.0
@@ -98,7 +99,8 @@ async def adopt(world: World, proposal: Proposal) -> Adopted:
             "\n".join(["it is not certain what is here, so nothing was changed:", *proposal.problems]),
             "put that right, then look again: dftui adopt --dry-run",
         )
-    progress = Progress("adopt", world.report, total=14)
+    renamed = sum(one.name != one.aside for one in proposal.record.containers)
+    progress = Progress("adopt", world.report, total=14 + renamed)
     image = proposal.found.db.detail.container.image_id
     async with held_outside(world.engine, world.stack, image, "adopt"):
         done = _Done()
@@ -168,8 +170,11 @@ async def _adopt(world: World, progress: Progress, proposal: Proposal, done: _Do
     await _same_kind(world, db.id, proposal)
     with progress.step("put its rows and files in"):
         await data.put(world, progress, db, first, rows=not proposal.fresh)
-    plan = await pool_up(world, progress, plan, proposal.replicas, fresh=proposal.fresh)
-    await _ready(world, progress, plan)
+    # Without an admin to make, a replica is migrated by whoever starts it.
+    admin = AdminSpec("none") if proposal.migrates else world.spec.admin
+    builder = replace(world, spec=replace(world.spec, admin=admin))
+    plan = await pool_up(builder, progress, plan, proposal.replicas, fresh=proposal.fresh)
+    await _ready(builder, progress, plan)
     manifest, gap, backup = await _hand_over(world, progress, proposal, first, done)
     notes = list(proposal.notes)
     if manifest.left_out:

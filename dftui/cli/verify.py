@@ -131,7 +131,7 @@ def matrix(names: list[str], cells: dict[tuple[str, str], str]) -> list[str]:
 
 
 def _cell(cause: str | None) -> str:
-    from dftui.dreamfactory.evidence import WORDS
+    from dftui.dreamfactory.causes import WORDS
 
     return f"{_SIGNS.get(cause, '✗')} {WORDS[cause]}" if cause else ""
 

@@ -25,20 +25,9 @@ from dftui.control.steps import Progress
 from dftui.control.tried import Tried, likeliest, look, safe, status_of
 from dftui.control.world import World, bounded, by_role
 from dftui.dreamfactory import api, settings
+from dftui.dreamfactory.causes import CACHE, DATABASE, OK, REFUSED, UNCHECKED, UNREACHABLE
 from dftui.dreamfactory.clock import Bounds, stamped
-from dftui.dreamfactory.evidence import (
-    CACHE,
-    DATABASE,
-    OK,
-    REFUSED,
-    UNCHECKED,
-    UNREACHABLE,
-    Evidence,
-    Pair,
-    Seen,
-    Silence,
-    pairs,
-)
+from dftui.dreamfactory.evidence import Evidence, Pair, Seen, Silence, pairs
 from dftui.dreamfactory.http import HttpError, Line
 from dftui.engine.api import Container, EngineError
 from dftui.stack.secrets import Secrets

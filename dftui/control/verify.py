@@ -13,8 +13,9 @@ from dftui.control.errors import ActionError
 from dftui.control.login import Login
 from dftui.control.trial import trial
 from dftui.control.world import World
+from dftui.dreamfactory.causes import CACHE, OK
 from dftui.dreamfactory.checks import Check, checks
-from dftui.dreamfactory.evidence import CACHE, OK, Evidence, Pair
+from dftui.dreamfactory.evidence import Evidence, Pair
 from dftui.dreamfactory.http import HttpError
 from dftui.dreamfactory.oddities import Odd, first_of_each, oddities
 from dftui.engine.api import EngineError

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dftui.dreamfactory import oddities as odd
-from dftui.dreamfactory.evidence import OK, REASONS, UNCHECKED, Evidence, Pair
+from dftui.dreamfactory.causes import OK, REASONS, UNCHECKED
+from dftui.dreamfactory.evidence import Evidence, Pair
 from dftui.dreamfactory.oddities import Odd
 from dftui.stack.spec import NOT_FOR_PLAIN
 

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dftui.dreamfactory.evidence import OK, UNCHECKED, Evidence, Seen
+from dftui.dreamfactory.causes import OK, UNCHECKED
+from dftui.dreamfactory.evidence import Evidence, Seen
 from dftui.dreamfactory.settings import OWN_STORES, Settings
 
 MAX_SKEW = 1.0

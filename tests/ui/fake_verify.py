@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from dftui.control.verify import VerifyResult
 from dftui.dreamfactory.api import Status
+from dftui.dreamfactory.causes import CACHE, CLOCK, OK, SIGNATURE
 from dftui.dreamfactory.checks import checks
 from dftui.dreamfactory.clock import Bounds
-from dftui.dreamfactory.evidence import CACHE, CLOCK, OK, SIGNATURE, Evidence, Seen, Silence, pairs
+from dftui.dreamfactory.evidence import Evidence, Seen, Silence, pairs
 from dftui.dreamfactory.oddities import oddities
 from dftui.dreamfactory.settings import Settings
 

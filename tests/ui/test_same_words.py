@@ -12,7 +12,8 @@ from dftui.control import rotation
 from dftui.control.pool import Pool
 from dftui.control.probe import NO_ANSWER, ProbeResult, ProbeRow
 from dftui.control.repair import find
-from dftui.dreamfactory.evidence import OK, REASONS, UNCHECKED, WORDS, Evidence, Silence
+from dftui.dreamfactory.causes import OK, REASONS, UNCHECKED, WORDS
+from dftui.dreamfactory.evidence import Evidence, Silence
 from dftui.help import page
 from dftui.ui.draw import UNICODE
 from dftui.ui.panes.probe import probe_rows

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dftui.dreamfactory.evidence import OK, pairs
+from dftui.dreamfactory.causes import OK
+from dftui.dreamfactory.evidence import pairs
 
 from .conftest import words
 from .fake_backend import FakeBackend, busy, stack

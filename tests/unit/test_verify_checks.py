@@ -9,19 +9,10 @@ import pytest
 from dftui.control.actions import ACTIONS
 from dftui.control.tried import Tried, likeliest
 from dftui.dreamfactory.api import Status
+from dftui.dreamfactory.causes import CACHE, OK, REFUSED, SIGNATURE, UNCHECKED
 from dftui.dreamfactory.checks import NAMES, Check, checks
 from dftui.dreamfactory.clock import Bounds
-from dftui.dreamfactory.evidence import (
-    ALL_PAIRS_UP_TO,
-    CACHE,
-    OK,
-    REFUSED,
-    SIGNATURE,
-    UNCHECKED,
-    Evidence,
-    Silence,
-    pairs,
-)
+from dftui.dreamfactory.evidence import ALL_PAIRS_UP_TO, Evidence, Silence, pairs
 from dftui.dreamfactory.http import Line
 from dftui.dreamfactory.oddities import first_of_each, oddities
 from tests.fakes.engine import FakeEngine

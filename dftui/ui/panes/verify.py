@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from dftui.control.actions import offered
-from dftui.dreamfactory.evidence import WORDS
+from dftui.dreamfactory.causes import WORDS
 from dftui.ui.draw import Glyphs, Row, Span, fit
 from dftui.ui.panes.history import HistoryLines
 from dftui.ui.panes.pane import TabPane

@@ -83,6 +83,7 @@ async def run(args: argparse.Namespace) -> int:
                 since_ns=since_ns,
                 pace=None,
                 on_release=printer.released,
+                keep=False,
             )
             printer.show_with(hub)
             if args.follow:
@@ -233,8 +234,11 @@ async def _follow(
     async def listen() -> None:
         from dftui.engine.api import EngineUnreachable
         from dftui.stack.names import LABEL_STACK
+        from dftui.watch.heard import Heard
 
         lost = False
+        # Also what happens between the first look and the moment at which the engine begins to tell.
+        heard = Heard(time.time())
         while True:
             try:
                 await sync()
@@ -242,7 +246,9 @@ async def _follow(
                     say("The engine answers again.")
                     hub.poke()
                     lost = False
-                async for event in world.engine.events({LABEL_STACK: world.spec.name}):
+                async for event in world.engine.events({LABEL_STACK: world.spec.name}, since=heard.since):
+                    if not heard.new(event):
+                        continue
                     hub.note(event)
                     if event.kind == "container" and event.action in ("create", "start", "die", "destroy"):
                         await sync()

@@ -52,7 +52,11 @@ class Printer:
 
     def released(self, records: Sequence[Record]) -> None:
         """Records that left the hub's merge."""
-        self.print(records if self.names is None else [record for record in records if record.who in self.names])
+        from dftui.watch.merge import who_in
+
+        if self.names is not None and who_in(records) - self.names:
+            records = [record for record in records if record.who in self.names]
+        self.print(records)
         self.end()
 
     def print(self, records: Sequence[Record]) -> None:
@@ -80,17 +84,17 @@ class Printer:
     def _as_it_is(self, records: Sequence[Record]) -> bool:
         """Print these without a look at the single line, which a flood of one container usually allows."""
         from dftui.watch.lines import LATE, MARK
+        from dftui.watch.merge import flags_in, who_in
 
-        if self._json or self._colour or self._timestamps or len({record[2] for record in records}) != 1:
+        if self._json or self._colour or self._timestamps or len(names := who_in(records)) != 1:
             return False
-        if any(flags & (LATE | MARK) for flags in {record[3] for record in records}):
+        if any(flags & (LATE | MARK) for flags in flags_in(records)):
             return False
-        text = self._hub.plain(records)
+        text = self._hub.plain(records, f"{self._who(*names)} ")
         if text is None:
             return False
-        head = f"{self._who(records[0].who)} "
         self.lines += len(records)
-        self._write(head + text.replace("\n", "\n" + head) + "\n")
+        self._write(text)
         return True
 
     def end(self) -> None:

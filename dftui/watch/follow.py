@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from operator import lt
 from typing import Protocol
 
 from dftui.engine.api import Engine, EngineError, LogLine, NotFound
@@ -186,9 +185,8 @@ class Follower:
             self.last_ns = batch.times[-1]
             self._known = None
             for stream in set(batch.streams):
-                at = len(batch) - 1
-                while batch.streams[at] != stream:
-                    at -= 1
+                # The last of its kind: most often the last of all.
+                at = next(at for at in range(len(batch) - 1, -1, -1) if batch.streams[at] == stream)
                 last[stream] = batch[at]
             return batch
         fresh: list[LogLine] = []
@@ -214,8 +212,7 @@ class Follower:
 
     def _newer(self, batch: Batch) -> bool:
         """Each line is stamped later than the one before it, and the first than any that was taken."""
-        times = batch.times
-        return times[0] > self.last_ns and all(map(lt, times, times[1:]))
+        return batch.times[0] > self.last_ns and batch.rising
 
     def _repeats(self, line: LogLine, fresh: list[LogLine]) -> bool:
         """Whether this line, stamped no later than others before it, was taken already."""

@@ -33,6 +33,7 @@ from dftui.watch.mask import Masker
 from dftui.watch.merge import Merge, Run, count_lines, runs_of
 from dftui.watch.pace import Pace, jumps
 from dftui.watch.paint import Painter
+from dftui.watch.recent import Recent
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
 
@@ -69,15 +70,18 @@ class LogHub:
         wait: float = WAIT,
         pace: float | None = PACE,
         on_release: Released | None = None,
+        keep: bool = True,
     ) -> None:
         """`tail` and `since_ns`: where to begin; `pace` None reads as fast as the engine gives and skips nothing;
-        `on_release` is given the records as they leave the merge, before anything of them can be lost."""
+        `on_release` is given the records as they leave the merge, before anything of them can be lost; without `keep`
+        it is the only one who gets them, and no reader finds any."""
         self._engine = engine
         self._painter = Painter(masker or Masker())
         self._tail = tail
         self._since_ns = since_ns
         self._pace = Pace(pace)
         self._rings = Rings(ring_bytes, total_bytes)
+        self._recent = Recent(ring_bytes) if not keep else None
         self._merge = Merge(wait)
         self._on_release = on_release
         self._counts: dict[str, Counts] = {}
@@ -255,19 +259,16 @@ class LogHub:
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """This container's lines from this stamp on that are held."""
         yield from self._merge.known(name, since_ns)
-        ring = self._rings.by_name.get(name)
-        if ring is not None:
-            for record in reversed(ring.records):
-                # Merged order is time order but for late lines, so look a second further back.
-                if record.time_ns < since_ns - 1_000_000_000:
-                    return
-                if record.time_ns >= since_ns and record.is_line:
-                    yield record
+        for record in (self._recent or self._rings).known(name):
+            # Merged order is time order but for late lines, so look a second further back.
+            if record.time_ns < since_ns - 1_000_000_000:
+                return
+            if record.time_ns >= since_ns and record.is_line:
+                yield record
 
     def known_from(self, name: str) -> int:
-        """The stamp from which on all of this container's lines are still held; 0 when none has left its ring."""
-        ring = self._rings.by_name.get(name)
-        return ring.records[0].time_ns if ring is not None and ring.evicted else 0
+        """The stamp from which on all of this container's lines are still held; 0 when none is gone."""
+        return (self._recent or self._rings).known_from(name)
 
     # ---- what readers ask
 
@@ -306,9 +307,9 @@ class LogHub:
         """`text` of each; for many at a fraction of the cost."""
         return self._painter.texts(records)
 
-    def plain(self, records: Sequence[Record]) -> str | None:
-        """The texts of these, a line each, if they may be shown just as they are; else None."""
-        return self._painter.plain(records)
+    def plain(self, records: Sequence[Record], head: str = "") -> str | None:
+        """The texts of these, a line each, behind `head`, if they may be shown just as they are; else None."""
+        return self._painter.plain(records, head)
 
     def names(self) -> tuple[str, ...]:
         """Containers that have lines here or are followed, sorted."""
@@ -376,7 +377,7 @@ class LogHub:
             return
         self._let_go(self._merge.due(now))
 
-    def _let_go(self, ready: list[Record]) -> None:
+    def _let_go(self, ready: Sequence[Record]) -> None:
         if not ready:
             return
         for name, lines in count_lines(ready).items():
@@ -384,7 +385,7 @@ class LogHub:
                 self._count(name).received += lines
         if self._on_release is not None:
             self._on_release(ready)
-        self._rings.add(ready)
+        (self._recent or self._rings).add(ready)
         self._released.set()
 
 
@@ -396,13 +397,15 @@ def calm_collector() -> None:
 
 def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
     """A container's lines as they are kept: what is too long is cut and says so."""
+    ordered: bool | None = None
     if isinstance(lines, Batch):
         times, streams, texts = lines.times, lines.streams, lines.texts
+        ordered = lines.rising or None
     else:
         times, streams, texts = zip(*lines, strict=True)
     long = max(map(len, texts)) > MAX_LINE
     if not long and "stderr" not in streams:
-        return Run(name, times, None, texts)
+        return Run(name, times, None, texts, ordered)
     flags = [STDERR if stream == "stderr" else 0 for stream in streams]
     if long:
         over = [len(text) > MAX_LINE for text in texts]
@@ -411,7 +414,7 @@ def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
             for flag, text, cut in zip(flags, texts, over, strict=True)
         ]
         texts = [text[:MAX_LINE] for text in texts]
-    return Run(name, times, flags, texts)
+    return Run(name, times, flags, texts, ordered)
 
 
 def _quiet(follower: Follower, now: float) -> bool:

@@ -463,3 +463,23 @@ async def test_with_little_memory_a_reconnect_still_doubles_nothing() -> None:
         assert hub.counts.total.received == 41
         assert len(reader.read().records) + reader.lost == 41
     assert seen == ["38", "39", "40"]
+
+
+async def test_who_only_passes_lines_on_gets_each_once_over_a_reconnect_and_keeps_none() -> None:
+    engine = FakeEngine()
+    ref = engine.add("a")
+    got: list[Record] = []
+    few = 3 * (2 + OVERHEAD)
+    async with following(engine, ring_bytes=few, pace=None, tail=None, on_release=got.extend, keep=False) as hub:
+        for number in range(40):
+            engine.write(ref, f"{number:02}".encode())
+        await until(hub, lambda: len(got) >= 40)
+        engine.go_away()
+        await asyncio.sleep(0)
+        engine.write(ref, b"40")
+        engine.come_back()
+        hub.poke()
+        await until(hub, lambda: len(got) >= 41)
+        assert hub.held_bytes == 0
+        assert hub.counts.total.repeated > 0
+    assert [record.data for record in got] == [f"{number:02}".encode() for number in range(41)]

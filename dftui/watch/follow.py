@@ -85,6 +85,11 @@ class Follower:
         """The container runs (again), or the engine answers again: open the log now."""
         self._wake.set()
 
+    def ended(self) -> None:
+        """The container ended: look again, as the engine may end a stream with it and keep its last lines back."""
+        self.running = False
+        self._wake.set()
+
     def skip_ahead(self, tail: int) -> None:
         """Give up what is unread but for the `tail` last lines; the hole is said as a gap."""
         self._skip_tail = tail
@@ -128,7 +133,7 @@ class Follower:
             elif self.removed:
                 return
             elif not self.running:
-                # Ended, and a second look brought nothing new: wait to be told.
+                # Ended, and a look since then brought nothing new: wait to be told.
                 await self._wake.wait()
                 wait = _FIRST_WAIT
             try:

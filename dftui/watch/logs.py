@@ -124,6 +124,8 @@ class LogHub:
                 continue
             if running and not follower.attached:
                 follower.wake()
+            if follower.running and not running:
+                follower.ended()
             follower.running = running
         self._began = True
         for ref in self._followers.keys() - seen:
@@ -144,7 +146,7 @@ class LogHub:
                 follower.running = True
                 follower.wake()
             elif event.action == "die":
-                follower.running = False
+                follower.ended()
             elif event.action == "destroy":
                 follower.removed = True
                 follower.wake()

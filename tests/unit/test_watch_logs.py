@@ -57,6 +57,36 @@ async def test_history_of_several_containers_is_merged_by_time() -> None:
         assert texts(hub, "df-web2") == [f"line {number}" for number in range(1, 60, 3)]
 
 
+class Curt(FakeEngine):
+    """Ends a log's stream with its container and gives none of the lines that were written meanwhile, as the real one
+    does now and then; asked again, it has them."""
+
+    async def logs(
+        self, ref: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0
+    ) -> AsyncIterator[list[LogLine]]:
+        if self._find(ref).live:
+            async for _ in super().logs(ref, follow=follow, tail=0):
+                pass
+            return
+        async for batch in super().logs(ref, follow=follow, tail=tail, since_ns=since_ns):
+            yield batch
+
+
+async def test_the_last_lines_of_one_that_ends_are_looked_for_once_more() -> None:
+    engine = Curt()
+    ref = engine.add("df-web1")
+    async with following(engine) as hub:
+        while not hub._followers[ref].attached:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for number in range(3):
+            engine.write(ref, f"{number}".encode())
+        # It is told that the container ended before the stream ends.
+        engine.die(ref)
+        hub.note(engine.past[-1])
+        await until(hub, lambda: len(texts(hub)) == 3)
+        assert texts(hub) == ["0", "1", "2"]
+
+
 async def test_live_lines_that_arrive_out_of_order_are_sorted_and_a_late_one_is_marked() -> None:
     engine = FakeEngine()
     first, second = engine.add("a"), engine.add("b")

@@ -12,17 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dftui.engine.api import Container, Engine, Event, LogLine
-from dftui.engine.batch import Batch
 from dftui.watch.changes import event_words
 from dftui.watch.follow import Follower
 from dftui.watch.lines import (
-    CUT,
     EVENT,
     GAP,
     LATE,
-    LENGTH_SHIFT,
-    MAX_LINE,
-    STDERR,
     Counts,
     Line,
     LogBatch,
@@ -30,7 +25,7 @@ from dftui.watch.lines import (
     Record,
 )
 from dftui.watch.mask import Masker
-from dftui.watch.merge import Merge, Run, count_lines, runs_of
+from dftui.watch.merge import Merge, Run, count_lines, run_of_lines, runs_of
 from dftui.watch.pace import Pace, jumps
 from dftui.watch.paint import Painter
 from dftui.watch.recent import Recent
@@ -81,7 +76,7 @@ class LogHub:
         self._since_ns = since_ns
         self._pace = Pace(pace)
         self._rings = Rings(ring_bytes, total_bytes)
-        self._recent = Recent(ring_bytes) if not keep else None
+        self._memory: Rings | Recent = self._rings if keep else Recent(ring_bytes)
         self._merge = Merge(wait)
         self._on_release = on_release
         self._counts: dict[str, Counts] = {}
@@ -261,7 +256,7 @@ class LogHub:
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """This container's lines from this stamp on that are held."""
         yield from self._merge.known(name, since_ns)
-        for record in (self._recent or self._rings).known(name):
+        for record in self._memory.known(name):
             # Merged order is time order but for late lines, so look a second further back.
             if record.time_ns < since_ns - 1_000_000_000:
                 return
@@ -270,7 +265,7 @@ class LogHub:
 
     def known_from(self, name: str) -> int:
         """The stamp from which on all of this container's lines are still held; 0 when none is gone."""
-        return (self._recent or self._rings).known_from(name)
+        return self._memory.known_from(name)
 
     # ---- what readers ask
 
@@ -387,7 +382,7 @@ class LogHub:
                 self._count(name).received += lines
         if self._on_release is not None:
             self._on_release(ready)
-        (self._recent or self._rings).add(ready)
+        self._memory.add(ready)
         self._released.set()
 
 
@@ -395,28 +390,6 @@ def calm_collector() -> None:
     """Let Python's cycle collector look less often, in this process: of the many tuples that a log is, none is ever
     part of a cycle, and looking at them all again and again costs as much as merging them."""
     gc.set_threshold(20_000, 20, 50)
-
-
-def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
-    """A container's lines as they are kept: what is too long is cut and says so."""
-    ordered: bool | None = None
-    if isinstance(lines, Batch):
-        times, streams, texts = lines.times, lines.streams, lines.texts
-        ordered = lines.rising or None
-    else:
-        times, streams, texts = zip(*lines, strict=True)
-    long = max(map(len, texts)) > MAX_LINE
-    if not long and "stderr" not in streams:
-        return Run(name, times, None, texts, ordered)
-    flags = [STDERR if stream == "stderr" else 0 for stream in streams]
-    if long:
-        over = [len(text) > MAX_LINE for text in texts]
-        flags = [
-            flag | CUT | len(text) << LENGTH_SHIFT if cut else flag
-            for flag, text, cut in zip(flags, texts, over, strict=True)
-        ]
-        texts = [text[:MAX_LINE] for text in texts]
-    return Run(name, times, flags, texts, ordered)
 
 
 def _quiet(follower: Follower, now: float) -> bool:

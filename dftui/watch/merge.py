@@ -10,7 +10,9 @@ from itertools import chain, pairwise, repeat
 from operator import itemgetter, le
 from typing import overload
 
-from dftui.watch.lines import LATE, MARK, Record
+from dftui.engine.api import LogLine
+from dftui.engine.batch import Batch
+from dftui.watch.lines import CUT, LATE, LENGTH_SHIFT, MARK, MAX_LINE, STDERR, Record
 
 MOST_BYTES = 4 << 20
 """So much may wait; more is let go at once, in the order that it then has."""
@@ -69,6 +71,28 @@ def run_of(who: str, rows: Sequence[tuple[int, str, int, bytes]]) -> Run:
         return Run(who, (), None, ())
     times, _, flags, texts = zip(*rows, strict=True)
     return Run(who, times, flags if any(flags) else None, texts)
+
+
+def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
+    """A container's lines as they are kept: what is too long is cut and says so."""
+    ordered: bool | None = None
+    if isinstance(lines, Batch):
+        times, streams, texts = lines.times, lines.streams, lines.texts
+        ordered = lines.rising or None
+    else:
+        times, streams, texts = zip(*lines, strict=True)
+    long = max(map(len, texts)) > MAX_LINE
+    if not long and "stderr" not in streams:
+        return Run(name, times, None, texts, ordered)
+    flags = [STDERR if stream == "stderr" else 0 for stream in streams]
+    if long:
+        over = [len(text) > MAX_LINE for text in texts]
+        flags = [
+            flag | CUT | len(text) << LENGTH_SHIFT if cut else flag
+            for flag, text, cut in zip(flags, texts, over, strict=True)
+        ]
+        texts = [text[:MAX_LINE] for text in texts]
+    return Run(name, times, flags, texts, ordered)
 
 
 class Stretch(Sequence[Record]):

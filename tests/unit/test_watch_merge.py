@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from dftui.engine.api import LogLine
 from dftui.engine.batch import Batch
 from dftui.watch.lines import CUT, EVENT, GAP, LATE, MAX_LINE, STDERR, Record
-from dftui.watch.logs import run_of_lines
 from dftui.watch.mask import Masker
-from dftui.watch.merge import Merge, Run, Stretch, count_lines, flags_in, runs_of, texts_in, who_in
+from dftui.watch.merge import Merge, Run, Stretch, count_lines, flags_in, run_of_lines, runs_of, texts_in, who_in
 from dftui.watch.paint import Painter
 from dftui.watch.recent import Recent
 from dftui.watch.rings import OVERHEAD, Reader, Rings

@@ -12,6 +12,13 @@ from dftui.engine.api import LogLine
 _new = tuple.__new__
 
 
+def last_times(lines: Sequence[LogLine]) -> dict[str, int]:
+    """The stamp of the last line of each stream that is among these."""
+    if isinstance(lines, Batch):
+        return dict(zip(lines.streams, lines.times, strict=True))
+    return {line.stream: line.time_ns for line in lines}
+
+
 class Batch(Sequence[LogLine]):
     """Lines of one container; a tuple for each would cost as much as reading them does, so it is made only for
     whoever asks for single lines.  `times`, `streams` and `texts` are as long as each other."""

@@ -78,7 +78,9 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin following."""
+        """Begin following, or go on where it ended."""
+        if self._task is not None and not self._task.done():
+            return
         self._task = asyncio.create_task(self._run(), name=f"follow {self.name}")
 
     def wake(self) -> None:

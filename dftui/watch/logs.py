@@ -117,7 +117,11 @@ class LogHub:
                 follower.running = running
                 follower.start()
                 continue
-            if running and not follower.attached:
+            if follower.removed or follower.done:
+                # It was taken for gone, and is there.
+                follower.removed = False
+                follower.start()
+            elif running and not follower.attached:
                 follower.wake()
             if follower.running and not running:
                 follower.ended()

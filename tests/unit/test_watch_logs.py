@@ -87,6 +87,27 @@ async def test_the_last_lines_of_one_that_ends_are_looked_for_once_more() -> Non
         assert texts(hub) == ["0", "1", "2"]
 
 
+async def test_one_that_was_taken_for_gone_is_followed_again() -> None:
+    engine = FakeEngine()
+    ref = engine.add("df-web1")
+    async with following(engine) as hub:
+        engine.write(ref, b"0")
+        await until(hub, lambda: texts(hub) == ["0"])
+        # For once the engine leaves it out; meanwhile its log cannot be read.
+        engine.go_away()
+        hub.sync(())
+        engine.come_back()
+        hub.sync(await engine.containers())
+        engine.write(ref, b"1")
+        await until(hub, lambda: texts(hub) == ["0", "1"])
+        follower = hub._followers[ref]
+        hub.sync(())
+        await follower.stop()
+        engine.write(ref, b"2")
+        hub.sync(await engine.containers())
+        await until(hub, lambda: texts(hub) == ["0", "1", "2"])
+
+
 async def test_live_lines_that_arrive_out_of_order_are_sorted_and_a_late_one_is_marked() -> None:
     engine = FakeEngine()
     first, second = engine.add("a"), engine.add("b")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dftui.engine.api import LogLine
-from dftui.engine.batch import Batch
+from dftui.engine.batch import Batch, last_times
 from dftui.watch.lines import CUT, EVENT, GAP, LATE, MAX_LINE, STDERR, Record
 from dftui.watch.mask import Masker
 from dftui.watch.merge import Merge, Run, Stretch, count_lines, flags_in, run_of_lines, runs_of, texts_in, who_in
@@ -107,6 +107,7 @@ def test_a_batch_is_its_lines(lines: list[LogLine]) -> None:
     assert list(batch) == lines
     assert (batch[0], batch[-1], len(batch)) == (lines[0], lines[-1], len(lines))
     assert list(batch[1:]) == lines[1:]
+    assert last_times(batch) == last_times(lines)
     assert batch.rising == all(a < b for a, b in pairwise(times))
     assert list(run_of_lines("a", batch).rows()) == list(run_of_lines("a", lines).rows())
     for line, (_, _, flags, text) in zip(lines, run_of_lines("a", batch).rows(), strict=True):

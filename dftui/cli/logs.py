@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,24 +15,19 @@ from typing import TYPE_CHECKING
 
 from dftui.cli.common import Opened, coloured, containers, masker, opened, say
 from dftui.cli.exits import Exit, UsageError
-from dftui.cli.text import paint
+from dftui.cli.logprinter import Printer
 from dftui.control.effects import Effect
 from dftui.control.errors import NotUp
-from dftui.watch.export import stamp
 
 if TYPE_CHECKING:
     from dftui.engine.api import Container, LogLine
-    from dftui.watch.lines import Record
     from dftui.watch.logs import LogHub
     from dftui.watch.sieve import Choice
+    from dftui.watch.states import States
 
 _FOLLOW_TAIL = 1000
-_COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
-_LEVEL_COLOURS = {"critical": "31", "error": "31", "warning": "33", "debug": "2"}
 _ROLE_WORDS = {"mysql": "db", "database": "db", "redis": "cache", "lb": "balancer", "haproxy": "balancer"}
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical")
-_PIECE = 1024
-"""Lines that are printed together."""
 _LATEST_CROSSING = 1_000_000_000
 """Nanoseconds by which a container's lines may be out of order."""
 
@@ -69,6 +64,7 @@ async def run(args: argparse.Namespace) -> int:
     async with opened(args) as world:
         from dftui.watch.export import NewFile, SaveError
         from dftui.watch.logs import LogHub, calm_collector
+        from dftui.watch.states import States
 
         calm_collector()
         chosen = choose(await containers(world), args.who, world.spec.name)
@@ -78,18 +74,21 @@ async def run(args: argparse.Namespace) -> int:
             except SaveError as error:
                 say(str(error))
                 return Exit.FAILED
-            printer = _Printer(chosen, args, choice, file.write if file else _to_stdout, file is None and coloured())
+            printer = Printer(chosen, args, choice, file.write if file else _to_stdout, file is None and coloured())
+            mask = await masker(world)
             hub = LogHub(
                 world.engine,
-                masker=await masker(world),
+                masker=mask,
                 tail=args.tail if args.tail is not None else _FOLLOW_TAIL,
                 since_ns=since_ns,
                 pace=None,
                 on_release=printer.released,
+                keep=False,
             )
             printer.show_with(hub)
             if args.follow:
-                await _follow(world, hub, args.who, printer, choice.until_ns)
+                states = States(world.engine, world.spec, hub.tell, mask.mask)
+                await _follow(world, hub, states, args.who, printer, choice.until_ns)
             else:
                 await _once(world, chosen, args.tail, since_ns, choice.until_ns, printer)
             printer.end()
@@ -149,132 +148,8 @@ def _to_stdout(text: str) -> None:
     sys.stdout.flush()
 
 
-class _Printer:
-    """Lines as text or JSON, filtered and folded; many at a time, at a fraction of the cost."""
-
-    def __init__(
-        self,
-        containers: Sequence[Container],
-        args: argparse.Namespace,
-        choice: Choice,
-        write: Callable[[str], None],
-        colour: bool,
-    ) -> None:
-        self._json, self._timestamps, self._fold = args.json, args.timestamps, args.fold
-        self._choice = choice
-        self._write = write
-        self._colour = colour
-        self._width = max((len(c.name) for c in containers), default=0)
-        self._heads: dict[str, str] = {}
-        self._folded: dict[str, tuple[int, int]] = {}
-        self.names: frozenset[str] | None = None
-        """Whose lines of a followed stack are printed; None is all."""
-        self.lines = 0
-
-    def show_with(self, hub: LogHub) -> None:
-        """Where records become what may be shown."""
-        from dftui.watch.sieve import Sieve
-
-        self._hub = hub
-        self._sieve = Sieve(self._choice, hub)
-
-    def released(self, records: Sequence[Record]) -> None:
-        """Records that left the hub's merge."""
-        self.print(records if self.names is None else [record for record in records if record.who in self.names])
-        self.end()
-
-    def print(self, records: Sequence[Record]) -> None:
-        """Those of these that are wanted."""
-        if not self._choice and not self._fold:
-            for start in range(0, len(records), _PIECE):
-                piece = records[start : start + _PIECE]
-                if not self._as_it_is(piece):
-                    self._out(self._texts(piece))
-            return
-        sifted = self._sieve.sift(records)
-        texts = self._texts(sifted.records)
-        if not self._fold:
-            self._out(texts)
-            return
-        out: list[str] = []
-        for record, text, head in zip(sifted.records, texts, sifted.heads, strict=True):
-            if head:
-                self._folded[record.who] = (head, self._folded.get(record.who, (head, 0))[1] + 1)
-                continue
-            self._unfolded(record.who, out)
-            out.append(text)
-        self._out(out)
-
-    def _as_it_is(self, records: Sequence[Record]) -> bool:
-        """Print these without a look at the single line, which a flood of one container usually allows."""
-        from dftui.watch.lines import LATE, MARK
-
-        if self._json or self._colour or self._timestamps or len({record[2] for record in records}) != 1:
-            return False
-        if any(flags & (LATE | MARK) for flags in {record[3] for record in records}):
-            return False
-        text = self._hub.plain(records)
-        if text is None:
-            return False
-        head = f"{self._who(records[0].who)} "
-        self.lines += len(records)
-        self._write(head + text.replace("\n", "\n" + head) + "\n")
-        return True
-
-    def end(self) -> None:
-        """Say how many lines of the last stack traces were folded."""
-        out: list[str] = []
-        for who in list(self._folded):
-            self._unfolded(who, out)
-        self._out(out)
-
-    def _out(self, out: list[str]) -> None:
-        self.lines += len(out)
-        if out:
-            self._write("".join(out))
-
-    def _unfolded(self, who: str, out: list[str]) -> None:
-        head, count = self._folded.pop(who, (0, 0))
-        if count and self._json:
-            from dftui.watch.sanitise import json_line
-
-            out.append(json_line({"seq": head, "who": who, "kind": "trace", "folded": count}) + "\n")
-        elif count:
-            out.append(f"{self._who(who)} … {count} more lines of this stack trace\n")
-
-    def _who(self, who: str) -> str:
-        head = self._heads.get(who)
-        if head is None:
-            self._width = max(self._width, len(who))
-            code = _COLOURS[len(self._heads) % len(_COLOURS)]
-            head = self._heads[who] = paint(f"{who:<{self._width}} |", code, self._colour)
-        return head
-
-    def _texts(self, records: Sequence[Record]) -> list[str]:
-        from dftui.watch.lines import LATE, MARK
-        from dftui.watch.sanitise import json_line
-
-        if self._json:
-            return [json_line(line.to_json()) + "\n" for line in self._hub.lines(records)]
-        if self._colour:
-            lines = self._hub.lines(records)
-            bodies = [paint(line.text, _LEVEL_COLOURS.get(line.level, ""), True) for line in lines]
-        else:
-            # Only what is printed is worked out: this is the way of a million lines through a pipe.
-            bodies = self._hub.texts(records)
-        heads = {who: self._who(who) for who in {record[2] for record in records}}
-        if self._timestamps:
-            bodies = [f"{stamp(record[1] / 1e9)} {body}" for record, body in zip(records, bodies, strict=True)]
-        out = [f"{heads[record[2]]} {body}\n" for record, body in zip(records, bodies, strict=True)]
-        for index, record in enumerate(records):
-            if record[3] & (LATE | MARK):
-                mark = "-- " if record[3] & MARK else "(late) "
-                out[index] = f"{heads[record[2]]} {mark}{bodies[index]}\n"
-        return out
-
-
 async def _once(
-    world: Opened, containers: Sequence[Container], tail: int | None, since_ns: int, until_ns: int, printer: _Printer
+    world: Opened, containers: Sequence[Container], tail: int | None, since_ns: int, until_ns: int, printer: Printer
 ) -> None:
     from dftui.watch.lines import CUT, LENGTH_SHIFT, MAX_LINE, STDERR, Record
     from dftui.watch.sanitise import clean
@@ -338,24 +213,32 @@ class _Source:
         return not until_ns or self.lines[0].time_ns < until_ns + _LATEST_CROSSING
 
 
-async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Printer, until_ns: int) -> None:
+async def _follow(
+    world: Opened, hub: LogHub, states: States, who: Sequence[str], printer: Printer, until_ns: int
+) -> None:
     """Also containers that come later; until cancelled, until that time, or until the engine is gone for good."""
 
     async def sync() -> None:
+        found: Sequence[Container] = ()
         try:
-            chosen = choose(await containers(world), who, world.spec.name)
+            found = await containers(world)
+            chosen = choose(found, who, world.spec.name)
         except (UsageError, NotUp):
             # What was asked for went away meanwhile; its lines so far are still printed.
             chosen = []
         if who:
             printer.names = (printer.names or frozenset()) | {c.name for c in chosen}
+        states.sync(found)
         hub.sync(chosen)
 
     async def listen() -> None:
         from dftui.engine.api import EngineUnreachable
         from dftui.stack.names import LABEL_STACK
+        from dftui.watch.heard import Heard
 
         lost = False
+        # Also what happens between the first look and the moment at which the engine begins to tell.
+        heard = Heard(time.time())
         while True:
             try:
                 await sync()
@@ -363,7 +246,9 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Prin
                     say("The engine answers again.")
                     hub.poke()
                     lost = False
-                async for event in world.engine.events({LABEL_STACK: world.spec.name}):
+                async for event in world.engine.events({LABEL_STACK: world.spec.name}, since=heard.since):
+                    if not heard.new(event):
+                        continue
                     hub.note(event)
                     if event.kind == "container" and event.action in ("create", "start", "die", "destroy"):
                         await sync()
@@ -373,7 +258,7 @@ async def _follow(world: Opened, hub: LogHub, who: Sequence[str], printer: _Prin
                 lost = True
             await asyncio.sleep(1)
 
-    tasks = [asyncio.ensure_future(listen()), asyncio.ensure_future(hub.run())]
+    tasks = [asyncio.ensure_future(job()) for job in (listen, hub.run, states.run)]
     # What was written before that time is here a moment after it.
     left = max(0.0, until_ns / 1e9 - time.time()) + 1 if until_ns else None
     try:

@@ -35,6 +35,7 @@ from dftui.engine.api import (
     Stats,
     Volume,
 )
+from dftui.engine.batch import last_times
 from dftui.engine.calls import Calls
 from dftui.engine.wire import Address, Wire
 
@@ -411,8 +412,7 @@ class DockerEngine:
         seen: dict[str, int] = {}
         async with aclosing(lines):
             async for batch in lines:
-                for line in batch:
-                    seen[line.stream] = line.time_ns
+                seen |= last_times(batch)
                 yield batch
         if not follow or (tail == 0 and not seen):
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable, Sequence
+from operator import add
 from struct import Struct
 from time import strptime
 from typing import Literal
@@ -31,10 +32,8 @@ _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-
 _SECOND = 1_000_000_000
 # A chunk that is one frame that is one stamped line, as a busy engine sends them by the thousand; then, in one match,
 # all that is not such a chunk, so that what is found before it stands without a hole.
-_USUAL = re.compile(
-    rb"([0-9a-f]+\r\n[\1\2]\0\0\0[\0-\xff]{4})"
-    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z ([^\n]*)\n\r\n|([\0-\xff]+)"
-)
+# That a stamp is one is seen to afterwards, for all together.
+_USUAL = re.compile(rb"(?s:([0-9a-f]+\r\n[\1\2]\0\0\0.{4})(.{19})\.(.{9})Z ([^\n]*)\n\r\n|(.+))")
 _AROUND = 31 + 1
 """Bytes of such a frame beside its text: the stamp and its blank, the newline."""
 _MOST_HEADS = 4096
@@ -256,25 +255,27 @@ class LogFrames:
         if not found:
             return None
         heads, seconds, fractions, texts, _ = zip(*found, strict=True)
-        try:
-            told = [_HEADS[head] for head in heads]
-        except KeyError:
-            told = [_head(head) for head in heads]
+        told = {head: _head(head) for head in set(heads)}
+        lengths = {head: length for head, (length, _) in told.items()}
         # A chunk must be this frame, and the frame this line: nothing in a text can pretend to be the next one.
-        if [length for length, _ in told] != [len(text) for text in texts]:
+        if list(map(lengths.__getitem__, heads)) != list(map(len, texts)) or not b"".join(fractions).isdigit():
             return None
         try:
-            whole = {second: self._stamps.second(second) for second in set(seconds)}
+            if seconds.count(seconds[0]) == len(seconds):
+                times = list(map(self._stamps.second(seconds[0]).__add__, map(int, fractions)))
+            else:
+                whole = {second: self._stamps.second(second) for second in set(seconds)}
+                times = list(map(add, map(whole.__getitem__, seconds), map(int, fractions)))
         except ValueError:
             return None
-        if len(whole) == 1:
-            at = whole[seconds[0]]
-            times = [at + fraction for fraction in map(int, fractions)]
-        else:
-            times = [whole[second] + fraction for second, fraction in zip(seconds, map(int, fractions), strict=True)]
         self._last = times[-1]
         self._taken = sum(map(len, heads)) + sum(map(len, texts)) + len(heads) * (_AROUND + 2)
-        return Batch(times, [stream for _, stream in told], texts)
+        streams: Sequence[Literal["stdout", "stderr"]]
+        if len(one := {stream for _, stream in told.values()}) == 1:
+            streams = (*one,) * len(heads)
+        else:
+            streams = [told[head][1] for head in heads]
+        return Batch(times, streams, texts)
 
     @property
     def ended(self) -> bool:

@@ -45,7 +45,8 @@ def _words(replica: Replica, was: ReplicaState | None) -> str:
         case ReplicaState.SERVING:
             return "serves again" if was in (ReplicaState.DRAINING, ReplicaState.DRAINED) else "serves"
         case ReplicaState.DRAINING:
-            return f"is draining, {replica.traffic.sessions} sessions left"
+            left = replica.traffic.sessions
+            return f"is draining, {left} session{'s' * (left != 1)} left"
         case ReplicaState.DRAINED:
             return "is drained"
         case ReplicaState.HELD if was is not None and replica.why:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from operator import lt
 from typing import Protocol
 
 from dftui.engine.api import Engine, EngineError, LogLine, NotFound
@@ -79,11 +78,18 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin following."""
+        """Begin following, or go on where it ended."""
+        if self._task is not None and not self._task.done():
+            return
         self._task = asyncio.create_task(self._run(), name=f"follow {self.name}")
 
     def wake(self) -> None:
         """The container runs (again), or the engine answers again: open the log now."""
+        self._wake.set()
+
+    def ended(self) -> None:
+        """The container ended: look again, as the engine may end a stream with it and keep its last lines back."""
+        self.running = False
         self._wake.set()
 
     def skip_ahead(self, tail: int) -> None:
@@ -129,7 +135,7 @@ class Follower:
             elif self.removed:
                 return
             elif not self.running:
-                # Ended, and a second look brought nothing new: wait to be told.
+                # Ended, and a look since then brought nothing new: wait to be told.
                 await self._wake.wait()
                 wait = _FIRST_WAIT
             try:
@@ -186,9 +192,8 @@ class Follower:
             self.last_ns = batch.times[-1]
             self._known = None
             for stream in set(batch.streams):
-                at = len(batch) - 1
-                while batch.streams[at] != stream:
-                    at -= 1
+                # The last of its kind: most often the last of all.
+                at = next(at for at in range(len(batch) - 1, -1, -1) if batch.streams[at] == stream)
                 last[stream] = batch[at]
             return batch
         fresh: list[LogLine] = []
@@ -214,8 +219,7 @@ class Follower:
 
     def _newer(self, batch: Batch) -> bool:
         """Each line is stamped later than the one before it, and the first than any that was taken."""
-        times = batch.times
-        return times[0] > self.last_ns and all(map(lt, times, times[1:]))
+        return batch.times[0] > self.last_ns and batch.rising
 
     def _repeats(self, line: LogLine, fresh: list[LogLine]) -> bool:
         """Whether this line, stamped no later than others before it, was taken already."""

@@ -12,17 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dftui.engine.api import Container, Engine, Event, LogLine
-from dftui.engine.batch import Batch
 from dftui.watch.changes import event_words
 from dftui.watch.follow import Follower
 from dftui.watch.lines import (
-    CUT,
     EVENT,
     GAP,
     LATE,
-    LENGTH_SHIFT,
-    MAX_LINE,
-    STDERR,
     Counts,
     Line,
     LogBatch,
@@ -30,9 +25,10 @@ from dftui.watch.lines import (
     Record,
 )
 from dftui.watch.mask import Masker
-from dftui.watch.merge import Merge, Run, count_lines, runs_of
+from dftui.watch.merge import Merge, Run, count_lines, run_of_lines, runs_of
 from dftui.watch.pace import Pace, jumps
 from dftui.watch.paint import Painter
+from dftui.watch.recent import Recent
 from dftui.watch.rings import Reader, Rings
 from dftui.watch.sanitise import clean
 
@@ -69,15 +65,18 @@ class LogHub:
         wait: float = WAIT,
         pace: float | None = PACE,
         on_release: Released | None = None,
+        keep: bool = True,
     ) -> None:
         """`tail` and `since_ns`: where to begin; `pace` None reads as fast as the engine gives and skips nothing;
-        `on_release` is given the records as they leave the merge, before anything of them can be lost."""
+        `on_release` is given the records as they leave the merge, before anything of them can be lost; without `keep`
+        it is the only one who gets them, and no reader finds any."""
         self._engine = engine
         self._painter = Painter(masker or Masker())
         self._tail = tail
         self._since_ns = since_ns
         self._pace = Pace(pace)
         self._rings = Rings(ring_bytes, total_bytes)
+        self._memory: Rings | Recent = self._rings if keep else Recent(ring_bytes)
         self._merge = Merge(wait)
         self._on_release = on_release
         self._counts: dict[str, Counts] = {}
@@ -118,8 +117,14 @@ class LogHub:
                 follower.running = running
                 follower.start()
                 continue
-            if running and not follower.attached:
+            if follower.removed or follower.done:
+                # It was taken for gone, and is there.
+                follower.removed = False
+                follower.start()
+            elif running and not follower.attached:
                 follower.wake()
+            if follower.running and not running:
+                follower.ended()
             follower.running = running
         self._began = True
         for ref in self._followers.keys() - seen:
@@ -140,7 +145,7 @@ class LogHub:
                 follower.running = True
                 follower.wake()
             elif event.action == "die":
-                follower.running = False
+                follower.ended()
             elif event.action == "destroy":
                 follower.removed = True
                 follower.wake()
@@ -255,19 +260,16 @@ class LogHub:
     def known(self, name: str, since_ns: int) -> Iterator[Record]:
         """This container's lines from this stamp on that are held."""
         yield from self._merge.known(name, since_ns)
-        ring = self._rings.by_name.get(name)
-        if ring is not None:
-            for record in reversed(ring.records):
-                # Merged order is time order but for late lines, so look a second further back.
-                if record.time_ns < since_ns - 1_000_000_000:
-                    return
-                if record.time_ns >= since_ns and record.is_line:
-                    yield record
+        for record in self._memory.known(name):
+            # Merged order is time order but for late lines, so look a second further back.
+            if record.time_ns < since_ns - 1_000_000_000:
+                return
+            if record.time_ns >= since_ns and record.is_line:
+                yield record
 
     def known_from(self, name: str) -> int:
-        """The stamp from which on all of this container's lines are still held; 0 when none has left its ring."""
-        ring = self._rings.by_name.get(name)
-        return ring.records[0].time_ns if ring is not None and ring.evicted else 0
+        """The stamp from which on all of this container's lines are still held; 0 when none is gone."""
+        return self._memory.known_from(name)
 
     # ---- what readers ask
 
@@ -306,9 +308,9 @@ class LogHub:
         """`text` of each; for many at a fraction of the cost."""
         return self._painter.texts(records)
 
-    def plain(self, records: Sequence[Record]) -> str | None:
-        """The texts of these, a line each, if they may be shown just as they are; else None."""
-        return self._painter.plain(records)
+    def plain(self, records: Sequence[Record], head: str = "") -> str | None:
+        """The texts of these, a line each, behind `head`, if they may be shown just as they are; else None."""
+        return self._painter.plain(records, head)
 
     def names(self) -> tuple[str, ...]:
         """Containers that have lines here or are followed, sorted."""
@@ -376,7 +378,7 @@ class LogHub:
             return
         self._let_go(self._merge.due(now))
 
-    def _let_go(self, ready: list[Record]) -> None:
+    def _let_go(self, ready: Sequence[Record]) -> None:
         if not ready:
             return
         for name, lines in count_lines(ready).items():
@@ -384,7 +386,7 @@ class LogHub:
                 self._count(name).received += lines
         if self._on_release is not None:
             self._on_release(ready)
-        self._rings.add(ready)
+        self._memory.add(ready)
         self._released.set()
 
 
@@ -392,26 +394,6 @@ def calm_collector() -> None:
     """Let Python's cycle collector look less often, in this process: of the many tuples that a log is, none is ever
     part of a cycle, and looking at them all again and again costs as much as merging them."""
     gc.set_threshold(20_000, 20, 50)
-
-
-def run_of_lines(name: str, lines: Sequence[LogLine]) -> Run:
-    """A container's lines as they are kept: what is too long is cut and says so."""
-    if isinstance(lines, Batch):
-        times, streams, texts = lines.times, lines.streams, lines.texts
-    else:
-        times, streams, texts = zip(*lines, strict=True)
-    long = max(map(len, texts)) > MAX_LINE
-    if not long and "stderr" not in streams:
-        return Run(name, times, None, texts)
-    flags = [STDERR if stream == "stderr" else 0 for stream in streams]
-    if long:
-        over = [len(text) > MAX_LINE for text in texts]
-        flags = [
-            flag | CUT | len(text) << LENGTH_SHIFT if cut else flag
-            for flag, text, cut in zip(flags, texts, over, strict=True)
-        ]
-        texts = [text[:MAX_LINE] for text in texts]
-    return Run(name, times, flags, texts)
 
 
 def _quiet(follower: Follower, now: float) -> bool:

@@ -7,7 +7,7 @@ passwords in JSON bodies), of HTTP (headers, query strings) and of the database'
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -139,38 +139,46 @@ def mask_path(path: str) -> str:
 class Masker:
     """Masks text for screens, files and JSON. Masking twice changes nothing."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_gates", "_values")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """`secrets` are known values (APP_KEY, passwords, tokens); those under six characters are left out."""
-        known = {form for value in secrets if len(value) >= _SHORTEST for form in _forms(value)}
+        forms = [_forms(value) for value in sorted(set(secrets)) if len(value) >= _SHORTEST]
         # The longest first, so that a value that begins with another is masked whole.
-        self._values = tuple(sorted(known, key=lambda value: (-len(value), value)))
+        self._values = tuple(sorted(set().union(*forms), key=lambda value: (-len(value), value)))
+        # All forms of a secret mostly begin alike: to look for that beginning is to look for all of them.
+        shared = [(_beginning(each), each) for each in forms]
+        self._gates = {gate for start, each in shared for gate in ([start] if len(start) >= _SHORTEST else each)}
 
     def __repr__(self) -> str:
         return f"Masker({len(self._values)} values)"
 
     def mask(self, text: str) -> str:
         """The text without secrets."""
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, MASK)
+        for value in self._values_in(text):
+            text = text.replace(value, MASK)
         lower = text.lower()
         for shape in _suspects(text, lower):
             text = shape.pattern.sub(shape.becomes, text)
         return text
 
+    def _values_in(self, text: str) -> tuple[str, ...]:
+        """The known secrets that a text may hold, the longest first."""
+        for gate in self._gates:
+            if gate in text:
+                return tuple(value for value in self._values if value in text)
+        return ()
+
     def clear(self, text: str) -> bool:
         """Whether nothing in a text, of however many lines, can be a secret."""
-        return not any(value in text for value in self._values) and not any(_suspects(text, text.lower()))
+        return not self._values_in(text) and not any(_suspects(text, text.lower()))
 
     def mask_all(self, texts: Sequence[str]) -> list[str]:
         """`mask` of each: many that hold nothing suspicious cost one look at all of them together."""
         joined = "\n".join(texts)
         found = list(texts)
-        for value in self._values:
-            if value in joined:
-                found = [text.replace(value, MASK) for text in found]
+        for value in self._values_in(joined):
+            found = [text.replace(value, MASK) for text in found]
         lower = joined.lower()
         for shape in _suspects(joined, lower):
             there = [hint for hint in shape.hints if hint in lower]
@@ -214,6 +222,12 @@ def _suspects(text: str, lower: str) -> Iterator[Shape]:
             there[hints] = any(hint in lower for hint in (_WITHOUT[hints] if parts is False else hints))
         if there[hints]:
             yield shape
+
+
+def _beginning(texts: Collection[str]) -> str:
+    """With what all of them begin."""
+    low, high = min(texts), max(texts)
+    return low[: next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))]
 
 
 def _forms(value: str) -> set[str]:

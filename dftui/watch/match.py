@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Literal
 
 from dftui.watch.lines import GAP, Record
+from dftui.watch.literals import required
 from dftui.watch.sanitise import LIMIT
 
 Case = Literal["smart", "exact", "ignore"]
@@ -22,12 +23,9 @@ Texts = Callable[[Sequence[Record]], list[str]]
 PATIENCE = 0.5
 """Seconds that a regular expression may take over one piece of the lines."""
 _CHUNK = 1000
-_PLAIN = bytes(range(0x20, 0x7F))
 _who, _flags = itemgetter(2), itemgetter(3)
+_data = itemgetter(4)
 _ESCAPED = re.compile(r"\\.")
-# What these make of the text beside them is not worked out; an optional character goes with its quantifier.
-_BRANCHING = re.compile(r"[\\|()\[\]{}]")
-_NOT_LITERAL = re.compile(r"[^.^$*+?][*?]|[.^$*+?]")
 
 
 class BadPattern(ValueError):
@@ -49,6 +47,8 @@ class Matcher:
     names: bool = True
     pattern: re.Pattern[str] | None = field(init=False, compare=False, repr=False, default=None)
     _lower: bool = field(init=False, compare=False, repr=False, default=False)
+    _needles: tuple[str, ...] = field(init=False, compare=False, repr=False, default=())
+    """One of these is in every line that is picked; () when that is not known."""
 
     def __post_init__(self) -> None:
         if not self.needle:
@@ -65,6 +65,7 @@ class Matcher:
         except (re.error, OverflowError, RecursionError) as error:
             raise BadPattern(f"not a regex: {error}") from None
         object.__setattr__(self, "pattern", pattern)
+        object.__setattr__(self, "_needles", required(source))
 
     def __bool__(self) -> bool:
         """Whether it leaves anything out."""
@@ -102,8 +103,7 @@ class Matcher:
         return found
 
     def _held(self, records: Sequence[Record], texts: Texts) -> list[bool]:
-        assert self.pattern is not None
-        candidates = self._candidates(records, literal(self.needle) if self.regex else self.needle)
+        candidates = self._candidates(records)
         if candidates is None:
             return self._in(texts(records))
         held = [False] * len(records)
@@ -125,36 +125,45 @@ class Matcher:
         needle = self.needle
         return [needle in text for text in texts]
 
-    def _candidates(self, records: Sequence[Record], needle: str) -> list[int] | None:
-        """The only records that can hold the needle ("": any can), by their raw bytes; None when these cannot tell.
+    def _candidates(self, records: Sequence[Record]) -> list[int] | None:
+        """The only records that can hold what is looked for, by their raw bytes; None when these cannot tell.
 
-        Shown text differs from plain ASCII bytes only where a secret became ***: what holds no * and is not in the
-        bytes is not in the text either. Nine lines in ten are so ruled out at a tenth of the cost.
+        Of ASCII bytes without escapes and tabs the shown text has only pictures of control characters besides, and
+        *** for secrets: what is ASCII, holds no * and is not in the bytes is not in the text either. Nine lines in
+        ten are so ruled out at a tenth of the cost.
         """
-        if not needle or "*" in needle or not needle.isascii():
+        assert self.pattern is not None
+        needles = [needle.encode() for needle in self._needles]
+        if not needles:
             return None
-        datas = [record[4] for record in records]
+        datas = list(map(_data, records))
         joined = b"".join(datas)
-        if joined.translate(None, _PLAIN):
-            return None
-        wanted = needle.encode()
-        if self._lower:
-            wanted, joined = wanted.lower(), joined.lower()
         # A line that is cut says so in words of its own.
-        long = max(map(len, datas), default=0) > LIMIT
-        cut = [index for index, data in enumerate(datas) if len(data) > LIMIT] if long else []
-        if wanted not in joined:
-            return cut
-        if self._lower:
-            datas = [data.lower() for data in datas]
-        return [index for index, data in enumerate(datas) if wanted in data or index in cut]
-
-
-def literal(expression: str) -> str:
-    """The longest text that stands in whatever a regular expression matches; "" where that is not plain to see."""
-    if _BRANCHING.search(expression):
-        return ""
-    return max(_NOT_LITERAL.sub("\n", expression).split("\n"), key=len)
+        told = set[int]()
+        if max(map(len, datas), default=0) > LIMIT:
+            told.update(index for index, data in enumerate(datas) if len(data) > LIMIT)
+        # What else is shown otherwise than it is may hold an ASCII text that its bytes do not hold in one piece.
+        if not joined.isascii():
+            told.update(index for index, data in enumerate(datas) if not data.isascii())
+        for odd in (b"\x1b", b"\t"):
+            if odd in joined:
+                told.update(index for index, data in enumerate(datas) if odd in data)
+        if self.pattern.flags & re.IGNORECASE:
+            needles = [needle.lower() for needle in needles]
+            joined = joined.lower()
+            lines: Iterable[bytes] = map(bytes.lower, datas)
+        else:
+            lines = datas
+        for needle in needles:
+            if needle in joined:
+                break
+        else:
+            return sorted(told)
+        if len(needles) == 1:
+            found = [index for index, data in enumerate(lines) if needle in data]
+        else:
+            found = [index for index, data in enumerate(lines) if any(one in data for one in needles)]
+        return sorted(told.union(found)) if told else found
 
 
 @contextmanager

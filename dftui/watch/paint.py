@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 
 from dftui.watch.lines import CUT, EVENT, GAP, LATE, LENGTH_SHIFT, STDERR, Line, Record
 from dftui.watch.mask import Masker
+from dftui.watch.merge import flags_in, texts_in
 from dftui.watch.parse import parse
-from dftui.watch.sanitise import CUT_MARK, LIMIT, clean, clean_all
+from dftui.watch.sanitise import CUT_MARK, LIMIT, PRINTABLE, clean, clean_all
 
 _CHUNK = 128
-_flags = itemgetter(3)
-_data = itemgetter(4)
 
 
 class Painter:
@@ -37,16 +35,19 @@ class Painter:
         shown = clean(record.data, LIMIT - len(mark)).removesuffix(CUT_MARK)
         return self._masker.mask_cut(shown) + mark
 
-    def plain(self, records: Sequence[Record]) -> str | None:
-        """The texts of all of these, a line each, if nothing in any of them is to be cleaned, masked or cut: what a
-        container writes by the million passes at the price of a look. Else None."""
-        if any(flags & CUT for flags in set(map(_flags, records))) or max(map(len, map(_data, records))) > LIMIT:
+    def plain(self, records: Sequence[Record], head: str = "") -> str | None:
+        """The texts of all of these, each a line behind `head`, if nothing in any of them is to be cleaned, masked or
+        cut: what a container writes by the million passes at the price of a look. Else None."""
+        texts = texts_in(records)
+        if any(flags & CUT for flags in flags_in(records)) or max(map(len, texts)) > LIMIT:
             return None
-        data = b"\n".join(map(_data, records))
-        if not data.isascii() or data.count(b"\n") != len(records) - 1:
+        first = head.encode()
+        data = first + (b"\n" + first).join(texts) + b"\n"
+        # Nothing but printable ASCII, and of newlines none that a text brought.
+        if data.translate(None, PRINTABLE) != b"\n" * len(texts):
             return None
         text = data.decode("ascii")
-        return text if text.replace("\n", " ").isprintable() and self._masker.clear(text) else None
+        return text if self._masker.clear(text) else None
 
     def texts(self, records: Sequence[Record]) -> list[str]:
         """`text` of each; for many at a fraction of the cost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 
@@ -52,9 +52,10 @@ class Rings:
         self.last_seq = 0
         self.by_name: dict[str, Ring] = {}
 
-    def add(self, records: list[Record]) -> None:
+    def add(self, records: Sequence[Record]) -> None:
         """Append in order, then make room."""
         groups: defaultdict[str, list[Record]] = defaultdict(list)
+        records = list(records)
         if len(names := set(map(_who, records))) == 1:
             groups[names.pop()] = records
         else:
@@ -98,6 +99,16 @@ class Rings:
             found.extend(ring.after(seq))
         found.sort(key=_by_seq)
         return found
+
+    def known(self, name: str) -> Iterator[Record]:
+        """This container's records, newest first."""
+        ring = self.by_name.get(name)
+        return iter(()) if ring is None else reversed(ring.records)
+
+    def known_from(self, name: str) -> int:
+        """The stamp from which on all of this container's lines are held; 0 when none has left its ring."""
+        ring = self.by_name.get(name)
+        return ring.records[0].time_ns if ring is not None and ring.evicted else 0
 
     def oldest(self) -> Mapping[str, int]:
         """The number of each container's oldest record."""

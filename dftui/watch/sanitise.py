@@ -16,6 +16,8 @@ from collections.abc import Sequence
 LIMIT = 4096
 """Characters that a cleaned text may have, its cut mark included."""
 
+PRINTABLE = bytes(range(0x20, 0x7F))
+"""Bytes that are shown as they are: of a text of these alone nothing is changed."""
 CUT_MARK = " …[cut]"
 TAB = 4
 _BAD = "\N{REPLACEMENT CHARACTER}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,6 +21,7 @@ from dftui.watch.changes import changes
 from dftui.watch.conversations import Conversations
 from dftui.watch.datatier import Reading
 from dftui.watch.derive import Facts, derive
+from dftui.watch.heard import Heard
 from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
 from dftui.watch.logs import LogHub
@@ -92,8 +92,7 @@ class Watcher:
         self._acting = 0
         self._hurry = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._last_event = 0.0
-        self._heard_last: deque[tuple[float, str, str]] = deque(maxlen=500)
+        self._events = Heard()
         self._looked = asyncio.Event()
         self._balanced = asyncio.Event()
 
@@ -180,7 +179,7 @@ class Watcher:
                 if lost:
                     self.logs.poke()
                 self.refresh()
-                stream = self._engine.events(labels, since=max(0.0, self._last_event - 0.5))
+                stream = self._engine.events(labels, since=self._events.since)
                 async for event in stream:
                     wait = _RETRY_FIRST
                     self._heard(event)
@@ -198,13 +197,8 @@ class Watcher:
         self._looked.set()
 
     def _heard(self, event: Event) -> None:
-        # After the stream was opened anew the last events are told again; each is known by all that it says, not by
-        # its time alone, which may step back with the engine's clock.
-        key = (event.time, event.action, event.id)
-        if key in self._heard_last:
+        if not self._events.new(event):
             return
-        self._heard_last.append(key)
-        self._last_event = event.time
         self.logs.note(event)
         # The wanted number stands in the balancer's file; each change of the table asks for it anyway.
         if event.kind == "container" and event.labels.get(names.LABEL_ROLE) == "balancer":

@@ -76,20 +76,28 @@ class EngineFiles:
 
     def lines(self) -> Iterator[tuple[str, Record]]:
         """Each container's name with each line that is in its file."""
+        for _, _, name, record in self.stamped():
+            yield name, record
+
+    def stamped(self) -> Iterator[tuple[str, str, str, Record]]:
+        """The same, behind the engine's stamp and the container's short id."""
         painted = 0
-        for ref, (name, handle) in self._files.items():
+        with self._lock:
+            known = list(self._files.items())
+        for ref, (name, handle) in known:
             assert not (self._root / ref / f"{ref}-json.log.1").exists(), f"the engine rotated the log of {name}"
             held = b""
             os.lseek(handle, 0, os.SEEK_SET)
             with os.fdopen(os.dup(handle), "rb") as file:
                 for raw in file:
-                    held += json.loads(raw)["log"].encode("utf-8", "surrogatepass")
+                    entry = json.loads(raw)
+                    held += entry["log"].encode("utf-8", "surrogatepass")
                     if not held.endswith(b"\n"):
                         continue
                     data, held = held[:-1], b""
                     painted += 1
                     flags = CUT | len(data) << LENGTH_SHIFT if len(data) > MAX_LINE else 0
-                    yield name, Record(painted, 0, name, flags, data[:MAX_LINE])
+                    yield entry["time"], ref[:12], name, Record(painted, 0, name, flags, data[:MAX_LINE])
 
     def __enter__(self) -> EngineFiles:
         return self
@@ -164,6 +172,24 @@ def read_printed(path: Path) -> Lines:
     return found
 
 
+def story(files: EngineFiles, printed: Path, missing: Lines) -> list[str]:
+    """What became of the first container of which lines are missing, with the stamps of those lines."""
+    who = next(iter(missing))[0]
+    painter = Painter(Masker())
+    found = [
+        f"{stamp[11:23]} lost of {ref}: {text[:60]}"
+        for stamp, ref, name, record in files.stamped()
+        if name == who and (name, text := painter.text(record)) in missing
+    ]
+    with printed.open() as file:
+        for raw in file:
+            line = json.loads(raw)
+            if line["who"] == who and line["kind"] in ("event", "gap"):
+                at = time.strftime("%H:%M:%S", time.gmtime(line["time"])) + f"{line['time'] % 1:.3f}"[1:]
+                found.append(f"{at} {line['text']}")
+    return sorted(found)[:60]
+
+
 def header(run: PtyRun) -> Mapping[str, int]:
     """The figures in the title of the logs, from a screen that was drawn anew."""
     before = run.total
@@ -218,6 +244,7 @@ def compare(files: EngineFiles, printed: Path, run: PtyRun, patience: float = 60
             if missing:
                 some = ", ".join(f"{who}: {text[:80]}" for who, text in list(missing)[:5])
                 outcome.differences.append(f"dftui logs -f: {missing.total()} lines {word} ({some})")
+                outcome.differences += [f"  {line}" for line in story(files, printed, missing)]
         seen = header(run)
         if seen.get("received") != truth.total() or seen.get("shown") != truth.total() or seen.get("dropped"):
             outcome.differences.append(f"the screen's header says {dict(seen)}, the files hold {truth.total()}")
@@ -234,7 +261,7 @@ def soak(folder: Path, minutes: float, seed: int) -> bool:
         outcome, done = tail(stack, 60 * minutes, seed)
         stack.ok("down", "--volumes", "--yes")
     words = ", ".join(f"{count} x {what}" for what, count in sorted(done.items()))
-    verdict = "all agree" if not outcome.differences else f"{len(outcome.differences)} differ"
+    verdict = "all agree" if not outcome.differences else "they differ"
     print(
         f"soak of the logs, {minutes:g} min, seed {seed}: {outcome.lines:,} lines in {outcome.containers} log files "
         f"of the engine ({words}); {verdict}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import signal
@@ -230,6 +231,22 @@ def test_a_replica_is_drained_and_serves_again(stack: Stack) -> None:
     state = {web["name"]: web["state"] for web in stack.json("status")["web"]}
     assert state[f"{stack.name}-web2"] in ("draining", "drained")
     stack.ok("undrain", f"{stack.name}-web2")
+    stack.wait_serving(3)
+
+
+def test_who_follows_a_log_is_told_of_a_drain_and_its_end(stack: Stack) -> None:
+    name = f"{stack.name}-web2"
+    turns = itertools.cycle(("drain", "undrain"))
+
+    def turn() -> None:
+        # The state before the first look at the balancer is no news: again, until one was seen.
+        stack.ok(next(turns), "2")
+
+    with stack.follow("logs", "-f", "--tail", "0", "2", "--json") as follower:
+        drained = follower.until(lambda line: line["text"] == f"{name} is drained", turn)
+        assert (drained["who"], drained["kind"]) == (name, "event")
+        stack.ok("undrain", "2")
+        assert follower.until(lambda line: line["text"] == f"{name} serves again", lambda: None)
     stack.wait_serving(3)
 
 

@@ -26,7 +26,7 @@ OUT = ReplicaState.DRAINED
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
-        (S, D, ["df-web1 is draining, 1 sessions left"]),
+        (S, D, ["df-web1 is draining, 1 session left"]),
         (D, OUT, ["df-web1 is drained"]),
         (S, OUT, ["df-web1 is drained"]),
         (OUT, S, ["df-web1 serves again"]),

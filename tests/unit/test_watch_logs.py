@@ -57,6 +57,57 @@ async def test_history_of_several_containers_is_merged_by_time() -> None:
         assert texts(hub, "df-web2") == [f"line {number}" for number in range(1, 60, 3)]
 
 
+class Curt(FakeEngine):
+    """Ends a log's stream with its container and gives none of the lines that were written meanwhile, as the real one
+    does now and then; asked again, it has them."""
+
+    async def logs(
+        self, ref: str, *, follow: bool = False, tail: int | None = None, since_ns: int = 0
+    ) -> AsyncIterator[list[LogLine]]:
+        if self._find(ref).live:
+            async for _ in super().logs(ref, follow=follow, tail=0):
+                pass
+            return
+        async for batch in super().logs(ref, follow=follow, tail=tail, since_ns=since_ns):
+            yield batch
+
+
+async def test_the_last_lines_of_one_that_ends_are_looked_for_once_more() -> None:
+    engine = Curt()
+    ref = engine.add("df-web1")
+    async with following(engine) as hub:
+        while not hub._followers[ref].attached:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        for number in range(3):
+            engine.write(ref, f"{number}".encode())
+        # It is told that the container ended before the stream ends.
+        engine.die(ref)
+        hub.note(engine.past[-1])
+        await until(hub, lambda: len(texts(hub)) == 3)
+        assert texts(hub) == ["0", "1", "2"]
+
+
+async def test_one_that_was_taken_for_gone_is_followed_again() -> None:
+    engine = FakeEngine()
+    ref = engine.add("df-web1")
+    async with following(engine) as hub:
+        engine.write(ref, b"0")
+        await until(hub, lambda: texts(hub) == ["0"])
+        # For once the engine leaves it out; meanwhile its log cannot be read.
+        engine.go_away()
+        hub.sync(())
+        engine.come_back()
+        hub.sync(await engine.containers())
+        engine.write(ref, b"1")
+        await until(hub, lambda: texts(hub) == ["0", "1"])
+        follower = hub._followers[ref]
+        hub.sync(())
+        await follower.stop()
+        engine.write(ref, b"2")
+        hub.sync(await engine.containers())
+        await until(hub, lambda: texts(hub) == ["0", "1", "2"])
+
+
 async def test_live_lines_that_arrive_out_of_order_are_sorted_and_a_late_one_is_marked() -> None:
     engine = FakeEngine()
     first, second = engine.add("a"), engine.add("b")
@@ -463,3 +514,23 @@ async def test_with_little_memory_a_reconnect_still_doubles_nothing() -> None:
         assert hub.counts.total.received == 41
         assert len(reader.read().records) + reader.lost == 41
     assert seen == ["38", "39", "40"]
+
+
+async def test_who_only_passes_lines_on_gets_each_once_over_a_reconnect_and_keeps_none() -> None:
+    engine = FakeEngine()
+    ref = engine.add("a")
+    got: list[Record] = []
+    few = 3 * (2 + OVERHEAD)
+    async with following(engine, ring_bytes=few, pace=None, tail=None, on_release=got.extend, keep=False) as hub:
+        for number in range(40):
+            engine.write(ref, f"{number:02}".encode())
+        await until(hub, lambda: len(got) >= 40)
+        engine.go_away()
+        await asyncio.sleep(0)
+        engine.write(ref, b"40")
+        engine.come_back()
+        hub.poke()
+        await until(hub, lambda: len(got) >= 41)
+        assert hub.held_bytes == 0
+        assert hub.counts.total.repeated > 0
+    assert [record.data for record in got] == [f"{number:02}".encode() for number in range(41)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +110,18 @@ def test_a_known_secret_goes_wherever_it_stands(value: str) -> None:
     assert value not in masker.mask(f"x{value}y and {value}")
     assert escaped not in masker.mask(f'{{"anything":"{escaped}"}}')
     assert masker.mask("a short word") == "a short word"
+
+
+@given(st.lists(st.text("aB3/+= %:", min_size=6, max_size=24), min_size=1, max_size=4), st.integers(0, 3))
+def test_a_known_secret_goes_in_each_form_that_it_is_written_in(secrets: list[str], chosen: int) -> None:
+    masker = Masker(secrets)
+    value = secrets[chosen % len(secrets)]
+    cut = [f"{value[:15]}..."] if len(value) > 15 else []  # as PHP's stack traces show an argument
+    for form in (value, value.replace("/", "\\/"), quote(value), quote(value, safe=""), *cut):
+        text = f"<{form}>"
+        assert not masker.clear(text)
+        assert form not in masker.mask(text)
+        assert masker.mask_all(["nothing", text]) == ["nothing", masker.mask(text)]
 
 
 def test_the_beginning_of_a_secret_at_a_cut_goes_too(masker: Masker) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dftui.engine.api import LogLine
-from dftui.engine.batch import Batch
+from dftui.engine.batch import Batch, last_times
 from dftui.watch.lines import CUT, EVENT, GAP, LATE, MAX_LINE, STDERR, Record
-from dftui.watch.logs import run_of_lines
 from dftui.watch.mask import Masker
-from dftui.watch.merge import Merge, Run, runs_of
+from dftui.watch.merge import Merge, Run, Stretch, count_lines, flags_in, run_of_lines, runs_of, texts_in, who_in
 from dftui.watch.paint import Painter
+from dftui.watch.recent import Recent
 from dftui.watch.rings import OVERHEAD, Reader, Rings
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -53,6 +54,45 @@ def test_what_leaves_the_merge_is_all_that_came_in_time_order_but_for_late_ones(
         high = max(high, record.time_ns)
 
 
+@given(ROWS.filter(bool), st.integers(0, 9), st.integers(0, 9))
+def test_a_stretch_is_its_records(rows: list[tuple[int, int, bytes]], start: int, stop: int) -> None:
+    times, flags, texts = zip(*rows, strict=True)
+    found = Stretch(Run("a", times, flags if any(flags) else None, texts), 5)
+    records = [Record(seq, at, "a", flag, text) for seq, (at, flag, text) in enumerate(rows, 5)]
+    assert list(found) == records
+    assert list(reversed(found)) == records[::-1]
+    assert list(found[start:stop]) == records[start:stop]
+    assert [found[at] for at in range(-len(rows), len(rows))] == records + records
+    assert count_lines(found) == count_lines(records)
+    assert who_in(found) == who_in(records)
+    assert flags_in(found) | {0} == flags_in(records) | {0}
+    assert list(texts_in(found)) == list(texts)
+
+
+PIECES = st.lists(st.tuples(NAMES, st.lists(st.binary(max_size=3), min_size=1, max_size=4), st.booleans()))
+
+
+@given(PIECES, st.integers(1, 8))
+def test_the_last_lines_are_known_again_and_no_more_than_may_be(
+    pieces: list[tuple[str, list[bytes], bool]], most: int
+) -> None:
+    recent, seq = Recent(most * OVERHEAD), 0
+    came: dict[str, list[list[Record]]] = {"a": [], "b": [], "c": []}
+    for who, texts, columns in pieces:
+        found = Stretch(Run(who, range(seq, seq + len(texts)), None, texts), seq)
+        seq += len(texts)
+        came[who].append(list(found))
+        recent.add(found if columns else list(found))
+    for who, each in came.items():
+        known = list(recent.known(who))[::-1]
+        every = [record for piece in each for record in piece]
+        assert known == every[len(every) - len(known) :]
+        assert known[-1:] == every[-1:]
+        # All of the last piece, however long; of what came before, as much as there is room for.
+        assert sum(OVERHEAD + len(record.data) for record in known) <= most * OVERHEAD or known == each[-1]
+        assert recent.known_from(who) == (known[0].time_ns if known != every else 0)
+
+
 LINES = st.lists(
     st.tuples(TIMES, st.sampled_from(["stdout", "stderr"]), st.sampled_from([b"", b"x", b"y" * (MAX_LINE + 5)])),
     min_size=1,
@@ -67,6 +107,8 @@ def test_a_batch_is_its_lines(lines: list[LogLine]) -> None:
     assert list(batch) == lines
     assert (batch[0], batch[-1], len(batch)) == (lines[0], lines[-1], len(lines))
     assert list(batch[1:]) == lines[1:]
+    assert last_times(batch) == last_times(lines)
+    assert batch.rising == all(a < b for a, b in pairwise(times))
     assert list(run_of_lines("a", batch).rows()) == list(run_of_lines("a", lines).rows())
     for line, (_, _, flags, text) in zip(lines, run_of_lines("a", batch).rows(), strict=True):
         assert bool(flags & STDERR) == (line.stream == "stderr")
@@ -126,10 +168,10 @@ WORDS = st.lists(
 def test_what_passes_as_it_is_needs_neither_cleaning_nor_masking(words: list[str]) -> None:
     painter = Painter(Masker(["hunter2hunter2"]))
     records = [record(n, "a", word.encode()) for n, word in enumerate(words, 1)]
-    text = painter.plain(records)
-    assert text is None or text.split("\n") == painter.texts(records)
+    text = painter.plain(records, "a | ")
+    assert text is None or text == "".join(f"a | {one}\n" for one in painter.texts(records))
     if all(word in ("plain", "") for word in words):
-        assert text == "\n".join(words)
+        assert text is not None
 
 
 @given(st.text(st.sampled_from("passwordkeytoken=:?\"'@-J eyJab{}/&\n"), max_size=60))

@@ -92,8 +92,8 @@ class Sieve:
     def _some(self, records: Sequence[Record]) -> Sifted:
         choice, last = self._choice, self._last
         picked = choice.matcher.select(records, self._shower.texts)
-        if not any(picked):
-            # Most of a rare search. What is picked later belongs under none of these.
+        if not any(picked) and not choice.least:
+            # Most of a rare search. What is picked later belongs under none of these; a level, it would have of one.
             names = {record[2] for record in records}
             for of_stream in last:
                 for who in names & of_stream.keys():

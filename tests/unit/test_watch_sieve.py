@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dftui.watch.lines import EVENT, GAP, STDERR, Record
@@ -102,6 +102,7 @@ LINES = st.lists(
 )
 
 
+@example([("a", TRACE[0]), ("a", TRACE[0]), ("a", "#0 y.php(12): z()")], "#0", False, "warning", 1)
 @given(LINES, st.sampled_from(["", "#0", "w"]), st.booleans(), st.sampled_from(["", "warning"]), st.integers(1, 20))
 def test_every_line_is_shown_or_filtered_however_it_is_cut(
     lines: list[tuple[str, str]], needle: str, inverse: bool, least: str, size: int

@@ -26,7 +26,7 @@ from tests.stacks import docker
 
 PRINTED_KEY = "UseAny32CharactersLongStringHere"
 """The placeholder in the post's own lines, which people took as it stood."""
-ADMIN_EMAIL, ADMIN_PASSWORD = "first@example.com", "ThePasswordOfTheirAdmin1"
+ADMIN_EMAIL, ADMIN_PASSWORD = "first@example.com", "password-of-their-admin"
 
 _BALANCER = """ARG BASE
 FROM ${BASE}

@@ -150,13 +150,22 @@ def _entry(info: tarfile.TarInfo, content: BinaryIO | IO[bytes] | None) -> Itera
     yield bytes(-info.size % tarfile.BLOCKSIZE)
 
 
-def copy_storage(
-    stream: BinaryIO, member: MemberWriter, copied: Copied | None = None, *, last: bool = True
-) -> Copied:
+def copy_storage(stream: BinaryIO, member: MemberWriter) -> Copied:
     """An engine's tar of the storage folder into its member, plain files and folders alone, their names below the
-    folder; after what was `copied` already, and before more unless it is the `last`. Raises CutShort when it ends
-    before its end."""
-    copied = copied or Copied()
+    folder. Raises CutShort when it ends before its end."""
+    copied = Copied()
+    copy_more(stream, member, copied)
+    end_storage(member)
+    return copied
+
+
+def end_storage(member: MemberWriter) -> None:
+    """No more files come."""
+    member.write(_END)
+
+
+def copy_more(stream: BinaryIO, member: MemberWriter, copied: Copied) -> None:
+    """The same after what was `copied` already; `end_storage` comes last."""
     ending = _Ending(stream)
     try:
         with tarfile.open(fileobj=ending, mode="r|") as source:
@@ -178,9 +187,6 @@ def copy_storage(
     # An engine that fails on the way ends its answer as if all were well; a whole tar ends with empty blocks.
     if ending.tail != _END:
         raise CutShort
-    if last:
-        member.write(_END)
-    return copied
 
 
 def _copy(info: tarfile.TarInfo, content: IO[bytes] | None, member: MemberWriter, copied: Copied) -> None:

@@ -153,34 +153,16 @@ def test_it_is_undone_with_a_backup_of_what_came_since(stack: Stack, old: Handma
     assert old.sql("SELECT word FROM kept") == "from 2016"
 
 
-def test_finished_it_leaves_nothing_of_the_old(stack: Stack, old: Handmade) -> None:
-    stack.ok("adopt", f"{old.name}-mysql", "--yes")
-    volumes = {
-        docker("inspect", f"{name}-old", "--format", "{{range .Mounts}}{{.Name}} {{end}}") for name in old.names[:2]
-    }
-    refused = stack.run("adopt", "--finish")
-    assert refused.returncode == 2
-    assert "--yes" in refused.stderr
-    found = stack.json("adopt", "--finish", "--yes")
-    assert sorted(found["removed"]) == sorted(f"{name}-old" for name in old.names)
-    assert [name for name in old.states() if name.endswith("-old")] == []
-    left = docker("volume", "ls", "-q").split()
-    assert [volume for volume in volumes if volume.strip() in left] == []
-    assert logs_in(old.port)
-    assert old.sql("SELECT word FROM kept", f"{stack.name}-mysql") == "from 2016"
-    assert "nothing is noted" in stack.run("adopt", "--undo", "--yes").stderr
-    stack.ok("down", "--volumes", "--yes")
-    assert stack.left() == []
-
-
-def test_on_todays_image_each_web_s_own_sqlite_is_kept_apart(tmp_path: Path) -> None:
+def test_on_todays_image_each_web_s_own_sqlite_is_kept_apart_and_finished_nothing_of_the_old_is_left(
+    tmp_path: Path,
+) -> None:
     with Stack(tmp_path / "own", BUNDLED) as stack, Handmade(stack.name, stack.port) as old:
         old.blog()
         old.make_admin(f"{old.name}-web2")
-        plan = stack.run("adopt", f"{old.name}-lb", "--dry-run").stdout
-        assert "NOT put together" in plan
-        assert "1 admins" in plan
         found = stack.json("adopt", f"{old.name}-lb", "--yes")
+        notes = " ".join(found["notes"])
+        assert "NOT put together" in notes
+        assert f"{old.name}-web2 (1 admins" in notes
         assert sorted(found["own_databases"]) == sorted(found["kept"]) == [f"{old.name}-web1", f"{old.name}-web2"]
         for path in map(Path, found["kept"].values()):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -189,7 +171,22 @@ def test_on_todays_image_each_web_s_own_sqlite_is_kept_apart(tmp_path: Path) -> 
                 assert held is not None
                 assert ADMIN_EMAIL.encode() in held.read()
         assert not logs_in(old.port)
-        stack.wait_serving(old.webs)
+        assert len(stack.serving()) == old.webs
+
+        mounts = "{{range .Mounts}}{{.Name}} {{end}}"
+        theirs = {docker("inspect", f"{name}-old", "--format", mounts).strip() for name in old.names[:2]}
+        assert theirs <= set(docker("volume", "ls", "-q").split())
+        refused = stack.run("adopt", "--finish")
+        assert refused.returncode == 2
+        assert "--yes" in refused.stderr
+        removed = stack.json("adopt", "--finish", "--yes")["removed"]
+        assert sorted(removed) == sorted(f"{name}-old" for name in old.names)
+        assert [name for name in old.states() if name.endswith("-old")] == []
+        assert not theirs & set(docker("volume", "ls", "-q").split())
+        assert answers(old.port)
+        assert "nothing is noted" in stack.run("adopt", "--undo", "--yes").stderr
+        stack.ok("down", "--volumes", "--yes")
+        assert stack.left() == []
 
 
 def test_a_compose_stack_goes_over_and_what_is_no_part_of_it_stays(tmp_path: Path) -> None:

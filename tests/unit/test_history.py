@@ -127,6 +127,7 @@ LEAVES = {
     "images build": "images build",
     "backup": "backup",
     "restore --yes --replace file": "restore --replace file",
+    "adopt --yes": "adopt",
     "admin create": "admin create",
     "tls renew": "tls renew",
     "logs --output new.log": "logs --output new.log",

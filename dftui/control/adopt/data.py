@@ -5,8 +5,10 @@ It goes by a dump, not by a copy of the volume: a dump is read by another versio
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
@@ -29,7 +31,7 @@ from dftui.control.archive import (
     Writer,
 )
 from dftui.control.backup import closing, dump, kept_folder, kind_of, last_words, shown
-from dftui.control.contents import Copied, Count, CutShort, copy_storage, dump_of, in_thread
+from dftui.control.contents import Copied, Count, CutShort, copy_more, dump_of, end_storage, in_thread
 from dftui.control.errors import ActionError
 from dftui.control.restore import import_dump, put_storage
 from dftui.control.steps import Progress
@@ -111,13 +113,13 @@ async def _files(world: World, progress: Progress, webs: Sequence[Seen], member:
         copied = Copied()
         try:
             for web in places:
-                last = web is places[-1]
                 count = Count()
                 tar = world.engine.get_archive(web.detail.container.id, STORAGE_PATH)
-                async with closing(tar) as pieces:
-                    copy = partial(copy_storage, member=member, copied=copied, last=last)
-                    work = in_thread(pieces, count, copy)
-                    await shown(progress, f"files of {web.name}", work, count, 0, until=progress.done)
+                with contextlib.suppress(NotFound):  # it has no such folder
+                    async with closing(tar) as pieces:
+                        work = in_thread(pieces, count, partial(copy_more, member=member, copied=copied))
+                        await shown(progress, f"files of {web.name}", work, count, 0, until=progress.done)
+            end_storage(member)
             return copied
         except (CutShort, EngineError) as error:
             if not left:
@@ -171,8 +173,10 @@ async def keep_storage(world: World, progress: Progress, web: Seen, name: str) -
             await shown(progress, f"all that {name} wrote, in {path}", work, count, 0, until=progress.done)
     except NotFound:
         return None
-    except EngineError as error:
-        raise ActionError(f"the files of {name} could not be read: {error}", error.hint) from None
+    except (CutShort, EngineError) as error:
+        raise ActionError(
+            f"the files of {name} could not be read: {error or 'they ended before their end'}"
+        ) from None
     except OSError as error:
         raise ActionError(f"{path} could not be written: {error.strerror}") from None
     return path
@@ -195,9 +199,13 @@ def _packed(stream: BinaryIO, path: Path) -> None:
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as raw:
+            tail = b""
             with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=5) as out:
                 while piece := stream.read(PIECE):
                     out.write(piece)
+                    tail = (tail + piece)[-tarfile.BLOCKSIZE :]
+            if tail.strip(b"\0"):  # an engine that fails on the way ends as if all were well; a whole tar in zeros
+                raise CutShort
             raw.flush()
             os.fsync(raw.fileno())
         part.replace(path)

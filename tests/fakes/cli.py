@@ -18,7 +18,7 @@ from dftui.control.probe import ProbeResult, ProbeRow
 from dftui.control.receipts import Drained, Receipt, ScaleResult
 from dftui.control.restore import Intent, RestoreResult
 from dftui.dreamfactory.admin import NewAdmin
-from dftui.engine.api import EngineInfo
+from dftui.engine.api import Container, EngineInfo
 from dftui.watch.records import Step
 from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Service, Snapshot, Traffic
 
@@ -65,6 +65,9 @@ class FakeEngine:
 
     async def info(self) -> EngineInfo:
         return EngineInfo("docker", "unix:///fake.sock", "20.10.24", "1.41", "FAKE", "fake", "Fake", 2, 1 << 33, "/d")
+
+    async def containers(self, labels: object = None) -> tuple[Container, ...]:
+        return ()
 
     async def close(self) -> None:
         self.closed = True

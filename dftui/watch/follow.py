@@ -120,7 +120,10 @@ class Follower:
             try:
                 await self._read()
             except NotFound:
-                return
+                # A container may be listed a moment before it can be found by its id: only who is told that it was
+                # removed lets it go.
+                if self.removed:
+                    return
             except EngineError:
                 # The engine is away; whoever watches it says so. Here only: try again, unless a stream that broke
                 # while it was being cancelled has put its own error in place of the cancellation.

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dftui.engine.api import Event, LogLine
+from dftui.engine.api import Event, LogLine, NotFound
 from dftui.watch.follow import Follower
 from dftui.watch.lines import CUT, GAP, LATE, MAX_LINE, Record
 from dftui.watch.logs import LogHub
@@ -85,6 +85,23 @@ async def test_the_last_lines_of_one_that_ends_are_looked_for_once_more() -> Non
         hub.note(engine.past[-1])
         await until(hub, lambda: len(texts(hub)) == 3)
         assert texts(hub) == ["0", "1", "2"]
+
+
+async def test_one_that_is_listed_before_the_engine_finds_it_is_read_from_its_first_line() -> None:
+    engine = FakeEngine()
+    running, new = engine.add("a"), engine.add("b", running=False)
+    for ref in (running, new):
+        engine.fail("logs", NotFound(f"No such container: {ref}"))
+    async with following(engine) as hub:
+        engine.write(running, b"0")
+        await until(hub, lambda: texts(hub) == ["0"])
+        await engine.start(new)
+        engine.write(new, b"1")
+        hub.note(engine.past[-1])
+        await until(hub, lambda: texts(hub) == ["0", "1"])
+        await engine.remove(new, force=True)
+        hub.note(engine.past[-1])
+        await asyncio.gather(hub._followers[new]._task)  # type: ignore[arg-type]
 
 
 async def test_one_that_was_taken_for_gone_is_followed_again() -> None:

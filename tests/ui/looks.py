@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, groupby
+from itertools import groupby
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
@@ -164,19 +164,14 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
     async with app.run_test(size=SIZES[0]) as pilot:
         await at_scene(pilot, app, scene)
         app.all_themes()
-        # Up and down again, so that a look costs one change of theme and two of size.
-        for look, sizes in zip(LOOKS, cycle((SIZES, SIZES[::-1])), strict=False):
-            if look == "mono":
-                await without_colour(pilot, app)
-            elif look != LOOKS[0]:
-                app.use_theme(look)
+        for size in SIZES:
+            if size != SIZES[0]:
+                await pilot.resize_terminal(*size)
                 await still(pilot)
-            for size in sizes:
-                if size != app.size:
-                    await pilot.resize_terminal(*size)
-                    await still(pilot)
+            check(app)
+            for look in LOOKS:
+                await dress(pilot, app, look)
                 seen[size].append(cells(app, marks_only=look == "mono"))
-                check(app)
         app.options = replace(app.options, ascii=True)
         app.glyphs, app.palette.ascii = ASCII, True
         app.set_class(True, "-ascii")
@@ -192,10 +187,14 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-async def without_colour(pilot: Pilot[None], app: DftuiApp) -> None:
-    """As under NO_COLOR: the palette draws by weight and reverse alone; textual takes away what colours are left."""
-    app.options = replace(app.options, plain=True)
-    app.palette = Palette(app.palette.theme, plain=True)
-    app.refresh_css(animate=False)
-    app.main.draw_all()
+async def dress(pilot: Pilot[None], app: DftuiApp, look: str) -> None:
+    """A theme; or as under NO_COLOR: the palette draws by weight and reverse alone, and what colours textual's own
+    style sheets leave is not looked at."""
+    app.options = replace(app.options, plain=look == "mono")
+    if look != "mono":
+        app.use_theme(look)
+    else:
+        app.palette = Palette(app.palette.theme, plain=True)
+        app.refresh_css(animate=False)
+        app.main.draw_all()
     await still(pilot)

@@ -83,7 +83,7 @@ async def test_p95_falls_where_two_replicas_came() -> None:
     remember(app)
     async with app.run_test(size=(120, 40)) as pilot:
         await at_scene(pilot, app, Scene("zoomed", keys=("o", "z")))
-        rows = words(app).splitlines()
+        rows = [row.ljust(120) for row in words(app).splitlines()]
         heads = [n for n, row in enumerate(rows) if " now " in row]
         assert [rows[n].strip(" ─").split()[0] for n in heads] == ["req/s", "p95", "cpu", "mem"]
         at = {row.index("+2 replicas") for row in rows if "+2 replicas" in row}

@@ -40,12 +40,20 @@ class Curve(PlotextPlot):
     def show(self, minutes: int, times: bool) -> None:
         """Draw the last `minutes` anew, with `times` under the axis or without."""
         self.minutes, self.times = minutes, times
+        self.entitle()
+        self.refresh()
+
+    def entitle(self) -> None:
+        """Say above it how much it is, as far as there is room."""
         figure = self.figure
         trends = cast("DftuiApp", self.app).trends
         none = f"known up to {FOLLOWED} containers" if figure in (CPU, MEMORY) else "nothing known yet"
         values = figure.series(trends.stack).until(trends.bucket, BUCKETS)
         self.border_title = f" {heading(figure, values, self.size.width - 2, none)} "
-        self.refresh()
+
+    def on_resize(self) -> None:
+        """There is another room for it."""
+        self.entitle()
 
     def render(self) -> Text:
         """Textual asks for what is to be seen."""

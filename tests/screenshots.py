@@ -194,6 +194,9 @@ class Camera:
         # rsvg-convert trims each run of text, spaces that part it from the one before included.
         text = text.replace("<svg ", '<svg xml:space="preserve" ', 1)
         text = text.replace("Fira Code", FONT).replace("font-size: 20px", f"font-size: {FONT_SIZE}")
+        # Blocks of that font are lower than a line: without an edge of their own colour an area would be striped.
+        for ink in set(re.findall(r'class="(dftui-r\d+)"[^>]*>[^<]*[▁-█▖-▟]', text)):
+            text = re.sub(rf"(\.{ink} {{ fill: (#\w+))", r"\1; stroke: \2; stroke-width: 1.5px", text)
         text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
         if any(secret in text for secret in self.secrets):
             raise SystemExit(f"screenshots: {name} would show a secret; it was not written")

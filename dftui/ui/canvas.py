@@ -230,6 +230,11 @@ class LineView(Drawn, ScrollView, can_focus=True):
         """The last row is in sight."""
         return self.scroll_offset.y >= self.max_scroll_y
 
+    @property
+    def below(self) -> int:
+        """Rows further down than the window shows."""
+        return max(0, self.count() - self.scroll_offset.y - self.size.height)
+
     def show_cursor(self) -> None:
         """Scroll so that the cursor is in sight."""
         if self.cursor is None:

@@ -27,7 +27,6 @@ from .fake_backend import FakeBackend, app_of, busy, nothing, remember, stack
 from .fake_streams import NOW
 
 SIZES = ((80, 24), (120, 40), (200, 50))
-LOOKS_AT = (120, 40)
 LOOKS = ("night", "day", "terminal", "mono")
 MARKS = ("bold", "dim", "underline", "reverse")
 _LETTERS = ascii_lowercase + ascii_uppercase
@@ -110,19 +109,26 @@ async def at_scene(pilot: Pilot[None], app: DftuiApp, scene: Scene) -> None:
 Cells = list[list[tuple[str, str]]]
 
 
-def cells(app: DftuiApp) -> Cells:
+def cells(app: DftuiApp, marks_only: bool = False) -> Cells:
     """Every cell's character and style in words."""
+    known: dict[Style | None, str] = {None: ""}
     rows: Cells = []
     for strip in app.screen._compositor.render_strips():
-        row = [(letter, _words(segment.style)) for segment in strip for letter in segment.text]
+        row: list[tuple[str, str]] = []
+        for segment in strip:
+            if segment.style not in known:
+                known[segment.style] = _words(segment.style, marks_only)
+            row += [(letter, known[segment.style]) for letter in segment.text]
         rows.append(row)
     return rows
 
 
-def _words(style: Style | None) -> str:
+def _words(style: Style | None, marks_only: bool) -> str:
     if style is None:
         return ""
     marks = [name for name in MARKS if getattr(style, name)]
+    if marks_only:
+        return " ".join(marks)
     ink, under = (
         "" if colour is None or colour.is_default else colour.triplet.hex if colour.triplet else colour.name
         for colour in (style.color, style.bgcolor)
@@ -149,12 +155,12 @@ def drawn(looks: Sequence[Cells]) -> str:
 
 
 async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
-    """The scene at all sizes, in all looks at the middle one; `check` looks at every size.
+    """The scene at all sizes, in all looks; `check` looks at every size.
 
     At the end the terminal loses Unicode: then nothing beyond ASCII may be drawn.
     """
-    seen: dict[tuple[int, int], list[Cells]] = {}
-    app = app_for(scene, Options(theme="night", fence=False, hz=50, read_only=scene.read_only))
+    seen: dict[tuple[int, int], list[Cells]] = {size: [] for size in SIZES}
+    app = app_for(scene, Options(theme=LOOKS[0], fence=False, hz=50, read_only=scene.read_only))
     async with app.run_test(size=SIZES[0]) as pilot:
         await at_scene(pilot, app, scene)
         app.all_themes()
@@ -162,19 +168,14 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
             if size != SIZES[0]:
                 await pilot.resize_terminal(*size)
                 await still(pilot)
-            seen[size] = [cells(app)]
             check(app)
-        await pilot.resize_terminal(*LOOKS_AT)
-        for theme in ("day", "terminal"):
-            app.use_theme(theme)
-            await still(pilot)
-            seen[LOOKS_AT].append(cells(app))
-        await without_colour(pilot, app)
-        seen[LOOKS_AT].append([[(letter, _marks(style)) for letter, style in row] for row in cells(app)])
+            for look in LOOKS:
+                await dress(pilot, app, look)
+                seen[size].append(cells(app, marks_only=look == "mono"))
         app.options = replace(app.options, ascii=True)
         app.glyphs, app.palette.ascii = ASCII, True
         app.set_class(True, "-ascii")
-        await pilot.resize_terminal(*SIZES[0])
+        await pilot.resize_terminal(*SIZES[1])
         await pilot.pause()
         for screen in app.screen_stack:
             for widget in (*screen.query("*"), screen):
@@ -182,19 +183,18 @@ async def picture_of(scene: Scene, check: Callable[[DftuiApp], None]) -> str:
         await still(pilot)
         letters = {letter for row in cells(app) for letter, _ in row}
         assert all(letter.isascii() for letter in letters), sorted(letters)
-    heads = {size: " | ".join(LOOKS[: len(looks)]) for size, looks in seen.items()}
-    parts = [f"=== {size[0]}x{size[1]}: {heads[size]}\n{drawn(looks)}" for size, looks in seen.items()]
+    parts = [f"=== {size[0]}x{size[1]}: {' | '.join(LOOKS)}\n{drawn(looks)}" for size, looks in seen.items()]
     return "\n\n".join(parts) + "\n"
 
 
-async def without_colour(pilot: Pilot[None], app: DftuiApp) -> None:
-    """As under NO_COLOR: the palette draws by weight and reverse alone; textual takes away what colours are left."""
-    app.options = replace(app.options, plain=True)
-    app.palette = Palette(app.palette.theme, plain=True)
-    app.refresh_css(animate=False)
-    app.main.draw_all()
+async def dress(pilot: Pilot[None], app: DftuiApp, look: str) -> None:
+    """A theme; or as under NO_COLOR: the palette draws by weight and reverse alone, and what colours textual's own
+    style sheets leave is not looked at."""
+    app.options = replace(app.options, plain=look == "mono")
+    if look != "mono":
+        app.use_theme(look)
+    else:
+        app.palette = Palette(app.palette.theme, plain=True)
+        app.refresh_css(animate=False)
+        app.main.draw_all()
     await still(pilot)
-
-
-def _marks(style: str) -> str:
-    return " ".join(word for word in style.split() if word in MARKS)

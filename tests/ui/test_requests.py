@@ -48,6 +48,15 @@ async def test_down_from_the_newest_follows_again() -> None:
         await s.see("/the-newest")
 
 
+async def test_what_is_picked_stays_in_sight_when_the_terminal_is_resized() -> None:
+    async with seat(size=(80, 24)) as s:
+        await s.press("t", "up", "up")
+        for size in ((120, 40), (200, 50), (120, 40), (80, 24), (80, 50), (80, 20)):
+            await s.pilot.resize_terminal(*size)
+            await s.see("▸11:07:38")
+            await s.see("11:07:39")
+
+
 async def test_the_oldest_that_is_dropped_does_not_move_what_is_picked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with seat() as s:
         await s.press("t")

@@ -110,7 +110,7 @@ async def main():
         heavy = (
             "docker", "requests", "urllib3", "cryptography", "yaml", "h11", "tree_sitter", "dftui.engine.docker",
             "dftui.watch.watcher", "dftui.control.operator", "textual.widgets._data_table",
-            "textual.widgets._markdown", "markdown_it", "dftui.help",
+            "textual.widgets._markdown", "markdown_it", "plotext", "dftui.help",
         )
         print([name for name in heavy if name in sys.modules])
 asyncio.run(main())

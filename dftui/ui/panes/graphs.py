@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from textual.containers import Container
 from textual.widget import Widget
+from textual.widgets import Static
 
-from dftui.ui.canvas import Canvas
-from dftui.ui.draw import Glyphs, Row, Span, clip_row
-from dftui.ui.panes.chart import chart
+from dftui.ui.draw import Span
 from dftui.ui.panes.pane import TabPane
-from dftui.ui.panes.pulse import CPU, FIGURES, MEMORY, Figure
-from dftui.watch.trends import BUCKETS, SPAN, Trends
+from dftui.ui.panes.pulse import FIGURES
+from dftui.watch.trends import SPAN, Trends
+
+if TYPE_CHECKING:
+    from dftui.ui.panes.curve import Curve
 
 SPANS = (5, 15, 30, 60)
 """Minutes that can be shown: the least that holds all that is known."""
-STACKED = 7
+LEAST = 6
+"""Rows of a chart: its name, three of the curve, the axis and its times."""
+STACKED = 8
 """Rows of each chart from which they stand one below the other, so that marks line up."""
-LEAST = 4
-FOLLOWED = 16
-"""Containers up to which CPU and memory of all are followed."""
+FIRST = "The curves begin in a few seconds. They go back to when this dftui was opened, an hour at most."
 
 
 def minutes_of(trends: Trends) -> int:
@@ -28,38 +32,13 @@ def minutes_of(trends: Trends) -> int:
     return next((minutes for minutes in SPANS if minutes >= known), SPANS[-1])
 
 
-def why_none(figure: Figure) -> str:
-    """What is said of a figure without a value."""
-    if figure in (CPU, MEMORY):
-        return f"known while all of up to {FOLLOWED} containers are sampled"
-    return "nothing known yet"
-
-
-def graph_rows(trends: Trends, width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """All four charts: one below the other where they are high enough, else two by two, or the first ones."""
-    if trends.known < 2:
-        words = ("The curves begin in a few seconds.", "They go back to when this dftui was opened, an hour at most.")
-        return [(), *(clip_row((Span(f"  {word}", "muted"),), width, glyphs.ellipsis) for word in words)]
-    minutes = minutes_of(trends)
-    marks = tuple(trends.marks_since((trends.bucket - BUCKETS) * SPAN))
+def arranged(width: int, height: int) -> tuple[int, int]:
+    """Charts beside each other, and below each other: all of them, or as many as can be read."""
     across = 1 if height >= STACKED * len(FIGURES) or width < 60 else 2
-    down = max(1, min(-(-len(FIGURES) // across), height // LEAST))
-    each = (width - across) // across
-    rows: list[Row] = []
-    for line in range(down):
-        high = height // down + (1 if line < height % down else 0)
-        figures = FIGURES[line * across : (line + 1) * across]
-        now = trends.bucket
-        curves = [(figure, figure.series(trends.stack).until(now, BUCKETS)) for figure in figures]
-        parts = [
-            chart(figure, curve, marks, now, minutes, each, high, glyphs, why_none(figure))
-            for figure, curve in curves
-        ]
-        rows += [tuple(span for part in parts for span in (*part[n], Span(" "))) for n in range(high)]
-    return [clip_row(row, width, glyphs.ellipsis) for row in rows]
+    return across, max(1, min(len(FIGURES) // across, height // LEAST))
 
 
-class GraphCanvas(Canvas, can_focus=True):
+class Graphs(Container, can_focus=True):
     """The charts."""
 
 
@@ -71,28 +50,48 @@ class GraphsPane(TabPane):
 
     def __init__(self) -> None:
         super().__init__()
-        self.canvas = GraphCanvas()
+        self.graphs = Graphs()
+        self.first = Static(FIRST, markup=False)
+        self.curves: list[Curve] = []
 
     def compose(self) -> list[Widget]:
         """Title, charts."""
-        return [self.heading, self.canvas]
+        return [self.heading, self.graphs]
 
     @property
     def body(self) -> Widget:
         """The charts."""
-        return self.canvas
+        return self.graphs
 
     def figures(self) -> Sequence[Span]:
-        """How much time is shown."""
-        return [Span(f"the last {minutes_of(self.heading.ui.trends)} min", "muted")]
+        """How much time is shown, and what is left out."""
+        left = [curve.figure.words for curve in self.curves if not curve.display]
+        more = [Span(f"{', '.join(left)}: z   ", "muted")] if left else []
+        return [*more, Span(f"the last {minutes_of(self.heading.ui.trends)} min", "muted")]
 
     def draw(self) -> None:
         """Bring the charts up to date, if they are in sight."""
-        width, height = self.canvas.size
-        if self.display and width and height:
-            ui = self.canvas.ui
-            self.canvas.set_rows(graph_rows(ui.trends, width, height, ui.glyphs))
-            self.draw_title()
+        width, height = self.graphs.size
+        if not (self.display and width and height):
+            return
+        trends = self.heading.ui.trends
+        known = trends.known >= 2
+        if not known and not self.first.is_attached:
+            self.graphs.mount(self.first)
+        elif known and not self.curves:
+            from dftui.ui.panes.curve import Curve
+
+            self.curves = [Curve(figure) for figure in FIGURES]
+            self.graphs.remove_children()
+            self.graphs.mount_all(self.curves)
+            self.call_after_refresh(self.draw)
+        across, down = arranged(width, height)
+        if self.graphs.styles.grid_size_columns != across:
+            self.graphs.styles.grid_size_columns = across
+        for n, curve in enumerate(self.curves, 1):
+            curve.display = n <= across * down
+            curve.show(minutes_of(trends), times=across > 1 or n == down)
+        self.draw_title()
 
     def on_resize(self) -> None:
         """All depends on the size."""

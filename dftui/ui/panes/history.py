@@ -104,6 +104,10 @@ class HistoryLines(RingView[Row]):
         """As it is."""
         return item
 
+    def more(self) -> list[Span]:
+        """For a title: how many rows are below the window, if any."""
+        return [Span(f"{self.below} more lines below  ", "muted")] if self.below else []
+
 
 class StepLines(HistoryLines):
     """The steps of actions."""

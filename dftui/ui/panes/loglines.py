@@ -183,13 +183,16 @@ class LogLines(Drawn, can_focus=True):
         return Strip.join([head, in_window(body, self.left, room, base, ui)])
 
     def on_resize(self) -> None:
-        """The window changed its height, at its upper edge: what is read stays where it is on the screen."""
+        """The window changed its height, at its upper edge: what is read stays where it is on the screen, and
+        the cursor in sight."""
         taller, self._height = self.size.height - self._height, self.size.height
         if self.wrap:
             self._cache.clear()
         if not self.follow and self.model is not None and self.model.items:
             self.at.rows = self.size.height
             self.at.scroll(-taller)
+            if self.cursor is not None:
+                self.at.show(self.at_cursor() or 0)
         self.fill()
 
     @property

@@ -80,7 +80,8 @@ class ProbePane(TabPane):
         if self.result is None:
             return ()
         hosts = self.result.answered
-        return [Span(f"{len(self.result.rows)} requests, {hosts} host{'s' if hosts != 1 else ''}", "good")]
+        found = Span(f"{len(self.result.rows)} requests, {hosts} host{'s' if hosts != 1 else ''}", "good")
+        return [*self.lines.more(), found]
 
     def show(self, result: ProbeResult) -> None:
         """Draw a result, from its top."""

@@ -14,6 +14,8 @@ from dftui.watch.trends import Series, Track, Trends, total_load
 CELLS = 12
 """Cells of a curve beside a figure."""
 _LEAST, _MOST, _APART = 5, 60, 3
+FOLLOWED = 16
+"""Containers up to which CPU and memory of all are followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class RingView(LineView, Generic[T]):
         self.follow = True
         self.unseen = 0
         self._height = 0
+        self._top = 0
         self._items: list[T] = []
         self._base = 0
         self._cache: LRUCache[int, Row] = LRUCache(256)
@@ -103,10 +104,18 @@ class RingView(LineView, Generic[T]):
             self.follow = self.at_end
             self.unseen = 0
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Remember what is in sight. When the window grows at the end, textual has moved it before `on_resize`."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.size.height == self._height:
+            self._top = round(new_value)
+
     def on_resize(self) -> None:
         """The window changed its height, at its upper edge: what is read stays where it is on the screen. What is
         read from its beginning still begins there."""
         taller, self._height = self.size.height - self._height, self.size.height
-        top = self.scroll_offset.y - taller if self.scroll_offset.y else 0
+        top = self._top - taller if self._top else 0
         self.resize_content()
         self.jump(self.max_scroll_y if self.follow else top)
+        self._top = self.scroll_offset.y
+        self.show_cursor()

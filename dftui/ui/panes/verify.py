@@ -165,13 +165,13 @@ class VerifyPane(TabPane):
             return ()
         good = sum(check.ok for check in self.result.tried)
         role = "good" if self.result.ok else "bad"
-        return [Span(f"{good} of {len(self.result.tried)} hold", role), Span(f"  {clock(self.result.at)}", "muted")]
+        hold = Span(f"{good} of {len(self.result.tried)} hold", role)
+        return [*self.lines.more(), hold, Span(f"  {clock(self.result.at)}", "muted")]
 
     def show(self, result: VerifyResult) -> None:
         """Draw a result, from its top."""
         self.result = result
         self.draw()
-        self.draw_title()
 
     def draw(self) -> None:
         """Make the rows for this width."""
@@ -182,6 +182,7 @@ class VerifyPane(TabPane):
             self.lines.replace(verify_rows(self.result, ui.spec.name, width, ui.glyphs, keys))
             self.lines.set_follow(False)
             self.lines.jump(0)
+            self.draw_title()
 
     def on_resize(self) -> None:
         """Sentences are wrapped anew."""

@@ -185,13 +185,13 @@ class HelpScreen(ModalScreen[None]):
         self._draw_frame()
 
     def _draw_frame(self) -> None:
-        lines = self.lines
-        below = max(0, lines.count() - lines.scroll_offset.y - lines.size.height)
-        more = (Span(f"{below} more lines below  " if below else "", "muted"),)
-        mark, listed = self.ui.glyphs.mark, self.topics.has_focus
+        lines, glyphs = self.lines, self.ui.glyphs
+        more = (Span(f"{lines.below} more lines below  " if lines.below else "", "muted"),)
+        more_topics = f"{self.topics.below} more {glyphs.down}" if self.topics.below else ""
+        mark, listed = glyphs.mark, self.topics.has_focus
         title = (
             Span(mark if listed else " ", "accent"),
-            Span(fit(" Help", LIST - 1), "title"),
+            *spread([Span(" Help", "title")], [Span(f"{more_topics} " if more_topics else "", "muted")], LIST - 1),
             Span(" " if listed else mark, "accent"),
             Span(f" {self.topics.topic}", "strong"),
         )

@@ -18,12 +18,11 @@ from dftui.ui.canvas import Drawn, LineView
 from dftui.ui.conductor import Conductor
 from dftui.ui.panes.empty import empty_rows, small_rows
 from dftui.ui.panes.footer import Meter, footer_row
-from dftui.ui.panes.graphs import FOLLOWED
 from dftui.ui.panes.header import banner_row, header_row
 from dftui.ui.panes.history import status_row
 from dftui.ui.panes.loglines import LogLines
 from dftui.ui.panes.pane import Pane
-from dftui.ui.panes.pulse import pulse_row
+from dftui.ui.panes.pulse import FOLLOWED, pulse_row
 from dftui.ui.panes.ring import RingView
 from dftui.ui.perform import perform
 from dftui.ui.screens.arrangement import Arrangement

@@ -145,9 +145,21 @@ def _codes(row: Mapping[str, str]) -> tuple[int, ...]:
     return tuple(_int(row, code) for code in _CODES)
 
 
+# As HAProxy 2.6 to 3.2 describes the results of a check (src/check.c, check_statuses).
+_PLAIN = {
+    "Socket error": "no connection could be tried",
+    "Layer4 connection problem": "it takes no connection",
+    "Layer4 timeout": "no connection in time",
+    "Layer7 timeout": "no answer in time",
+    "Layer7 invalid response": "its answer is not HTTP",
+    "Layer7 wrong status": "its answer is an error",
+}
+
+
 def _why(row: Mapping[str, str]) -> str:
-    """What the last check said, in HAProxy's words and then the server's."""
-    words = [row.get("check_desc") or row.get("check_status") or ""]
+    """What the last check said, in plain words (HAProxy's own where those are) and then the server's."""
+    told = row.get("check_desc") or row.get("check_status") or ""
+    words = [_PLAIN.get(told, told)]
     if code := _int(row, "check_code"):  # 0 while a check is under way
         words.append(f"(HTTP {code})")
     if row.get("last_chk"):

@@ -61,6 +61,7 @@ def test_every_row_finds_its_place() -> None:
     assert (first.requests, first.attempts, first.failed, first.sessions, first.queue) == (55, 110, 2, 2, 1)
     assert (first.idle, table.servers[1].idle, first.address) == (5, None, "10.0.0.1:80")
     assert first.check_why == 'Layer7 check passed (HTTP 200) said "hi", twice\nline two'
+    assert table.servers[1].check_why == "its answer is an error (HTTP 503)"
     assert table.server("ccc") is table.servers[2] and table.server("zzz") is None
 
 

@@ -101,7 +101,9 @@ async def test_one_that_is_listed_before_the_engine_finds_it_is_read_from_its_fi
         await until(hub, lambda: texts(hub) == ["0", "1"])
         await engine.remove(new, force=True)
         hub.note(engine.past[-1])
-        await asyncio.gather(hub._followers[new]._task)  # type: ignore[arg-type]
+        task = hub._followers[new]._task
+        assert task is not None
+        await task
 
 
 async def test_one_that_was_taken_for_gone_is_followed_again() -> None:

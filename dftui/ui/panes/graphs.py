@@ -65,9 +65,10 @@ class GraphsPane(TabPane):
 
     def figures(self) -> Sequence[Span]:
         """How much time is shown, and what is left out."""
-        left = [curve.figure.words for curve in self.curves if not curve.display]
-        more = [Span(f"{', '.join(left)}: z   ", "muted")] if left else []
-        return [*more, Span(f"the last {minutes_of(self.heading.ui.trends)} min", "muted")]
+        ui = self.heading.ui
+        left = ", ".join(curve.figure.words for curve in self.curves if not curve.display)
+        said = f"without {left}   " if self.screen.has_class("zoomed") else f"{left}: {ui.shown_keys['zoom']}   "
+        return [Span(said if left else "", "muted"), Span(f"the last {minutes_of(ui.trends)} min", "muted")]
 
     def draw(self) -> None:
         """Bring the charts up to date, if they are in sight."""

@@ -94,7 +94,7 @@ def test_a_shell_on_the_screen_and_back(stack: Stack) -> None:
         run.wait_text(f"docker exec -it {stack.name}-redis")
         file = stack.folder / "saved.log"
         run.send("l\x13")
-        run.wait_text("Save to which file")
+        run.wait_text(f"{stack.name}-logs-")
         run.send("\x15")
         run.wait_until(lambda text: f"{stack.name}-logs-" not in text)
         run.send(f"{file}\r")

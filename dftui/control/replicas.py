@@ -56,15 +56,18 @@ async def migrate(world: World, container: Container) -> None:
     As www-data: artisan run as root leaves a root-owned log, and then the web answers 500 to everything.
     """
     end = time.monotonic() + world.spec.web.start_timeout
+    argv = ("php", "artisan", "migrate", "--seed", "--force")
     while time.monotonic() < end:
-        code, _ = await own_answer(world, container.id)
-        if code == 200:
-            return
-        if code:
-            argv = ("php", "artisan", "migrate", "--seed", "--force")
-            result = await world.engine.exec(container.id, argv, user="www-data", timeout=120)
-            if result.exit_code == 0:
+        try:
+            code, _ = await own_answer(world, container.id)
+            if code == 200:
                 return
+            if code:
+                result = await world.engine.exec(container.id, argv, user="www-data", timeout=120)
+                if result.exit_code == 0:
+                    return
+        except (Conflict, NotFound):
+            return  # it has ended: whoever waits for it next says why
         await asyncio.sleep(0.5)
 
 

@@ -40,7 +40,10 @@ _PORT_TEXTS = (
 # side (`127.0.0.1:80:172.17.0.2:80/tcp`), so the first match counts.
 _BOUND = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]*\]|::):(\d{1,5})\b")
 _SPACE_TEXTS = ("no space left on device", "disk quota exceeded")
-_CONFLICT_TEXTS = ("pool overlaps", "is already in use by container", "already exists", "address already in use")
+_CONFLICT_TEXTS = (
+    *("pool overlaps", "is already in use by container", "already exists", "address already in use"),
+    "is not running: ",  # ended between an exec's creation and its start, which is a 500 (20.10)
+)
 
 # Reaching a registry failed before any registry answered.
 _UNREACHABLE = re.compile(

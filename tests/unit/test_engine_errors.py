@@ -71,6 +71,7 @@ SOCKET = "unix:///var/run/docker.sock"
             Conflict,
             "/df-lb",
         ),
+        (500, "Container 1c4a is not running: Exited (7) Less than a second ago", Conflict, "1c4a is not running"),
         (403, "Pool overlaps with other one on this address space", Conflict, "Pool overlaps"),
         (
             400,

@@ -11,6 +11,7 @@ from dftui.control.effects import Effect
 
 if TYPE_CHECKING:
     from dftui.control.adopt.adopter import Adopter
+    from dftui.control.adopt.back import Finished, Undone
     from dftui.control.adopt.proposal import Proposal
     from dftui.control.adopt.record import Record
     from dftui.control.adopt.take import Adopted
@@ -64,36 +65,32 @@ async def run(args: argparse.Namespace) -> int:
                 say("Nothing was changed.")
                 return Exit.FAILED
         result = await adopter.adopt(proposal)
+    return _report(args, result, _told(result))
+
+
+def _report(args: argparse.Namespace, result: Adopted | Undone | Finished, lines: list[str]) -> int:
     if args.json:
         emit(result.to_json())
-    else:
-        for line in _told(result):
-            say(line)
+        return Exit.DONE
+    for line in lines:
+        say(line)
     return Exit.DONE
 
 
 async def _undo(args: argparse.Namespace, adopter: Adopter) -> int:
     result = await adopter.undo()
-    if args.json:
-        emit(result.to_json())
-        return Exit.DONE
-    say(f"{', '.join(result.back)} are back as they were; of {result.stack} nothing is left.")
+    lines = [f"{', '.join(result.back)} are back as they were; of {result.stack} nothing is left."]
     if result.kept:
-        say(f"What it held is in {result.kept}.")
-    if result.unlinked:
-        say(f"The engine has lost the links of {', '.join(result.unlinked)}: restart it (systemctl restart docker).")
-    return Exit.DONE
+        lines.append(f"What it held is in {result.kept}.")
+    if lost := ", ".join(result.unlinked):
+        lines.append(f"The engine has lost the links of {lost}: restart it (systemctl restart docker).")
+    return _report(args, result, lines)
 
 
 async def _finish(args: argparse.Namespace, adopter: Adopter) -> int:
     result = await adopter.finish()
-    if args.json:
-        emit(result.to_json())
-        return Exit.DONE
-    say(f"Removed: {', '.join(result.removed)}. {result.stack} is dftui's alone now.")
-    for line in result.kept:
-        say(f"Kept: {line}")
-    return Exit.DONE
+    lines = [f"Removed: {', '.join(result.removed)}. {result.stack} is dftui's alone now."]
+    return _report(args, result, [*lines, *(f"Kept: {line}" for line in result.kept)])
 
 
 def _agreed(noted: Record, world: Opened, *, undo: bool) -> bool:

@@ -31,9 +31,14 @@ from dftui.watch.snapshot import (
 )
 
 YOUNG = 10.0
-"""Seconds after its creation in which a replica may be without a server entry without that being drift."""
+"""Seconds after its creation in which a replica without a server entry is told as starting."""
 _SHORT_TEXT = 200
 _LOOPBACK = ("127.", "::1", "localhost")
+
+
+def ever_up(before: frozenset[str], servers: Sequence[ServerState]) -> frozenset[str]:
+    """Names of the servers in the table that are up, or were at an earlier look (`before`)."""
+    return frozenset(s.name for s in servers if s.status == "UP" or s.name in before)
 
 
 @dataclass(frozen=True, slots=True)

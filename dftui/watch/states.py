@@ -16,7 +16,7 @@ from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.changes import changes
-from dftui.watch.derive import Facts, derive
+from dftui.watch.derive import Facts, derive, ever_up
 from dftui.watch.observe import PATIENCE, held_out, marked, running
 from dftui.watch.snapshot import EngineFacts, Snapshot
 from dftui.watch.traffic import Traffics
@@ -75,9 +75,7 @@ class States:
         if self._looks % _KEPT_OUT_EVERY == 0:
             self._held = held_out(await marked(self._engine, self._link, self._containers))
         self._looks += 1
-        there = {server.name for server in table.servers}
-        up = {server.name for server in table.servers if server.status == "UP"}
-        self._been_up = (self._been_up & there) | up
+        self._been_up = ever_up(self._been_up, table.servers)
         self._traffics.update(table, time.monotonic(), {}, gone=self._link.gone)
         facts = Facts(
             engine=EngineFacts(),

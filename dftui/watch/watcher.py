@@ -20,7 +20,7 @@ from dftui.stack.spec import StackSpec
 from dftui.watch.changes import changes
 from dftui.watch.conversations import Conversations
 from dftui.watch.datatier import Reading
-from dftui.watch.derive import Facts, derive
+from dftui.watch.derive import Facts, derive, ever_up
 from dftui.watch.heard import Heard
 from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
@@ -333,14 +333,13 @@ class Watcher:
         if before is not None and {server.name for server in before} != there:
             # Every change of the table is followed by a new file, which holds the wanted number.
             asyncio.get_running_loop().call_later(0.5, self.refresh)
-        up = {server.name for server in table.servers if server.status == "UP"}
         self.ledger.lost = self._link.ring.lost
         self._traffics.update(table, at, latencies, self.ledger.percentiles(), self._link.gone)
         self._know(
             servers=table.servers,
             servers_error="",
             frontend=table.frontend,
-            been_up=(self._facts.been_up & there) | up,
+            been_up=ever_up(self._facts.been_up, table.servers),
             traffic=self._traffics.by_server,
             total=self._traffics.total,
             readings=self._with_balancer(self._traffics.figures),

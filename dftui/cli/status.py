@@ -22,23 +22,22 @@ async def run(args: argparse.Namespace) -> int:
             await _watch(world, args.json)
             return 0
         snapshot = await look(world)
-        handmade = "" if args.json or snapshot.exists else await _handmade(world)
+        handmade = () if args.json or snapshot.exists else await _handmade(world)
     if args.json:
         emit(snapshot.to_json())
     else:
         print(status_text(snapshot, colour=coloured()))
     if handmade:
-        print(f"A stack made without dftui is here: {handmade}. `dftui adopt` takes it over, with its data.")
+        print(
+            f"A stack made without dftui is here: {', '.join(handmade)}. `dftui adopt` takes it over, with its data."
+        )
     return 0
 
 
-async def _handmade(world: Opened) -> str:
-    """The containers of a stack that could be taken over."""
-    from dftui.control.adopt.proposal import survey
-    from dftui.watch.sanitise import clean
+async def _handmade(world: Opened) -> tuple[str, ...]:
+    from dftui.control.adopt.proposal import handmade_names
 
-    found = (await survey(world.engine)).stacks
-    return clean(", ".join(part.name for part in found[0].parts)) if found else ""
+    return await handmade_names(world.engine)
 
 
 async def _watch(world: Opened, as_json: bool) -> None:

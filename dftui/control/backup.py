@@ -26,7 +26,7 @@ from dftui.dreamfactory.variables import STORAGE_PATH
 from dftui.engine.api import Container, ContainerSpec, EngineError
 from dftui.stack import names, paths
 from dftui.stack.secrets import text_of
-from dftui.watch.datatier import Database
+from dftui.watch.datatier import Database, root_client
 from dftui.watch.figures import size
 from dftui.watch.sanitise import clean
 
@@ -41,12 +41,7 @@ DUMP = (
     "--protocol=socket --user=root --single-transaction --quick --routines --triggers --events --hex-blob "
     '--no-tablespaces --skip-dump-date --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"',
 )
-_VERSION = (
-    "sh",
-    "-c",
-    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    "--protocol=socket --user=root --batch --skip-column-names -e 'SELECT VERSION()'",
-)
+_VERSION = root_client("--batch --skip-column-names -e 'SELECT VERSION()'")
 HELPER_MOUNT = "/keep/storage"
 """Where the storage lies in a container that is made for nothing else, and never started: nothing of its image is
 there, which would be copied into an empty volume."""

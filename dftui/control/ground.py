@@ -22,7 +22,7 @@ from dftui.engine.api import Container, EngineError, ImageProgress, Network, Por
 from dftui.engine.images import ResolvedImages, resolve_images
 from dftui.stack import names
 from dftui.stack.appkey import new_password
-from dftui.stack.secrets import Recovered, SecretsError, load_secrets, recover, save_secrets
+from dftui.stack.secrets import Recovered, Secrets, SecretsError, load_secrets, recover, save_secrets
 
 
 class NoSecrets(ActionError):
@@ -186,13 +186,18 @@ async def known_secrets(
 ) -> Recovered:
     """The secrets of a stack with these containers; none are made. Options as of `gather_secrets`. Raises
     NoSecrets when there are none."""
-    try:
-        saved = load_secrets(await world.engine_id(), world.stack)
-    except SecretsError as error:
-        raise ActionError(str(error), error.hint) from None
+    saved = await kept_secrets(world)
     if saved is not None and (world.spec.plain or _labels_agree(containers, saved.fingerprint)):
         return Recovered(saved)
     return await gather_secrets(world, make=False, odd_keys=odd_keys, file_holds=file_holds, keep=keep)
+
+
+async def kept_secrets(world: World) -> Secrets | None:
+    """Those in the stack's file; None without one. Raises ActionError when it may not be used."""
+    try:
+        return load_secrets(await world.engine_id(), world.stack)
+    except SecretsError as error:
+        raise ActionError(str(error), error.hint) from None
 
 
 async def gather_secrets(

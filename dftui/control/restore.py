@@ -26,16 +26,14 @@ from dftui.control.world import World, by_role
 from dftui.engine.api import ByteStream, Container, EngineError, ImageProgress
 from dftui.stack import names
 from dftui.stack.secrets import Recovered, Secrets, SecretsError, load_secrets, parse_secrets, save_secrets
+from dftui.watch.datatier import root_client
 from dftui.watch.sanitise import clean
 
 _END = "dftui-restored"
-_CLIENT = (
-    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    "--protocol=socket --user=root --batch --unbuffered --binary-mode "
-)
+_BINARY = "--batch --unbuffered --binary-mode "
 # A row may be larger than the server takes by default; who connects after this is allowed it.
-_LARGE_ROWS = ("sh", "-c", f"{_CLIENT} -e 'SET GLOBAL max_allowed_packet = 1073741824'")
-_IMPORT = ("sh", "-c", f'{_CLIENT} --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"')
+_LARGE_ROWS = root_client(f"{_BINARY} -e 'SET GLOBAL max_allowed_packet = 1073741824'")
+_IMPORT = root_client(f'{_BINARY} --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +187,11 @@ async def _ready(world: World, progress: Progress, secrets: Secrets, intent: Int
     await ground.check_port(world, resolved.source)
     db = by_role(containers, "db")
     if db is not None and db.state == "running":
-        await same_server(world, db, intent.manifest)
+        await _same_server(world, db, intent.manifest)
     return ground.make_plan(world, resolved, Recovered(secrets), "")
 
 
-async def same_server(world: World, db: Container, manifest: Manifest) -> None:
-    """Raise ActionError when the database is of another kind than the backup's."""
+async def _same_server(world: World, db: Container, manifest: Manifest) -> None:
     version = await version_of(world, db.id)
     if kind_of(version) != manifest.server:
         raise ActionError(
@@ -216,7 +213,7 @@ async def _put_back(world: World, progress: Progress, plan: Plan, archive: Archi
     await answers(world, progress, plan, "db", "database", specs.DB_CHECK, DB_TIMEOUT)
     db = by_role(await world.containers(), "db")
     assert db is not None
-    await same_server(world, db, archive.manifest)
+    await _same_server(world, db, archive.manifest)
     members = archive.manifest.members
     progress.done = 25
     count = Count()

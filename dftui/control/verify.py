@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dftui.control.errors import ActionError
+from dftui.control.ground import kept_secrets
 from dftui.control.login import Login
 from dftui.control.trial import trial
 from dftui.control.world import World
@@ -19,7 +20,6 @@ from dftui.dreamfactory.evidence import Evidence, Pair
 from dftui.dreamfactory.http import HttpError
 from dftui.dreamfactory.oddities import Odd, first_of_each, oddities
 from dftui.engine.api import EngineError
-from dftui.stack.secrets import Secrets, SecretsError, load_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class VerifyResult:
 async def verify(world: World, login: Login | None = None) -> VerifyResult:
     """Try everything. Raises ActionError; PasswordNeeded when somebody has to type the admin's."""
     begin = time.monotonic()
-    secrets = await _secrets(world)
+    secrets = await kept_secrets(world)  # alone: what odd replicas hold must not stop the check that names them
     try:
         for _ in range(2):
             async with trial(world, secrets, login) as run:
@@ -98,11 +98,3 @@ async def verify(world: World, login: Login | None = None) -> VerifyResult:
         state="failed" if bad else "ok",
     )
     return result
-
-
-async def _secrets(world: World) -> Secrets | None:
-    """The kept ones alone: what odd replicas hold must not stop the check that names them."""
-    try:
-        return load_secrets((await world.engine.info()).id, world.stack)
-    except SecretsError as error:
-        raise ActionError(str(error), error.hint) from None

@@ -277,11 +277,9 @@ class LiveBackend:
 
     async def handmade(self) -> tuple[str, ...]:
         """The containers of a stack that was made without dftui."""
-        from dftui.control.adopt.proposal import survey
-        from dftui.watch.sanitise import clean
+        from dftui.control.adopt.proposal import handmade_names
 
-        found = (await survey(self._engine)).stacks
-        return tuple(clean(part.name, 128) for part in found[0].parts) if found else ()
+        return await handmade_names(self._engine)
 
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""

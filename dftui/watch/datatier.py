@@ -29,14 +29,20 @@ _MOST_BYTES = 256 * 1024
 _PATIENCE = 10.0
 _SHORT = 160
 
-# The client is `mysql` in MySQL's image and `mariadb` in MariaDB's. --unbuffered writes each answer at once; names of
-# columns stay in, because without them \G tells no names either.
-MYSQL = (
-    "sh",
-    "-c",
-    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    '--protocol=socket --user=root --batch --unbuffered --force "$MYSQL_DATABASE"',
-)
+
+def root_client(options: str) -> tuple[str, str, str]:
+    """What runs the database's own client as its root, in its container: `mysql` in MySQL's image, `mariadb` in
+    MariaDB's. The password is in the environment there; `options` are words of a shell."""
+    return (
+        "sh",
+        "-c",
+        'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
+        f"--protocol=socket --user=root {options}",
+    )
+
+
+# --unbuffered writes each answer at once; names of columns stay in, because without them \G tells no names either.
+MYSQL = root_client('--batch --unbuffered --force "$MYSQL_DATABASE"')
 REDIS = ("sh", "-c", 'REDISCLI_AUTH="$REDIS_PASSWORD" exec redis-cli')
 _STATUS = (
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('Threads_connected','Threads_running','Max_used_connections',"

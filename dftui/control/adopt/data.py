@@ -40,16 +40,13 @@ from dftui.dreamfactory.variables import STORAGE_PATH
 from dftui.engine.api import Container, EngineError, NotFound
 from dftui.engine.translate import stamp
 from dftui.stack.secrets import text_of
+from dftui.watch.datatier import root_client
 from dftui.watch.sanitise import clean
 
 _TRIES = 3
 _STAMP = "%Y%m%d-%H%M%S"
-_EMPTY = (
-    "sh",
-    "-c",
-    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    "--protocol=socket --user=root -e "
-    '"DROP DATABASE \\`$MYSQL_DATABASE\\`; CREATE DATABASE \\`$MYSQL_DATABASE\\` CHARACTER SET utf8mb4"',
+_EMPTY = root_client(
+    '-e "DROP DATABASE \\`$MYSQL_DATABASE\\`; CREATE DATABASE \\`$MYSQL_DATABASE\\` CHARACTER SET utf8mb4"'
 )
 _FORGET = ("sh", "-c", 'REDISCLI_AUTH="$REDIS_PASSWORD" exec redis-cli flushall')
 

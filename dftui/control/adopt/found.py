@@ -20,6 +20,8 @@ from dftui.stack.fields import looks_secret, own_variable
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
+ENGINE_NETWORKS = frozenset({"bridge", "host", "none"})
+"""Networks that every engine has by itself."""
 HTTP, HTTPS = 80, 443
 STORAGE_ROOT = STORAGE_PATH.rpartition("/")[0]
 """The whole of what DreamFactory writes: files, logs, and the SQLite of a replica that has no other database."""
@@ -204,7 +206,7 @@ def _names_of(one: Seen) -> set[str]:
 def _meet(one: Seen, other: Seen) -> bool:
     """They share a network on which names are known; on the default bridge there are only links."""
     shared = one.detail.container.addresses.keys() & other.detail.container.addresses.keys()
-    return bool(shared - {"bridge", "host", "none"})
+    return bool(shared - ENGINE_NETWORKS)
 
 
 def _http(one: Seen) -> Port | None:

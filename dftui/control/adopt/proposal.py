@@ -16,6 +16,7 @@ from dftui.control.adopt.found import Handmade, Left, Recognition, Seen, recogni
 from dftui.control.backup import version_of
 from dftui.control.changes import same_place
 from dftui.control.errors import ActionError, SteppedAside
+from dftui.control.ground import kept_secrets
 from dftui.control.world import PARALLEL, World, bounded
 from dftui.dreamfactory.api import Status, parse_status
 from dftui.dreamfactory.settings import ENV_PATH, parse_env
@@ -26,17 +27,15 @@ from dftui.engine.images import look_for_images
 from dftui.stack import appkey, names
 from dftui.stack.file import DEFAULT_NAME, parse
 from dftui.stack.read import StackFileError
-from dftui.stack.secrets import Secrets, SecretsError, load_secrets, new_secrets
+from dftui.stack.secrets import Secrets, new_secrets
 from dftui.stack.spec import StackSpec
+from dftui.watch.datatier import root_client
 from dftui.watch.figures import size
 from dftui.watch.sanitise import clean
 
-_TABLES = (
-    "sh",
-    "-c",
-    'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
-    '--protocol=socket --user=root --batch --skip-column-names "$MYSQL_DATABASE" -e "SELECT COUNT(*), '
-    'COALESCE(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"',
+_TABLES = root_client(
+    '--batch --skip-column-names "$MYSQL_DATABASE" -e "SELECT COUNT(*), '
+    'COALESCE(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"'
 )
 _MOST_LEFT = 20
 
@@ -142,6 +141,12 @@ async def survey(engine: Engine) -> Recognition:
     strangers = [one for one in await engine.containers() if names.LABEL_STACK not in one.labels]
     seen = [one for one in await bounded(PARALLEL, lambda c: _seen(engine, c), strangers) if one is not None]
     return recognise(seen)
+
+
+async def handmade_names(engine: Engine) -> tuple[str, ...]:
+    """The containers of the first stack that could be taken over; none if there is no such. Raises EngineError."""
+    found = (await survey(engine)).stacks
+    return tuple(clean(part.name, 128) for part in found[0].parts) if found else ()
 
 
 async def _seen(engine: Engine, container: Container) -> Seen | None:
@@ -310,10 +315,7 @@ async def _secrets(world: World, found: Handmade, problems: list[str]) -> tuple[
         "db_user": env.get("MYSQL_USER", ""),
         "db_password": env.get("MYSQL_PASSWORD", ""),
     }
-    try:
-        saved = load_secrets(await world.engine_id(), world.stack)
-    except SecretsError as error:
-        raise ActionError(str(error), error.hint) from None
+    saved = await kept_secrets(world)
     if saved is None:
         return replace(new_secrets(found.app_key or None), **theirs, admin_password=""), False
     if any(getattr(saved, name) != value for name, value in theirs.items()):

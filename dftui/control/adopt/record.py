@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from dftui.control.adopt.found import Handmade
+from dftui.control.adopt.found import ENGINE_NETWORKS, Handmade
 from dftui.control.errors import ActionError
 from dftui.control.world import World
 from dftui.engine.api import Volume
@@ -62,9 +62,7 @@ def of(found: Handmade, needed: Iterable[str], *, secrets: bool = False) -> Reco
             for one in found.parts
         ),
         volumes=tuple(sorted({v for one in found.parts for v in one.detail.volumes.values() if not anonymous(v)})),
-        networks=tuple(
-            sorted({n for one in found.parts for n in one.detail.container.addresses} - {"bridge", "host", "none"})
-        ),
+        networks=tuple(sorted({n for one in found.parts for n in one.detail.container.addresses} - ENGINE_NETWORKS)),
         secrets=secrets,
     )
 

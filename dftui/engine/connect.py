@@ -16,7 +16,6 @@ from dftui.engine.errors import unreachable
 from dftui.engine.tunnel import Tunnel
 from dftui.engine.wire import Address, Wire
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 OLDEST_API = (1, 40)
 NEWEST_API = (1, 47)
 """The newest API version whose answers were read for this; a newer engine is spoken to in this one."""
@@ -29,11 +28,11 @@ def _where(host: str | None) -> contexts.Context:
     url = (host or os.environ.get("DOCKER_HOST") or "").strip()
     if not url:
         name = contexts.current()
-        return contexts.named(name) if name else contexts.Context("", DEFAULT_HOST)
+        return contexts.named(name) if name else contexts.Context("", contexts.DEFAULT_HOST)
     if url.startswith("/"):
         return contexts.Context("", f"unix://{url}")
     if host and ":" not in url and "/" not in url:
-        return contexts.Context("", DEFAULT_HOST) if url == contexts.DEFAULT else contexts.named(url)
+        return contexts.Context("", contexts.DEFAULT_HOST) if url == contexts.DEFAULT else contexts.named(url)
     return contexts.Context("", url)
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from dftui.engine import archives, docker_images, execs, streams, translate
+from dftui.engine import archives, docker_images, execs, podman, streams, translate
 from dftui.engine.api import (
     Attachment,
     ByteStream,
@@ -85,13 +85,13 @@ class DockerEngine:
             self.wire.json("GET", "/version", "ask the engine's version"),
             self.wire.json("GET", "/info", "ask what engine answers"),
         )
-        parts = " ".join(str(one.get("Name", "")) for one in version.get("Components") or ())
+        kind = podman.kind_of(version)
         return EngineInfo(
-            kind="podman" if "podman" in parts.lower() else "docker",
+            kind=kind,
             host=self.address.url,
             version=str(version.get("Version", "")),
             api_version=self.wire.version,
-            id=str(info.get("ID") or ""),
+            id=podman.lasting_id(info) if kind == podman.KIND else str(info.get("ID") or ""),
             name=str(info.get("Name") or ""),
             os=str(info.get("OperatingSystem") or ""),
             cpus=int(info.get("NCPU") or 0),

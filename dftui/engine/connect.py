@@ -105,8 +105,17 @@ async def _ask(address: Address, tunnel: Tunnel | None) -> Engine:
         raise unreachable(address.url, f"it answers, but not as an engine does ({error})") from None
     version = _api_version(told, address)
     from dftui.engine.docker import DockerEngine
+    from dftui.engine.podman import PodmanEngine, is_podman
 
-    return DockerEngine(address, version, str(told.get("Version", "")), tunnel)
+    if not is_podman(told):
+        return DockerEngine(address, version, str(told.get("Version", "")), tunnel)
+    engine = PodmanEngine(address, version, str(told.get("Version", "")), tunnel)
+    try:
+        await engine.check()
+    except BaseException:
+        await engine.close()
+        raise
+    return engine
 
 
 def _api_version(told: object, address: Address) -> str:

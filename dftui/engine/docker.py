@@ -1,4 +1,4 @@
-"""A Docker Engine (or one that speaks its API) behind the `Engine` Protocol.
+"""A Docker Engine (or one that speaks its API, see `podman`) behind the `Engine` Protocol.
 
 Commands go through docker-py in threads of our own pools, so that neither a slow stop nor asyncio's shared pool
 holds up a look; streams and execs go over asyncio (`wire`).  Every failure leaves here as an `EngineError`.
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from dftui.engine import archives, docker_images, execs, podman, streams, translate
+from dftui.engine import archives, docker_images, execs, streams, translate
 from dftui.engine.api import (
     Attachment,
     ByteStream,
@@ -63,6 +63,8 @@ def leaves_one_by_one(version: str) -> bool:
 class DockerEngine:
     """One engine at one address; made by `dftui.engine.connect.connect`."""
 
+    _body = staticmethod(translate.create_body)
+
     def __init__(
         self, address: Address, api_version: str, engine_version: str = "", tunnel: Tunnel | None = None
     ) -> None:
@@ -85,13 +87,12 @@ class DockerEngine:
             self.wire.json("GET", "/version", "ask the engine's version"),
             self.wire.json("GET", "/info", "ask what engine answers"),
         )
-        kind = podman.kind_of(version)
         return EngineInfo(
-            kind=kind,
+            kind="docker",
             host=self.address.url,
             version=str(version.get("Version", "")),
             api_version=self.wire.version,
-            id=podman.lasting_id(info) if kind == podman.KIND else str(info.get("ID") or ""),
+            id=str(info.get("ID") or ""),
             name=str(info.get("Name") or ""),
             os=str(info.get("OperatingSystem") or ""),
             cpus=int(info.get("NCPU") or 0),
@@ -113,7 +114,7 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """Create on the first network, join the others, lay the files; undone when one of these fails."""
-        body = translate.create_body(spec)
+        body = self._body(spec)
         looking = asyncio.create_task(self._networks_exist(spec))
         looking.add_done_callback(lambda task: task.cancelled() or task.exception())  # else of no matter
         try:

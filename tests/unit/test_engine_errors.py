@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dftui.engine import contexts
 from dftui.engine.api import (
     Conflict,
     EngineError,
@@ -19,7 +20,6 @@ from dftui.engine.api import (
     PullRefused,
     RegistryUnreachable,
 )
-from dftui.engine import contexts
 from dftui.engine.connect import address_of
 from dftui.engine.docker_images import split_ref
 from dftui.engine.errors import pull_error, refused, unreachable

@@ -52,6 +52,7 @@ _TINY = """ARG BASE
 FROM ${BASE}
 USER root
 RUN mkdir -p /opt/dreamfactory/storage/logs && echo DB_CONNECTION=mysql >/opt/dreamfactory/.env
+EXPOSE 80
 """
 """What is known as a web by its settings, for an engine that has to be given its images."""
 _RUN = r"""#!/bin/sh

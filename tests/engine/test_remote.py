@@ -71,7 +71,7 @@ def _the_screen_goes_there_by_its_context(stack: Stack, far: str, folder: Path) 
     env = {**stack.env, "DOCKER_CONFIG": str(folder / "docker")}
     words = ("docker", "context", "create", "attic", "--docker", f"host={far}")
     subprocess.run(words, env=env, check=True, capture_output=True)
-    with PtyRun(stack.argv(), columns=130, rows=40, env=env, cwd=str(folder)) as run:
+    with PtyRun(stack.argv(), columns=160, rows=40, env=env, cwd=str(folder)) as run:
         run.wait_text("2 of 2 serving", 60)
         assert "ms away" not in run.text()
         run.send(":engine attic")
@@ -108,11 +108,16 @@ async def behind_tls(folder: Path) -> AsyncIterator[int]:
         yield listening.sockets[0].getsockname()[1]
 
 
-async def test_a_stack_on_an_engine_behind_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def image() -> str:
+    return tiny_image()
+
+
+async def test_a_stack_on_an_engine_behind_tls(image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with behind_tls(tmp_path) as port:
         host = f"tcp://127.0.0.1:{port}"
         tls = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
-        with Stack(tmp_path / "stack", text(tiny_image(), 1, "  kind: plain\n")) as stack:
+        with Stack(tmp_path / "stack", text(image, 1, "  kind: plain\n")) as stack:
             stack.env = {**stack.env, **tls}
             await asyncio.to_thread(stack.ok, "up")
             scaled = await asyncio.to_thread(stack.json, "scale", "+1")

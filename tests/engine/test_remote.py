@@ -17,6 +17,7 @@ import pytest
 
 from dftui.engine.api import EngineUnreachable
 from dftui.engine.connect import connect
+from dftui.stack.names import stack_labels
 from tests.certificates import pair
 from tests.pty_run import PtyRun
 from tests.sshd import Sshd
@@ -61,13 +62,24 @@ def test_a_stack_over_ssh_as_on_this_machine(far: str, sshd: Sshd, tmp_path: Pat
         assert lines.strip()
         assert "answers in" in stack.run(*there, "doctor").stdout
         assert stack.ok(*there, "shell", "2", "--", "cat", "/etc/hostname").strip() == word
-        _the_screen_goes_there_by_its_context(stack, far, tmp_path)
+        _the_screen_goes_there_by_its_context_and_on_to_another_stack(stack, far, tmp_path)
         stack.ok(*there, "down", "--volumes", "--yes")
         assert stack.left() == []
     assert tunnels(sshd) == []
 
 
-def _the_screen_goes_there_by_its_context(stack: Stack, far: str, folder: Path) -> None:
+def _the_screen_goes_there_by_its_context_and_on_to_another_stack(stack: Stack, far: str, folder: Path) -> None:
+    other = f"{stack.name}b"
+    labels = [word for name, value in stack_labels(other, "web").items() for word in ("--label", f"{name}={value}")]
+    image = docker("inspect", f"{stack.name}-web1", "--format", "{{.Image}}")
+    docker("create", "--name", f"{other}-web1", *labels, image)
+    try:
+        _seen_from_far(stack, far, folder, other)
+    finally:
+        docker("rm", "-f", f"{other}-web1")
+
+
+def _seen_from_far(stack: Stack, far: str, folder: Path, other: str) -> None:
     env = {**stack.env, "DOCKER_CONFIG": str(folder / "docker")}
     words = ("docker", "context", "create", "attic", "--docker", f"host={far}")
     subprocess.run(words, env=env, check=True, capture_output=True)
@@ -79,6 +91,10 @@ def _the_screen_goes_there_by_its_context(stack: Stack, far: str, folder: Path) 
         run.send("\r")
         run.wait_until(lambda text: f"{far}  " in text and "ms away" in text, 60, "the same stack, from far")
         run.wait_text("2 of 2 serving", 60)
+        run.send(f":stack {other}")
+        run.wait_text("its stack file is not known here")
+        run.send("\r")
+        run.wait_until(lambda text: f"{other}  read-only" in text and "ms away" in text, 60, "the other stack")
         run.send("q")
         assert run.wait_exit() == 0
 

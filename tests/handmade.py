@@ -48,10 +48,11 @@ FROM ${BASE}
 RUN sed -i -e 's|"/status"|"/later"|' -e 's|"/up"|"/much-later"|' /usr/local/lib/standin/app.py
 """
 """DreamFactory 2.x had neither path."""
-_TINY = """ARG BASE
-FROM ${BASE}
+_TINY = f"""ARG BASE
+FROM ${{BASE}}
 USER root
-RUN mkdir -p /opt/dreamfactory/storage/logs && echo DB_CONNECTION=mysql >/opt/dreamfactory/.env
+RUN mkdir -p /opt/dreamfactory/storage/logs \\
+    && printf 'DB_CONNECTION=mysql\\nAPP_KEY={PRINTED_KEY}\\n' >/opt/dreamfactory/.env
 EXPOSE 80
 """
 """What is known as a web by its settings, for an engine that has to be given its images."""

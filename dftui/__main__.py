@@ -100,16 +100,20 @@ def _screen(args: argparse.Namespace) -> int:
         read_only=args.read_only,
         config=args.config,
     )
+    docker = args.docker
     while True:
-        app = DftuiApp(_connector(args.docker, spec, options), spec, options)
+        app = DftuiApp(_connector(docker, spec, options), spec, options)
         app.run(mouse=options.mouse)
         if app.return_code == driver.HANGUP:
             driver.let_go_of_terminal()
-        if app.next_stack is None:
+        # Another stack, or engine, is another program's worth of facts: nothing of this one stays.
+        if app.next_engine:
+            docker = app.next_engine
+        elif app.next_stack is not None:
+            spec, why = app.next_stack
+            options = replace(options, read_only=why)
+        else:
             return app.return_code or 0
-        # Another stack is another program's worth of facts: nothing of this one stays.
-        spec, why = app.next_stack
-        options = replace(options, read_only=why)
 
 
 def _connector(docker: str | None, spec: StackSpec, options: Options) -> Callable[[], Awaitable[Backend]]:

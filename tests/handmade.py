@@ -20,9 +20,11 @@ from pathlib import Path
 from types import TracebackType
 
 from dftui.engine.api import Engine
+from dftui.engine.bundled import BUNDLED_ROLES
 from dftui.engine.connect import connect
 from dftui.engine.images import ensure_bundled
 from tests.stacks import docker
+from tests.tinyweb import tiny_web
 
 PRINTED_KEY = "UseAny32CharactersLongStringHere"
 """The placeholder in the post's own lines, which people took as it stood."""
@@ -41,13 +43,26 @@ ENTRYPOINT ["redis-server", "--protected-mode", "no"]
 CMD []
 """
 """As the official image: no password."""
+_WEB_OF_2016 = """ARG BASE
+FROM ${BASE}
+RUN sed -i -e 's|"/status"|"/later"|' -e 's|"/up"|"/much-later"|' /usr/local/lib/standin/app.py
+"""
+"""DreamFactory 2.x had neither path."""
+_TINY = f"""ARG BASE
+FROM ${{BASE}}
+USER root
+RUN mkdir -p /opt/dreamfactory/storage/logs \\
+    && printf 'DB_CONNECTION=mysql\\nAPP_KEY={PRINTED_KEY}\\n' >/opt/dreamfactory/.env
+EXPOSE 80
+"""
+"""What is known as a web by its settings, for an engine that has to be given its images."""
 _RUN = r"""#!/bin/sh
 trap '' TERM
 {
   echo 'defaults'; echo '  mode http'; echo '  retries 3'; echo '  option redispatch'
   echo '  timeout connect 2s'; echo '  timeout client 1m'; echo '  timeout server 1m'
   echo 'frontend port'; echo '  bind :80'; echo '  default_backend webs'
-  echo 'backend webs'; echo '  balance roundrobin'; echo '  option httpchk GET /up'
+  echo 'backend webs'; echo '  balance roundrobin'; echo '  option httpchk GET /'
   env | sed -n 's/^\(.*\)_PORT_80_TCP_ADDR=\(.*\)/  server \1 \2:80 check inter 200/p'
 } > /tmp/haproxy.cfg
 haproxy -db -f /tmp/haproxy.cfg
@@ -66,9 +81,8 @@ def _context(**files: str) -> bytes:
     return buffer.getvalue()
 
 
-async def _built(engine: Engine, name: str, role: str, **files: str) -> str:
-    """An image on the bundled one of a role."""
-    base = await ensure_bundled(engine, role, lambda _: None)
+async def _built(engine: Engine, name: str, base: str, **files: str) -> str:
+    """An image on another."""
     context = _context(**files)
     tag = f"dftui-test/{name}:{hashlib.sha256(base.encode() + context).hexdigest()[:12]}"
     if await engine.image(tag) is None:
@@ -78,17 +92,20 @@ async def _built(engine: Engine, name: str, role: str, **files: str) -> str:
 
 
 def images() -> dict[str, str]:
-    """Image by role; they stay, as the bundled ones do."""
+    """Image by role; they stay, as the bundled ones do. "2016" is a web of that year, "tiny" a small one."""
 
     async def made() -> dict[str, str]:
         engine = await connect()
         try:
+            bundled = {role: await ensure_bundled(engine, role, lambda _: None) for role in BUNDLED_ROLES}
             return {
-                "db": await ensure_bundled(engine, "db", lambda _: None),
-                "web": await ensure_bundled(engine, "web", lambda _: None),
-                "cache": await _built(engine, "redis", "cache", Dockerfile=_CACHE),
+                "db": bundled["db"],
+                "web": bundled["web"],
+                "2016": await _built(engine, "web-2016", bundled["web"], Dockerfile=_WEB_OF_2016),
+                "tiny": await _built(engine, "web-tiny", await tiny_web(engine), Dockerfile=_TINY),
+                "cache": await _built(engine, "redis", bundled["cache"], Dockerfile=_CACHE),
                 "balancer": await _built(
-                    engine, "tutum-haproxy", "balancer", Dockerfile=_BALANCER, **{"run.sh": _RUN}
+                    engine, "tutum-haproxy", bundled["balancer"], Dockerfile=_BALANCER, **{"run.sh": _RUN}
                 ),
             }
         finally:
@@ -98,20 +115,25 @@ def images() -> dict[str, str]:
 
 
 class Handmade:
-    """Use as a context manager: what it made is removed at the end, by its own names."""
+    """Use as a context manager: what it made is removed at the end, by its own names. `host` is another engine than
+    the machine's own."""
 
-    def __init__(self, name: str, port: int, webs: int = 2) -> None:
-        self.name, self.port, self.webs = name, port, webs
+    def __init__(self, name: str, port: int, webs: int = 2, host: str = "") -> None:
+        self.name, self.port, self.webs, self.host = name, port, webs, host
         self.names = [f"{name}-mysql", f"{name}-redis", *(f"{name}-web{n}" for n in range(1, webs + 1)), f"{name}-lb"]
         self.volumes: list[str] = []
         self.networks: list[str] = []
         self.folder = Path()
 
+    def docker(self, *argv: str, check: bool = True) -> str:
+        """The docker client's stdout, from its engine."""
+        return docker(*(("-H", self.host) if self.host else ()), *argv, check=check)
+
     # -- making it
 
-    def blog(self, *more: str) -> None:
-        """The post's own lines; `more` variables of the webs (`-e`, `DB_DRIVER=mysql`)."""
-        image, name = images(), self.name
+    def blog(self, *more: str, web: str = "web") -> None:
+        """The post's own lines; `more` variables of the webs (`-e`, `DB_DRIVER=mysql`), `web` one of `images`."""
+        image, name, docker = images(), self.name, self.docker
         mysql = ("MYSQL_ROOT_PASSWORD=root", "MYSQL_DATABASE=dreamfactory", "MYSQL_USER=df_admin")
         docker("run", "-d", "--name", f"{name}-mysql", *_env(*mysql, "MYSQL_PASSWORD=df_admin"), image["db"])
         docker("run", "-d", "--name", f"{name}-redis", image["cache"])
@@ -121,10 +143,10 @@ class Handmade:
             *("REDIS_HOST=rd", "REDIS_DATABASE=0", "REDIS_PORT=6379"),
         )
         links = ("--link", f"{name}-mysql:db", "--link", f"{name}-redis:rd")
-        self._until_database()
+        self.until_database()
         for number in range(1, self.webs + 1):
-            docker("run", "-d", "--name", f"{name}-web{number}", *variables, *more, *links, image["web"])
-            if number == 1:
+            docker("run", "-d", "--name", f"{name}-web{number}", *variables, *more, *links, image[web])
+            if number == 1 and web != "tiny":
                 self.make_admin(f"{name}-web1")
         balanced = [word for n in range(1, self.webs + 1) for word in ("--link", f"{name}-web{n}:{name}-web{n}")]
         docker("run", "-d", "--name", f"{name}-lb", *balanced, "-p", f"127.0.0.1:{self.port}:80", image["balancer"])
@@ -142,7 +164,7 @@ class Handmade:
         self.names = [f"{name}_{service}_1" for service in ("mysql", "redis", "web")]
         self.volumes = [f"{name}_df-mysql", f"{name}_df-storage"]
         self.networks = [f"{name}_default"]
-        self._until_database()
+        self.until_database()
         self._compose("up", "-d")
         self.make_admin(f"{name}_web_1")
         self.until_it_answers()
@@ -160,7 +182,7 @@ class Handmade:
         )
         assert found.returncode == 0, found.stderr
 
-    def _until_database(self) -> None:
+    def until_database(self) -> None:
         until(lambda: bool(self.sql("SELECT 1", check=False)), "the database answers")
 
     def make_admin(self, web: str) -> None:
@@ -170,7 +192,7 @@ class Handmade:
             f"--admin_last_name=Admin --admin_email={ADMIN_EMAIL} --admin_password={ADMIN_PASSWORD} "
             "--admin_phone=5550100"
         )
-        until(lambda: status_of(web) != 0, f"{web} answers")
+        until(lambda: listens(web), f"{web} answers")
         # As the form does it: artisan would see the container's variables, which the web does not.
         without = ("-u", "DB_HOST", "-u", "DB_DATABASE", "-u", "DB_USERNAME", "-u", "DB_PASSWORD")
         docker("exec", "-u", "www-data", web, "env", *without, "sh", "-c", script)
@@ -180,20 +202,27 @@ class Handmade:
     def sql(self, words: str, container: str = "", check: bool = True) -> str:
         """What the database in this container says, the old one's by default."""
         client = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec mariadb -u root -N "$MYSQL_DATABASE" -e "$0"'
-        return docker("exec", container or self.names[0], "sh", "-c", client, words, check=check)
+        return self.docker("exec", container or self.names[0], "sh", "-c", client, words, check=check)
 
     def states(self) -> dict[str, str]:
         """State by name, of those of its containers that are there."""
         told = {}
-        for line in docker("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines():
+        for line in self.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines():
             name, _, state = line.partition(" ")
             if name.removesuffix("-old") in self.names:
                 told[name] = state
         return told
 
+    def answers(self) -> bool:
+        """Whether its port serves the web; on another engine it is asked from within."""
+        if not self.host:
+            return answers(self.port)
+        ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | socat - TCP:127.0.0.1:80"
+        return " 200 " in self.docker("exec", self.names[-1], "sh", "-c", ask, check=False)[:20]
+
     def until_it_answers(self) -> None:
         """Its port serves the web."""
-        until(lambda: answers(self.port), f"port {self.port} answers")
+        until(self.answers, f"port {self.port} answers")
 
     # -- the end of it
 
@@ -204,9 +233,9 @@ class Handmade:
                 self._compose("down", "-v", "--timeout", "1")
         for name in self.names:
             for one in (name, f"{name}-old"):
-                label = docker("inspect", one, "--format", '{{index .Config.Labels "dftui.stack"}}', check=False)
+                label = self.docker("inspect", one, "--format", '{{index .Config.Labels "dftui.stack"}}', check=False)
                 if not label or label == "<no value>":
-                    docker("rm", "-f", "-v", one, check=False)
+                    self.docker("rm", "-f", "-v", one, check=False)
 
     def __enter__(self) -> Handmade:
         return self
@@ -266,19 +295,19 @@ def _env(*pairs: str) -> tuple[str, ...]:
 
 
 def answers(port: int) -> bool:
-    """Whether DreamFactory answers on a port of this machine."""
+    """Whether a port of this machine leads to DreamFactory's application, whichever version it is of; without its
+    database it leads to a form."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/up", timeout=3) as answer:
-            return int(answer.status) == 200
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+            return int(answer.status) == 200 and "/dist" in answer.url
     except (OSError, urllib.error.URLError):
         return False
 
 
-def status_of(web: str) -> int:
-    """What a web says at /up, asked from inside it; 0 while nobody listens."""
+def listens(web: str) -> bool:
+    """Whether a web answers anything, asked from inside it."""
     fetch = "exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET /up HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3"
-    words = docker("exec", web, "bash", "-c", fetch, check=False).split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    return docker("exec", web, "bash", "-c", fetch, check=False).startswith("HTTP/")
 
 
 def until(so: object, what: str, timeout: float = 90.0) -> None:

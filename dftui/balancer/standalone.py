@@ -8,13 +8,18 @@ RESOLVERS = "docker"
 DNS = "127.0.0.11:53"
 """The engine's own name server, inside each container of a user-defined network.
 Source: docs.docker.com/engine/network, "DNS services"."""
+_OWN_USER = ("    user haproxy", "    group haproxy")
+"""Started as root, which alone may read the certificate's key, HAProxy goes on as its own user."""
 MOST_SLOTS = 64
 """Servers that a name may stand for, at least; the DNS answer for more still fits into `accepted_payload_size`."""
 
 
 def fixed(cfg: BalancerConfig) -> str:
-    """Servers at fixed addresses."""
-    return _text("", directives(cfg))
+    """Servers at fixed addresses. With HTTPS it is to be started as root."""
+    lines = directives(cfg)
+    if cfg.https:
+        lines[1:1] = _OWN_USER
+    return _text("", lines)
 
 
 def by_name(cfg: BalancerConfig, name: str, port: int, wanted: int) -> str:

@@ -95,6 +95,8 @@ async def look(engine: Engine, spec: StackSpec) -> AsyncIterator[Finding]:
     after = time.time()
     asked = f"answers in {1000 * (after - before):.0f} ms"
     yield Finding("engine", True, f"{info.kind} {info.version} (API {info.api_version}) at {info.host}, {asked}")
+    if info.kind == "podman":
+        yield Finding("podman", True, "it stands in Docker's place; what is otherwise there: dftui help podman")
     local = _is_local(info)
     for finding in disk(info, local):
         yield finding

@@ -46,7 +46,9 @@ async def run(args: argparse.Namespace) -> int:
     for note in result.notes:
         say(note)
     many = f"{len(result.secret)} files" if len(result.secret) > 1 else result.secret[0]
-    say(f"The APP_KEY and passwords are in {many}, mode 0600: keep them as you would the stack.")
+    secure = result.url.startswith("https:")
+    what = "APP_KEY, passwords and the certificate's key" if secure else "APP_KEY and passwords"
+    say(f"The {what} are in {many}, mode 0600: keep them as you would the stack.")
     if result.source == "running":
         say(f"Its names, port and volumes are those of {stack}: take that down first (dftui down; the data stays).")
     say(f"To bring it up: cd {shlex.quote(result.folder)} && {_NEXT[args.kind].format(stack=stack)}")

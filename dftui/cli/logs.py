@@ -134,7 +134,9 @@ def choose(containers: Sequence[Container], who: Sequence[str], stack: str) -> l
         found = [
             c
             for c in containers
-            if c.labels.get(LABEL_ROLE) == role or c.name == name or (len(word) >= 4 and c.id.startswith(word))
+            if c.labels.get(LABEL_ROLE) == role
+            or c.name in (name, f"{stack}-{word}")
+            or (len(word) >= 4 and c.id.startswith(word))
         ]
         if not found:
             there = ", ".join(c.name for c in containers) or "none"

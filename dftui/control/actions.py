@@ -413,7 +413,7 @@ ACTIONS: tuple[Action, ...] = (
         "ctrl+p,colon",
         "^p",
         "palette",
-        "Find an action, a replica, a container, a theme or a stack by typing",
+        "Find an action, a replica, a container, a theme, a stack or an engine by typing",
         "Screen",
         rank=40,
         effect=Effect.LOOK,

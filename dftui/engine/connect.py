@@ -16,7 +16,6 @@ from dftui.engine.errors import unreachable
 from dftui.engine.tunnel import Tunnel
 from dftui.engine.wire import Address, Wire
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 OLDEST_API = (1, 40)
 NEWEST_API = (1, 47)
 """The newest API version whose answers were read for this; a newer engine is spoken to in this one."""
@@ -29,11 +28,11 @@ def _where(host: str | None) -> contexts.Context:
     url = (host or os.environ.get("DOCKER_HOST") or "").strip()
     if not url:
         name = contexts.current()
-        return contexts.named(name) if name else contexts.Context("", DEFAULT_HOST)
+        return contexts.named(name) if name else contexts.Context("", contexts.DEFAULT_HOST)
     if url.startswith("/"):
         return contexts.Context("", f"unix://{url}")
     if host and ":" not in url and "/" not in url:
-        return contexts.Context("", DEFAULT_HOST) if url == contexts.DEFAULT else contexts.named(url)
+        return contexts.Context("", contexts.DEFAULT_HOST) if url == contexts.DEFAULT else contexts.named(url)
     return contexts.Context("", url)
 
 
@@ -106,8 +105,17 @@ async def _ask(address: Address, tunnel: Tunnel | None) -> Engine:
         raise unreachable(address.url, f"it answers, but not as an engine does ({error})") from None
     version = _api_version(told, address)
     from dftui.engine.docker import DockerEngine
+    from dftui.engine.podman import PodmanEngine, is_podman
 
-    return DockerEngine(address, version, str(told.get("Version", "")), tunnel)
+    if not is_podman(told):
+        return DockerEngine(address, version, str(told.get("Version", "")), tunnel)
+    engine = PodmanEngine(address, version, str(told.get("Version", "")), tunnel)
+    try:
+        await engine.check()
+    except BaseException:
+        await engine.close()
+        raise
+    return engine
 
 
 def _api_version(told: object, address: Address) -> str:

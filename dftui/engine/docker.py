@@ -1,4 +1,4 @@
-"""A Docker Engine (or one that speaks its API) behind the `Engine` Protocol.
+"""A Docker Engine (or one that speaks its API, see `podman`) behind the `Engine` Protocol.
 
 Commands go through docker-py in threads of our own pools, so that neither a slow stop nor asyncio's shared pool
 holds up a look; streams and execs go over asyncio (`wire`).  Every failure leaves here as an `EngineError`.
@@ -63,6 +63,8 @@ def leaves_one_by_one(version: str) -> bool:
 class DockerEngine:
     """One engine at one address; made by `dftui.engine.connect.connect`."""
 
+    _body = staticmethod(translate.create_body)
+
     def __init__(
         self, address: Address, api_version: str, engine_version: str = "", tunnel: Tunnel | None = None
     ) -> None:
@@ -85,9 +87,8 @@ class DockerEngine:
             self.wire.json("GET", "/version", "ask the engine's version"),
             self.wire.json("GET", "/info", "ask what engine answers"),
         )
-        parts = " ".join(str(one.get("Name", "")) for one in version.get("Components") or ())
         return EngineInfo(
-            kind="podman" if "podman" in parts.lower() else "docker",
+            kind="docker",
             host=self.address.url,
             version=str(version.get("Version", "")),
             api_version=self.wire.version,
@@ -113,7 +114,7 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """Create on the first network, join the others, lay the files; undone when one of these fails."""
-        body = translate.create_body(spec)
+        body = self._body(spec)
         looking = asyncio.create_task(self._networks_exist(spec))
         looking.add_done_callback(lambda task: task.cancelled() or task.exception())  # else of no matter
         try:

@@ -138,7 +138,8 @@ async def import_image(
 ) -> AsyncIterator[ImageProgress]:
     """The tar goes to the engine as it comes; progress is what was sent, at most each MiB, then "done"."""
     repository, name = split_ref(tag)
-    query = [("fromSrc", "-"), ("repo", repository), ("tag", name)]
+    # Podman 4 reads no `tag` here, and an engine that does takes it before the one in `repo`.
+    query = [("fromSrc", "-"), ("repo", f"{repository}:{name}"), ("tag", name)]
     query += [("changes", f"LABEL {json.dumps(key)}={json.dumps(value)}") for key, value in labels.items()]
     doing = f"import {tag}"
     async for progress in _upload(wire, tag, query, chunks, doing):

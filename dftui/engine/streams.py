@@ -22,12 +22,15 @@ STATS_PERIOD = 2.0
 """Seconds between two samples of a container's CPU and memory."""
 _ONE_SHOT = (1, 41)
 # Everything that changes what a container or network is; exec_* are left out because each health check makes three.
+# Podman filters by a word of its own, died, and then tells it as die.
 _ACTIONS = (
-    "create start restart stop kill die oom destroy remove pause unpause rename update health_status "
+    "create start restart stop kill die died oom destroy remove pause unpause rename update health_status "
     "connect disconnect"
 ).split()
 # Attributes of an event that are no labels of the container.
-_NOT_LABELS = frozenset(("image", "name", "exitCode", "signal", "oldName", "execID", "execDuration"))
+_NOT_LABELS = frozenset(
+    ("image", "name", "exitCode", "signal", "oldName", "execID", "execDuration", "containerExitCode", "podId")
+)
 
 
 async def _open(

@@ -27,6 +27,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "config",
         "secrets",
         "ssh",
+        "podman",
         "browser",
         "read-only",
         "themes",

@@ -17,7 +17,8 @@ from dftui.stack.fields import Field, Items, Key, Place, Section, Table, looks_s
 if TYPE_CHECKING:
     import yaml
 
-_OWN_CUTOFF, _ELSEWHERE_CUTOFF = 0.5, 0.75
+_OWN_CUTOFF, _ELSEWHERE_CUTOFF, _MISSPELT = 0.5, 0.75, 0.9
+"""How alike a key must be to be guessed at; from the last on it is the same section's, misspelt."""
 _DEPTH = 3
 
 
@@ -226,6 +227,8 @@ def nearest(word: str, allowed: Mapping[str, Field], path: tuple[str, ...] = (),
     for name, held in allowed.items():
         if word in held.also:
             return name
+    if misspelt := difflib.get_close_matches(word.lower(), allowed, n=1, cutoff=_MISSPELT):
+        return misspelt[0]
     others = [place for place in places if place.path[:-1] != path]
     for place in others:
         if word == place.path[-1]:

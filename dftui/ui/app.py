@@ -39,6 +39,7 @@ from dftui.watch.trends import Trends
 
 if TYPE_CHECKING:
     from dftui.control.known import OtherStack
+    from dftui.engine.contexts import Context
 
 RETRY = 3.0
 READY = 2.0
@@ -96,6 +97,10 @@ class DftuiApp(App[None]):
         self._watched: frozenset[str] | None = None
         self.others: list[OtherStack] = []
         """On this engine, as they were when the palette was last opened."""
+        self.engines: list[Context] = []
+        """Those of the docker client's contexts, as they were then."""
+        self.next_engine = ""
+        """The context that was chosen, whose engine is to be looked at next."""
         self.next_stack: tuple[StackSpec, str] | None = None
         """The stack that was chosen in this one's place, and why it may only be looked at ("" when it may not)."""
         self._typed_on: WeakKeyDictionary[events.Key, Screen[object]] = WeakKeyDictionary()

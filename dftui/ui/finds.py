@@ -1,4 +1,4 @@
-"""What the palette finds besides actions and themes: replicas, containers and other stacks."""
+"""What the palette finds besides actions and themes: replicas, containers, other stacks and other engines."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dftui.control.effects import Effect, refusal
-from dftui.ui.stacks import switch
+from dftui.ui.stacks import switch, switch_engine
 from dftui.ui.visit import go_inside
+from dftui.watch.sanitise import clean
 
 if TYPE_CHECKING:
     from dftui.ui.app import DftuiApp
@@ -46,3 +47,13 @@ def stacks(ui: DftuiApp) -> Iterator[Find]:
         if not other.known:
             about = f"{other.containers} containers; to look at, because its stack file is not known here"
         yield f"stack {other.name}", about, f"dftui --stack {other.file or 'FILE'}", partial(switch, ui, other)
+
+
+def engines(ui: DftuiApp) -> Iterator[Find]:
+    """The engines of the docker client's contexts but for this one, unless somebody imposed read-only."""
+    here = ui.main.snapshot.engine.host if ui.main.snapshot else ""
+    for one in () if ui.options.sealed else ui.engines:
+        if one.host != here:
+            about = f"This stack's screen there: {clean(one.host, 100)}"
+            name = clean(one.name, 64)
+            yield f"engine {name}", about, f"dftui --docker {name}", partial(switch_engine, ui, one.name)

@@ -1,4 +1,4 @@
-"""What `Ctrl+P` finds: any action, replica, container, theme or stack, by typing a part of its name."""
+"""What `Ctrl+P` finds: any action, replica, container, theme, stack or engine, by typing a part of its name."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def entries(ui: DftuiApp) -> Iterator[Entry]:
         choose = partial(ui.choose_theme, theme.name)
         yield Entry(f"theme {theme.name}", theme.about, choose, twin=f"dftui --theme {theme.name}", theme=theme.name)
     # The last: they come when the engine has told them, and then nothing that is read moves.
-    for name, about, twin, call in finds.stacks(ui):
+    for name, about, twin, call in (*finds.stacks(ui), *finds.engines(ui)):
         yield Entry(name, about, call, twin=twin)
 
 

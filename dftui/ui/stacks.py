@@ -1,4 +1,4 @@
-"""From one stack's screen to another's, on the same engine."""
+"""From one stack's screen to another's on the same engine, and to this stack's on another engine."""
 
 from __future__ import annotations
 
@@ -25,4 +25,10 @@ def switch(ui: DftuiApp, other: OtherStack) -> None:
         ui.main.conductor.say(f"{other.file} is the file of {spec.name} now.", "bad")
         return
     ui.next_stack = (spec, "" if other.known else "its stack file is not known here")
+    ui.exit(return_code=0)
+
+
+def switch_engine(ui: DftuiApp, name: str) -> None:
+    """Leave this engine and open the screen on that of a docker context."""
+    ui.next_engine = name
     ui.exit(return_code=0)

@@ -96,7 +96,8 @@ def _table(
             found.append(Drift(what, f"remove server {name}", Alarm.SERVER_WITHOUT_CONTAINER))
             continue
         address = server.address.rpartition(":")[0].strip("[]") or server.address
-        if address and web.addresses and address not in web.addresses.values():
+        known = {one for one in web.addresses.values() if one}  # Podman tells none of a container that has ended
+        if address and known and address not in known:
             name = safe(web.name)
             what = f"the balancer looks for {name} at {safe(address)}, where it is not"
             found.append(Drift(what, f"put the address of {name} right in the balancer", Alarm.SERVER_ADDRESS))

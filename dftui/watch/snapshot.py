@@ -114,13 +114,15 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """The engine; `lost_since` is the unix time of the last answer while it does not answer, else None."""
+    """The engine; `lost_since` is the unix time of the last answer while it does not answer, else None; `ms` how long
+    one of another machine takes to answer, 0 when that is not known."""
 
     kind: str = "docker"
     host: str = ""
     version: str = ""
     lost_since: float | None = None
     error: str = ""
+    ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dftui.balancer.stat import Latency, Table
 from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, Event
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
+from dftui.watch.answers import Answers
 from dftui.watch.changes import changes
 from dftui.watch.conversations import Conversations
 from dftui.watch.datatier import Reading
@@ -43,8 +44,7 @@ GRACE = 0.8
 _COALESCE = 0.05
 _PATIENCE = 10.0
 """Seconds for the engine to answer a plain question."""
-_LATENCY_EVERY = 2
-_SETUP_EVERY = 3
+_LATENCY_EVERY, _SETUP_EVERY = 2, 3
 _RETRY_FIRST, _RETRY_MOST = 0.2, 3.0
 _QUIET_ACTIONS = ("health_status",)
 
@@ -94,6 +94,7 @@ class Watcher:
         self._urgent = asyncio.Event()
         self._events = Heard()
         self._looked = asyncio.Event()
+        self._answers = Answers()
         self._balanced = asyncio.Event()
 
     # ---- for those who draw
@@ -175,7 +176,7 @@ class Watcher:
                 async with asyncio.timeout(_PATIENCE):
                     info = await self._engine.info()
                 lost = self._facts.engine.lost_since is not None
-                self._know(engine=engine_facts(info))
+                self._know(engine=replace(engine_facts(info), ms=self._answers.ms(info.host)))
                 if lost:
                     self.logs.poke()
                 self.refresh()
@@ -192,8 +193,7 @@ class Watcher:
 
     def _lost(self, error: str) -> None:
         engine = self._facts.engine
-        since = engine.lost_since or time.time()
-        self._know(engine=replace(engine, lost_since=since, error=error))
+        self._know(engine=replace(engine, lost_since=engine.lost_since or time.time(), error=error))
         self._looked.set()
 
     def _heard(self, event: Event) -> None:
@@ -220,7 +220,7 @@ class Watcher:
             self._dirty.clear()
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    containers = await self._engine.containers(labels)
+                    containers = await self._answers.timed(self._engine.containers(labels))
                 self._back()
                 before = {(c.id, c.state) for c in self._facts.containers}
                 self._seen(containers)
@@ -241,9 +241,9 @@ class Watcher:
 
     def _back(self) -> None:
         """It answers after it did not, though its event stream was never cut (a frozen engine)."""
-        engine = self._facts.engine
-        if engine.lost_since is not None:
-            self._know(engine=replace(engine, lost_since=None, error=""))
+        was = self._facts.engine
+        self._know(engine=replace(was, lost_since=None, error="", ms=self._answers.ms(was.host)))
+        if was.lost_since is not None:
             self.logs.poke()
 
     def _seen(self, containers: tuple[Container, ...]) -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dftui.engine.connect import DEFAULT_HOST
+from dftui.engine.contexts import DEFAULT_HOST
 from tests.engine.relay import Relay
 from tests.stacks import Stack
 

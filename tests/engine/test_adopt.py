@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.handmade import ADMIN_EMAIL, ADMIN_PASSWORD, PRINTED_KEY, Handmade, answers, until
+from tests.handmade import ADMIN_EMAIL, ADMIN_PASSWORD, PRINTED_KEY, Handmade, answers, images, until
 from tests.stacks import Stack, docker
 
 SESSION = "/api/v2/system/admin/session"
@@ -66,9 +66,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def old(stack: Stack) -> Iterator[Handmade]:
-    """The post's stack as it was in 2016, when the webs took the database that they were linked to, with a row."""
+    """The post's stack as it was in 2016, when the webs took the database that they were linked to and had no
+    /status, with a row."""
     with Handmade(stack.name, stack.port) as made:
-        made.blog("-e", "DB_DRIVER=mysql")
+        made.blog("-e", "DB_DRIVER=mysql", web="2016")
         made.sql("CREATE TABLE kept (word TEXT); INSERT INTO kept VALUES ('from 2016')")
         docker("exec", made.names[3], "sh", "-c", "echo second >/opt/dreamfactory/storage/app/two.txt")
         yield made
@@ -88,7 +89,9 @@ def test_looking_changes_nothing_and_tells_no_secret(stack: Stack, old: Handmade
     }
     assert plan["publish"] == f"127.0.0.1:{old.port}"
     assert plan["printed_key"]
+    # The stack file names another image for the webs, today's.
     assert plan["problems"] == []
+    assert any("migrations" in step for step in plan["steps"])
     told = found.stdout + stack.run("adopt", old.name + "-lb", "--dry-run").stdout
     assert PRINTED_KEY not in told
     assert "df_admin" not in told
@@ -97,6 +100,14 @@ def test_looking_changes_nothing_and_tells_no_secret(stack: Stack, old: Handmade
     assert "read-only" in refused.stderr
     assert f"{old.name}-mysql" in stack.ok("status")
     assert "dftui adopt" in stack.run("up").stderr
+    # Theirs cannot go on under dftui, whose balancer asks for what it does not have.
+    file = stack.file.read_text()
+    stack.file.write_text(file.replace("{source: bundled}", f"{{source: bundled, web: '{images()['2016']}'}}"))
+    refused = stack.run("adopt", f"{old.name}-lb", "--yes")
+    stack.file.write_text(file)
+    assert refused.returncode == 1
+    assert "answers status 404 at /status" in refused.stderr
+    assert "name a newer one in a stack file" in refused.stderr
     assert old.states() == before
     assert stack.left() == []
 

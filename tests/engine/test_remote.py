@@ -1,21 +1,28 @@
-"""An engine on another machine, through ssh: a server on loopback, and `ssh` as a user has it."""
+"""An engine on another machine, through ssh (a server on loopback, and `ssh` as a user has it) or TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import os
 import select
+import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from dftui.engine.api import EngineUnreachable
 from dftui.engine.connect import connect
+from dftui.stack.names import stack_labels
+from tests.certificates import pair
+from tests.pty_run import PtyRun
 from tests.sshd import Sshd
 from tests.stacks import Stack, docker
+from tests.tinyweb import text, tiny_image
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +61,97 @@ def test_a_stack_over_ssh_as_on_this_machine(far: str, sshd: Sshd, tmp_path: Pat
         lines = stack.ok(*there, "logs", f"{stack.name}-lb", "--tail", "5")
         assert lines.strip()
         assert "answers in" in stack.run(*there, "doctor").stdout
+        assert stack.ok(*there, "shell", "2", "--", "cat", "/etc/hostname").strip() == word
+        _the_screen_goes_there_by_its_context_and_on_to_another_stack(stack, far, tmp_path)
         stack.ok(*there, "down", "--volumes", "--yes")
         assert stack.left() == []
     assert tunnels(sshd) == []
+
+
+def _the_screen_goes_there_by_its_context_and_on_to_another_stack(stack: Stack, far: str, folder: Path) -> None:
+    other = f"{stack.name}b"
+    labels = [word for name, value in stack_labels(other, "web").items() for word in ("--label", f"{name}={value}")]
+    image = docker("inspect", f"{stack.name}-web1", "--format", "{{.Image}}")
+    docker("create", "--name", f"{other}-web1", *labels, image)
+    try:
+        _seen_from_far(stack, far, folder, other)
+    finally:
+        docker("rm", "-f", f"{other}-web1")
+
+
+def _seen_from_far(stack: Stack, far: str, folder: Path, other: str) -> None:
+    env = {**stack.env, "DOCKER_CONFIG": str(folder / "docker")}
+    words = ("docker", "context", "create", "attic", "--docker", f"host={far}")
+    subprocess.run(words, env=env, check=True, capture_output=True)
+    with PtyRun(stack.argv(), columns=160, rows=40, env=env, cwd=str(folder)) as run:
+        run.wait_text("2 of 2 serving", 60)
+        assert "ms away" not in run.text()
+        run.send(":engine attic")
+        run.wait_text("This stack's screen there")
+        run.send("\r")
+        run.wait_until(lambda text: f"{far}  " in text and "ms away" in text, 60, "the same stack, from far")
+        run.wait_text("2 of 2 serving", 60)
+        run.send(f":stack {other}")
+        run.wait_text("its stack file is not known here")
+        run.send("\r")
+        run.wait_until(lambda text: f"{other}  read-only" in text and "ms away" in text, 60, "the other stack")
+        run.send("q")
+        assert run.wait_exit() == 0
+
+
+@asynccontextmanager
+async def behind_tls(folder: Path) -> AsyncIterator[int]:
+    """The port of a TLS server in front of this machine's engine that lets in who has the one certificate."""
+    cert, key = pair()
+    for name, data in (("ca.pem", cert), ("cert.pem", cert), ("key.pem", key)):
+        (folder / name).write_bytes(data)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.pem"))
+    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    server.verify_mode = ssl.CERT_REQUIRED
+
+    async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection("/var/run/docker.sock")
+        await asyncio.gather(copied(reader, far_writer), copied(far_reader, writer))
+
+    async def copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(passed_on, "127.0.0.1", 0, ssl=server) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    return tiny_image()
+
+
+async def test_a_stack_on_an_engine_behind_tls(image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with behind_tls(tmp_path) as port:
+        host = f"tcp://127.0.0.1:{port}"
+        tls = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+        with Stack(tmp_path / "stack", text(image, 1, "  kind: plain\n")) as stack:
+            stack.env = {**stack.env, **tls}
+            await asyncio.to_thread(stack.ok, "up")
+            scaled = await asyncio.to_thread(stack.json, "scale", "+1")
+            assert (scaled["to"], scaled["receipt"]["failed"]) == (2, 0)
+            hosts = (await asyncio.to_thread(stack.json, "probe", "-n", "4"))["hosts"]
+            assert sorted(hosts.values()) == [2, 2]
+            word = await asyncio.to_thread(stack.ok, "shell", "2", "--", "cat", "/etc/hostname")
+            assert word.strip() in hosts
+            lines = await asyncio.to_thread(stack.ok, "logs", f"{stack.name}-lb", "--tail", "3")
+            assert lines.strip()
+            await asyncio.to_thread(stack.ok, "down", "--volumes", "--yes")
+            assert stack.left() == []
+        # Another authority's certificate is none.
+        for name, value in tls.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "ca.pem").write_bytes(pair()[0])
+        with pytest.raises(EngineUnreachable, match="certificate"):
+            await connect(host)
 
 
 async def test_a_cut_link_comes_back_by_itself(far: str, sshd: Sshd) -> None:

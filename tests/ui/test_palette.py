@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
 
 from dftui.control.known import OtherStack
+from dftui.engine.api import EngineUnreachable
 from dftui.stack.spec import StackSpec
+from dftui.ui.app import DftuiApp
+from dftui.ui.backend import Backend
 from dftui.ui.options import Options
 from dftui.ui.screens.find import FindScreen
 
@@ -96,6 +104,44 @@ async def test_whoever_may_only_look_here_is_told_of_no_other_stack() -> None:
         await s.press("ctrl+p", *"shop")
         await s.see("Nothing has this in its name.")
         assert fake.looks_for_stacks == 0
+        assert s.app.engines == []
+
+
+def context(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, host: str) -> None:
+    """As `docker context create` notes it."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    file = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": host}}}))
+
+
+async def test_another_engine_is_chosen_by_its_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context(monkeypatch, tmp_path, "attic", "ssh://me@attic")
+    async with seat() as s:
+        await s.see("3 of 3 serving")
+        await s.press("ctrl+p", *"engine")
+        await s.see("engine attic")
+        assert "ssh://me@attic" in words(s.app)
+        # The one whose screen this is, is no choice.
+        assert "engine default" not in words(s.app)
+        await s.pilot.press("enter")
+    assert s.app.next_engine == "attic"
+
+
+async def test_an_engine_can_be_chosen_while_none_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context(monkeypatch, tmp_path, "attic", "ssh://me@attic")
+
+    async def nobody() -> Backend:
+        raise EngineUnreachable("Nobody answers.")
+
+    app = DftuiApp(nobody, StackSpec(), Options(fence=False, hz=50))
+    async with app.run_test(size=(120, 40)) as pilot:
+        s = Seat(app, FakeBackend(), pilot)
+        await s.see("No container engine answers")
+        await s.press("ctrl+p", *"engine default")
+        await s.see("unix:///var/run/docker.sock")
+        await s.pilot.press("enter")
+    assert app.next_engine == "default"
 
 
 async def test_a_letter_that_opens_it_can_be_typed_in_it() -> None:

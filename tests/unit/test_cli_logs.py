@@ -57,6 +57,7 @@ def test_lines_of_all_containers_are_merged_by_time(engine: FakeEngine, capsys: 
     [
         (["web"], {"df-web1", "df-web2"}),
         (["2"], {"df-web2"}),
+        (["web2"], {"df-web2"}),
         (["df-mysql", "1"], {"df-mysql", "df-web1"}),
         (["database"], {"df-mysql"}),
         ([], {"df-web1", "df-web2", "df-mysql"}),

@@ -60,6 +60,19 @@ def test_a_free_port_and_no_stack_yet(engine: FakeEngine, port: int, capsys: Out
     assert found["secrets"]["ok"] is True
 
 
+def test_podman_is_told_as_what_it_is(
+    engine: FakeEngine, port: int, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    async def info() -> EngineInfo:
+        return replace(INFO, kind="podman", version="4.3.1")
+
+    monkeypatch.setattr(engine, "info", info)
+    main(["--json", "doctor"])
+    found = checks(capsys)
+    assert found["engine"]["what"].startswith("podman 4.3.1")
+    assert "dftui help podman" in found["podman"]["what"]
+
+
 def test_a_port_in_use_names_who_holds_it(engine: FakeEngine, port: int, capsys: Output) -> None:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

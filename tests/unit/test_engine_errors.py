@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dftui.engine import contexts
 from dftui.engine.api import (
     Conflict,
     EngineError,
@@ -194,6 +195,13 @@ def test_contexts_are_found_as_the_docker_client_finds_them(monkeypatch: pytest.
         told = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}}
         (meta / "meta.json").write_text(json.dumps(told))
     assert address().url == SOCKET
+    # `docker context create` writes no config.json.
+    assert address("near").path == "/tmp/near.sock"
+    assert [(one.name, one.host) for one in contexts.known()] == [
+        ("default", SOCKET),
+        ("near", "unix:///tmp/near.sock"),
+        ("there", "ssh://me@there"),
+    ]
     (tmp_path / "config.json").write_text('{"currentContext": "near"}')
     assert address().path == "/tmp/near.sock"
     monkeypatch.setenv("DOCKER_CONTEXT", "there")
@@ -204,6 +212,10 @@ def test_contexts_are_found_as_the_docker_client_finds_them(monkeypatch: pytest.
     with pytest.raises(EngineUnreachable, match="no docker context named nowhere") as told_why:
         address_of("nowhere")
     assert "near" in told_why.value.hint and "there" in told_why.value.hint
+    meta.joinpath("meta.json").write_text("{}")
+    with pytest.raises(EngineUnreachable, match="The docker context near cannot be read"):
+        address_of("near")
+    assert "near" not in [one.name for one in contexts.known()]
 
 
 def test_references() -> None:

@@ -22,7 +22,7 @@ from dftui.control.export.gather import KINDS
 from dftui.control.specs import Plan
 from dftui.engine.api import ContainerSpec
 from dftui.stack.secrets import Secrets
-from dftui.stack.spec import AdminSpec, BalancerSpec, StackSpec, WebSpec
+from dftui.stack.spec import AdminSpec, BalancerSpec, StackSpec, TlsSpec, WebSpec
 
 SECRETS = Secrets(
     app_key="K" * 31 + "$",
@@ -36,6 +36,8 @@ SPEC = StackSpec(
     web=WebSpec(cpus=0.5, memory=256 << 20, env={"APP_LOG_LEVEL": "info", "PRICE": "$5 and ${HOME}"}),
     balancer=BalancerSpec(publish="127.0.0.1:8080"),
 )
+SECURE = replace(SPEC, balancer=replace(SPEC.balancer, tls=TlsSpec("site.pem", "site.key", "8443")))
+PEM = "-----BEGIN CERTIFICATE-----\nQQ==\n-----BEGIN PRIVATE KEY-----\nQg==\n"
 IMAGES = {"web": "web:1", "db": "db:1", "cache": "cache:1", "balancer": "lb:1"}
 
 
@@ -46,8 +48,16 @@ def plan(spec: StackSpec = SPEC, secrets: Secrets = SECRETS) -> Plan:
 def made(of: Plan | None = None, numbers: tuple[int, ...] = (1, 3)) -> Blueprint:
     of = of or plan()
     servers = tuple(Server(f"tx-web{n}", of.address(10 + n), 80, f"tx-web{n}") for n in numbers)
-    config = BalancerConfig("tx", len(servers), servers, probe_nonce=of.probe_nonce(), deny_setup=True)
-    return blueprint(of, numbers, config)
+    https = specs.https(of.spec, of.source)
+    config = BalancerConfig(
+        "tx",
+        len(servers),
+        servers,
+        probe_nonce=of.probe_nonce(),
+        deny_setup=True,
+        https=https.host_port if https else 0,
+    )
+    return blueprint(of, numbers, config, pem=PEM if https else "")
 
 
 def document(text: str) -> Any:
@@ -69,17 +79,26 @@ def read_env(text: str) -> dict[str, str]:
     return dict(word[0].split("=", 1) for word in words)
 
 
+@pytest.mark.parametrize("spec", [SPEC, SECURE], ids=["http", "https"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_secrets_stand_in_files_of_their_owner_alone(kind: str) -> None:
-    hidden = ""
-    for file in KINDS[kind](made()):
+def test_secrets_stand_in_files_of_their_owner_alone(kind: str, spec: StackSpec) -> None:
+    hidden: list[str] = []
+    for file in KINDS[kind](made(plan(spec))):
         if file.mode == files.OWN:
-            hidden += file.text
+            hidden.append(file.text)
             continue
         for secret in SECRETS.values():
             assert secret not in file.text, file.name
         assert plan().probe_nonce() not in file.text
-    assert all(secret in hidden for secret in SECRETS.values())
+        assert "PRIVATE KEY" not in file.text
+    assert all(secret in "".join(hidden) for secret in SECRETS.values())
+    assert (PEM in hidden) == (spec is SECURE)
+
+
+def test_a_file_that_others_read_is_not_written_with_a_key_in_it() -> None:
+    leaky = files.plain("compose.yaml", f"a: |\n{PEM}")
+    with pytest.raises(ActionError, match=r"compose\.yaml would hold a secret"):
+        files.check([leaky], made(plan(SECURE)).hidden)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -179,6 +198,34 @@ def test_compose_has_each_container_as_dftui_would_create_it() -> None:
     for number in (1, 3):
         assert f"server tx-web{number} 10.9.8.{10 + number}:80 check" in cfg.text
     assert "#dftui" not in cfg.text
+
+
+def test_https_goes_along_with_its_redirect_and_its_certificate_in_a_file_of_its_own() -> None:
+    of = made(plan(SECURE))
+    assert of.url == "https://127.0.0.1:8443"
+    text, cfg, _, pem = compose.write(of)
+    assert (pem.name, pem.mode, pem.text) == ("site.pem", 0o600, PEM)
+    lb = document(text.text)["services"]["balancer"]
+    assert lb["ports"] == ["127.0.0.1:8080:80", "127.0.0.1:8443:443"]
+    assert "./site.pem:/var/lib/haproxy/site.pem:ro" in lb["volumes"]
+    # root alone reads the file, and HAProxy goes on as its own user.
+    assert lb["user"] == "root"
+    assert "    user haproxy\n" in cfg.text
+    assert "ssl crt /var/lib/haproxy/site.pem" in cfg.text
+    assert "redirect code 308 location https://%[var(txn.site)]:8443" in cfg.text
+    script = shell.write(of)[0].text
+    assert "--user root" in script
+    assert "docker cp site.pem tx-lb:/var/lib/haproxy/site.pem >/dev/null" in script
+    stack, cfg, *_ = swarm.write(of)
+    found = document(stack.text)
+    assert [port["published"] for port in found["services"]["balancer"]["ports"]] == [8080, 8443]
+    held = [{"source": "site.pem", "target": "/var/lib/haproxy/site.pem"}]
+    assert found["services"]["balancer"]["secrets"] == held
+    assert found["secrets"]["site.pem"] == {"file": "./secrets/site.pem"}
+    # The swarm's own processes alone see it, so that root need not read it.
+    assert "user haproxy" not in cfg.text
+    for file in (*compose.write(made()), *shell.write(made()), *swarm.write(made())):
+        assert "site.pem" not in file.name + file.text
 
 
 def test_nothing_that_a_container_can_have_was_forgotten() -> None:

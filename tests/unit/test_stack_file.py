@@ -142,6 +142,7 @@ def test_all_mistakes_come_at_once_each_with_its_place() -> None:
         ("web: {environment: {A: b}}", "1:7", "did you mean env?"),
         ("web: {subnet: 10.0.0.0/24}", "1:7", "did you mean subnet, not below another key?"),
         ("images: {sorce: pull}", "1:10", "did you mean source?"),
+        ("web: {replica: 3}", "1:7", "did you mean replicas?"),
         ("images: {zzz: pull}", "1:10", "unknown key 'zzz' in images; allowed: web, db"),
         ("images: {source: maybe}", "1:18", "one of auto, pull, bundled"),
         ("images: {web: 'A B'}", "1:15", "an image name"),

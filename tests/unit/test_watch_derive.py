@@ -194,6 +194,13 @@ def test_each_difference_is_told_with_its_repair(changes: dict[str, object], wha
     assert look(**changes, busy=True).drift == ()
 
 
+def test_one_whose_address_is_not_told_has_ended_and_no_more() -> None:
+    """Podman tells none of a container that has ended."""
+    ended = replace(WEBS[0], state="exited", exit_code=137, addresses={"df-front": "", "df-back": ""})
+    found = look(containers=(ended, *WEBS[1:], *OTHERS))
+    assert [drift.what for drift in found.drift] == ["df-web1 failed: ended with exit code 137"]
+
+
 def test_hostile_names_and_secrets_are_made_safe() -> None:
     hostile = replace(
         WEBS[0],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from dftui.balancer import tls
 from dftui.balancer.config import BalancerConfig
 from dftui.control import specs
 from dftui.control.errors import ActionError
@@ -47,6 +48,8 @@ class Blueprint:
     config: BalancerConfig
     web_port: int
     secrets: Mapping[str, str] = field(repr=False)
+    pem: str = field(default="", repr=False)
+    """The certificate's chain and its key, where there is HTTPS."""
     setup_user: str = ""
     running: bool = False
     key: str = ""
@@ -60,13 +63,25 @@ class Blueprint:
     @property
     def url(self) -> str:
         """Where it answers, seen from its own machine."""
-        port = self.balancer.ports[0]
+        port = self.balancer.ports[-1]
+        scheme = "https" if port.container_port == tls.PORT else "http"
         host = port.host_ip if port.host_ip not in ("", "0.0.0.0", "::") else "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{port.host_port}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port.host_port}"
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Texts that no file may hold that others read."""
+        return (*self.secrets.values(), *([self.pem.strip()] if self.pem else ()))
 
 
 def blueprint(
-    plan: Plan, numbers: Iterable[int], config: BalancerConfig, *, running: bool = False, notes: Sequence[str] = ()
+    plan: Plan,
+    numbers: Iterable[int],
+    config: BalancerConfig,
+    *,
+    pem: str = "",
+    running: bool = False,
+    notes: Sequence[str] = (),
 ) -> Blueprint:
     """Put it together from the same specs that `up` creates. `config` has the replicas' servers. Raises ActionError
     where a secret would leave the file of secrets."""
@@ -99,6 +114,7 @@ def blueprint(
         config=replace(config, probe_nonce="", held=()),
         web_port=plan.spec.web.port,
         secrets=_secrets(made),
+        pem=pem,
         # artisan run as root leaves a log that the web cannot write.
         setup_user="" if with_admin else "www-data",
         running=running,

@@ -6,9 +6,10 @@ from typing import Any
 
 from dftui.balancer import standalone
 from dftui.balancer.config import CONFIG_PATH
+from dftui.balancer.tls import CERTIFICATE_PATH
 from dftui.control.export import services
 from dftui.control.export.blueprint import Blueprint, assigned
-from dftui.control.export.files import Exported, comment, hidden, plain
+from dftui.control.export.files import CERTIFICATE, Exported, comment, hidden, plain
 from dftui.control.export.yamltext import Merge, dump, literal
 from dftui.engine.api import ContainerSpec
 
@@ -28,6 +29,7 @@ def write(made: Blueprint) -> tuple[Exported, ...]:
         "",
         f"The secrets are in {ENV}. Another replica: copy one of the webs below, with a name and an address that are",
         f"free, and its line at the end of {CONFIG}.",
+        *_renewing(made),
         *made.notes,
     ) + dump(_document(made))
     secrets = [f"COMPOSE_PROJECT_NAME={made.stack}", *assigned(made.secrets)]
@@ -35,7 +37,17 @@ def write(made: Blueprint) -> tuple[Exported, ...]:
         plain("compose.yaml", text),
         plain(CONFIG, standalone.fixed(made.config)),
         hidden(ENV, "\n".join(secrets) + "\n"),
+        *([hidden(CERTIFICATE, made.pem)] if made.pem else ()),
     )
+
+
+def _renewing(made: Blueprint) -> list[str]:
+    if not made.pem:
+        return []
+    return [
+        f"A renewed certificate: its chain, then its key, into {CERTIFICATE} (mode 0600), and",
+        "    docker compose restart balancer",
+    ]
 
 
 def _document(made: Blueprint) -> dict[str, Any]:
@@ -60,6 +72,9 @@ def _document(made: Blueprint) -> dict[str, Any]:
         }
     balancer = _service(made, made.balancer)
     balancer["volumes"] = [f"./{CONFIG}:{CONFIG_PATH}:ro"]
+    if made.pem:
+        balancer["user"] = "root"
+        balancer["volumes"].append(f"./{CERTIFICATE}:{CERTIFICATE_PATH}:ro")
     balancer["depends_on"] = [_short(made, spec) for spec in made.webs] or ["cache"]
     listed["balancer"] = balancer
     document["services"] = listed

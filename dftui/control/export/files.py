@@ -10,6 +10,8 @@ from pathlib import Path
 from dftui.control.errors import ActionError
 
 PLAIN, OWN, SCRIPT = 0o644, 0o600, 0o755
+CERTIFICATE = "site.pem"
+"""HTTPS: the chain, then its key, as HAProxy reads them."""
 
 
 @dataclass(frozen=True, slots=True)

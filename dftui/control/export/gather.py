@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dftui.balancer.config import Server
-from dftui.control import ground, specs
+from dftui.balancer.config import PORT, Server
+from dftui.balancer.tls import PORT as HTTPS_PORT
+from dftui.control import ground, specs, tls
 from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.export import compose, files, shell, swarm
 from dftui.control.export.blueprint import Blueprint, blueprint
@@ -16,7 +17,7 @@ from dftui.control.export.files import Exported
 from dftui.control.specs import FIRST_WEB_HOST, Plan
 from dftui.control.told import told
 from dftui.control.world import World, by_role, webs
-from dftui.engine.api import Container, EngineError
+from dftui.engine.api import Container, EngineError, Port
 from dftui.engine.bundled import bundled_tag
 from dftui.stack import names
 from dftui.stack.secrets import Recovered, SecretsError, load_secrets, recover
@@ -70,7 +71,7 @@ async def export(world: World, kind: str, folder: Path) -> ExportResult:
     except EngineError as error:
         raise ActionError(str(error), error.hint) from None
     written = KINDS[kind](made)
-    files.check(written, made.secrets.values())
+    files.check(written, made.hidden)
     files.save(folder, written)
     return ExportResult(
         kind=kind,
@@ -96,9 +97,9 @@ async def _gathered(world: World) -> Blueprint:
     pool = await _pool(world, containers)
     ids = {"web": pool[0].image_id} if pool else {}
     spec = await _as_published(world, by_role(containers, "balancer"))
-    if spec.balancer.tls is not None:
-        spec = replace(spec, balancer=replace(spec.balancer, tls=None))
-        notes.append("HTTPS is not in it: certificate and key stay where they are. It answers by http alone.")
+    pair = await tls.read(world)
+    if pair is None and (marked := await world.marked()) is not None and marked.https:
+        notes.append("It is without HTTPS, which the balancer serves: the stack file names no certificate (tls:).")
     subnet = await _subnet(world, notes)
     plan = Plan(spec, recovered.secrets, images, ids, "bundled" if source == "bundled" else "pull", subnet)
     wanted = await world.wanted() if containers else spec.web.replicas
@@ -119,8 +120,16 @@ async def _gathered(world: World) -> Blueprint:
         for name in (names.container_name(world.stack, "web", n),)
     )
     closed = bool(by_role(containers, "balancer")) and await world.setup_closed()
-    config = replace(world.config(plan, len(servers), servers, closed=closed), probe_nonce="")
-    return blueprint(plan, sorted(numbers), config, running=bool(containers), notes=notes)
+    secure = specs.https(spec, plan.source)
+    config = world.config(plan, len(servers), servers, closed=closed, https=secure.host_port if secure else 0)
+    return blueprint(
+        plan,
+        sorted(numbers),
+        replace(config, probe_nonce=""),
+        pem=pair.pem.decode("ascii") if pair else "",
+        running=bool(containers),
+        notes=notes,
+    )
 
 
 async def _secrets(world: World) -> Recovered:
@@ -148,15 +157,24 @@ def _images(spec: StackSpec, source: str) -> dict[str, str]:
 
 
 async def _as_published(world: World, balancer: Container | None) -> StackSpec:
-    """The stack file, with the port that the balancer has."""
+    """The stack file, with the ports that the balancer has."""
     if balancer is None:
         return world.spec
-    ports = (await world.engine.inspect(balancer.id)).container.ports
-    if not ports:
-        return world.spec
-    host = "" if ports[0].host_ip in _OPEN else ports[0].host_ip
-    text = f"{f'[{host}]' if ':' in host else host}:{ports[0].host_port}".lstrip(":")
-    return replace(world.spec, balancer=replace(world.spec.balancer, publish=text))
+    ports = {port.container_port: port for port in (await world.engine.inspect(balancer.id)).container.ports}
+    told = world.spec.balancer
+    if (http := ports.get(PORT)) is not None:
+        told = replace(told, publish=_place(http).lstrip(":"))
+    if told.tls is not None and (secure := ports.get(HTTPS_PORT)) is not None:
+        # Without an address it would be taken from that of http.
+        address = "0.0.0.0" if secure.host_ip in _OPEN else ""
+        told = replace(told, tls=replace(told.tls, publish=f"{address}{_place(secure)}"))
+    return replace(world.spec, balancer=told)
+
+
+def _place(port: Port) -> str:
+    """ADDRESS:PORT, with no address for every interface."""
+    host = "" if port.host_ip in _OPEN else port.host_ip
+    return f"{f'[{host}]' if ':' in host else host}:{port.host_port}"
 
 
 async def _subnet(world: World, notes: list[str]) -> str:

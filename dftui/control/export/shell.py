@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from dftui.balancer import standalone
 from dftui.balancer.config import CONFIG_PATH
+from dftui.balancer.tls import CERTIFICATE_PATH
 from dftui.control.export.blueprint import Blueprint, assigned
-from dftui.control.export.files import SCRIPT, Exported, comment, hidden, plain
+from dftui.control.export.files import CERTIFICATE, SCRIPT, Exported, comment, hidden, plain
 from dftui.control.steps import options
 from dftui.engine.api import ContainerSpec
 
@@ -37,6 +38,7 @@ def write(made: Blueprint) -> tuple[Exported, ...]:
         Exported(f"{made.stack}.sh", _script(made), SCRIPT),
         plain(CONFIG, standalone.fixed(made.config)),
         hidden(ENV, "\n".join(assigned(made.secrets)) + "\n"),
+        *([hidden(CERTIFICATE, made.pem)] if made.pem else ()),
     )
 
 
@@ -49,6 +51,7 @@ def _script(made: Blueprint) -> str:
         f"    {name} down               its data stays; with --volumes that goes, too",
         "",
         f"The secrets are in {ENV}, and reach docker through the environment, never through a command line.",
+        *_renewing(made),
         *made.notes,
     )
     parts = [
@@ -74,6 +77,19 @@ def _script(made: Blueprint) -> str:
         "esac",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _renewing(made: Blueprint) -> list[str]:
+    if not made.pem:
+        return []
+    return [
+        f"A renewed certificate: its chain, then its key, into {CERTIFICATE} (mode 0600), and",
+        f"    {_copy(made, CERTIFICATE, CERTIFICATE_PATH)} && docker restart {made.balancer.name}",
+    ]
+
+
+def _copy(made: Blueprint, file: str, path: str) -> str:
+    return shlex.join(["docker", "cp", file, f"{made.balancer.name}:{path}"])
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
@@ -129,7 +145,9 @@ def _setup(made: Blueprint) -> str:
 
 def _container(made: Blueprint, spec: ContainerSpec) -> list[str]:
     """Made if it is not there, on its first network, joined to the others, then started."""
-    create = ["docker", "create", *_words(made, spec), spec.image, *(spec.command or ())]
+    secure = spec is made.balancer and bool(made.pem)
+    user = ["--user", "root"] if secure else []
+    create = ["docker", "create", *_words(made, spec), *user, spec.image, *(spec.command or ())]
     steps = [f"{shlex.join(create)} >/dev/null"]
     for attachment in spec.networks[1:]:
         join = ["docker", "network", "connect", *(["--ip", attachment.address] if attachment.address else [])]
@@ -137,7 +155,9 @@ def _container(made: Blueprint, spec: ContainerSpec) -> list[str]:
             join += ["--alias", alias]
         steps.append(shlex.join([*join, attachment.network, spec.name]))
     if spec is made.balancer:
-        steps.append(shlex.join(["docker", "cp", CONFIG, f"{spec.name}:{CONFIG_PATH}"]) + " >/dev/null")
+        steps.append(f"{_copy(made, CONFIG, CONFIG_PATH)} >/dev/null")
+    if secure:
+        steps.append(f"{_copy(made, CERTIFICATE, CERTIFICATE_PATH)} >/dev/null")
     return [f"if ! there container {spec.name}; then", *_indented(steps), "fi", f"docker start {spec.name}"]
 
 

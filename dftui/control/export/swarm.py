@@ -6,9 +6,10 @@ from typing import Any
 
 from dftui.balancer import standalone
 from dftui.balancer.config import CONFIG_PATH
+from dftui.balancer.tls import CERTIFICATE_PATH
 from dftui.control.export import services
 from dftui.control.export.blueprint import Blueprint
-from dftui.control.export.files import Exported, comment, hidden, plain
+from dftui.control.export.files import CERTIFICATE, Exported, comment, hidden, plain
 from dftui.control.export.yamltext import dump, literal
 from dftui.engine.api import ContainerSpec
 
@@ -28,12 +29,17 @@ _CACHE_COMMAND = ("docker-entrypoint.sh", "redis-server")
 
 def write(made: Blueprint) -> tuple[Exported, ...]:
     """All files."""
-    port = made.balancer.ports[0]
     notes = list(made.notes)
-    if port.host_ip not in ("", "0.0.0.0", "::"):
+    for port in made.balancer.ports:
+        if port.host_ip not in ("", "0.0.0.0", "::"):
+            notes.append(
+                f"A swarm cannot publish on one address alone: {port.host_port} is open on every interface of the "
+                f"balancer's node, not on {port.host_ip} only."
+            )
+    if made.pem:
         notes.append(
-            f"A swarm cannot publish on one address alone: {port.host_port} is open on every interface of the "
-            f"balancer's node, not on {port.host_ip} only."
+            f"A renewed certificate is a secret of another name: a file beside {SECRETS}/{CERTIFICATE}, and its name "
+            f"in both places below where {CERTIFICATE} stands; deploy again."
         )
     label = f"{made.stack}.data"
     text = comment(
@@ -51,12 +57,17 @@ def write(made: Blueprint) -> tuple[Exported, ...]:
         "On new data the webs log a few `Table already exists` while setup migrates.",
         *notes,
     ) + dump(_document(made, label))
+    # A secret is mounted for its own container's processes, so that HAProxy reads it without being root.
     cfg = standalone.by_name(made.config, "web", made.web_port, len(made.webs))
     return (
         plain(STACK, text),
         plain(CONFIG, cfg),
-        *(hidden(f"{SECRETS}/{name}", value) for name, value in sorted(made.secrets.items())),
+        *(hidden(f"{SECRETS}/{name}", value) for name, value in sorted(_secrets(made).items())),
     )
+
+
+def _secrets(made: Blueprint) -> dict[str, str]:
+    return {**made.secrets, **({CERTIFICATE: made.pem} if made.pem else {})}
 
 
 def _document(made: Blueprint, label: str) -> dict[str, Any]:
@@ -70,10 +81,12 @@ def _document(made: Blueprint, label: str) -> dict[str, Any]:
     if made.setup_user:
         setup["user"] = made.setup_user
     balancer["configs"] = [{"source": "balancer", "target": CONFIG_PATH}]
-    port = made.balancer.ports[0]
     balancer["ports"] = [
         {"target": port.container_port, "published": port.host_port, "protocol": "tcp", "mode": "host"}
+        for port in made.balancer.ports
     ]
+    if made.pem:
+        balancer["secrets"] = [{"source": CERTIFICATE, "target": CERTIFICATE_PATH}]
     listed = {"db": db, "cache": cache, "setup": setup}
     if made.webs:
         web = _service(made, made.webs[0], made.webs[0].command or ())
@@ -93,7 +106,7 @@ def _document(made: Blueprint, label: str) -> dict[str, Any]:
         },
         "volumes": {name.removeprefix(f"{made.stack}-"): {"name": name} for name in made.volumes},
         "configs": {"balancer": {"file": f"./{CONFIG}"}},
-        "secrets": {name: {"file": f"./{SECRETS}/{name}"} for name in sorted(made.secrets)},
+        "secrets": {name: {"file": f"./{SECRETS}/{name}"} for name in sorted(_secrets(made))},
     }
 
 

@@ -54,7 +54,8 @@ def header_row(
         row = (*row, Span("   "), part)
     row = clip_row(row, width, glyphs.ellipsis)
     engine = f"{snapshot.engine.kind} {snapshot.engine.version}".strip()
-    for text in (f"{engine}  {snapshot.engine.host}", engine):
+    away = f"{snapshot.engine.ms:g} ms away" if snapshot.engine.ms else ""
+    for text in (f"{engine}  {snapshot.engine.host}  {away}".rstrip(), f"{engine}  {away}".rstrip(), engine):
         if row_width(row) + 3 + len(text) < width:
             return spread(row, (Span(f"{text} ", "muted"),), width)
     return row

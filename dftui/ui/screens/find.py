@@ -100,7 +100,7 @@ class FindScreen(ModalScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input = field(placeholder="an action, a replica, a container, a theme, a stack")
+        self.input = field(placeholder="an action, a replica, a container, a theme, a stack, an engine")
         self.lines = FoundLines()
         self.foot = Canvas(classes="foot")
         self.everything: list[Entry] = []
@@ -132,7 +132,11 @@ class FindScreen(ModalScreen[None]):
 
     async def _ask_for_stacks(self) -> None:
         """What other stacks there are is asked anew each time; they join what is shown already."""
+        from dftui.engine.contexts import known
+
         with suppress(Exception):  # there are none, then; whatever is wrong is told by the rest of the screen
+            if not self.ui.options.sealed:
+                self.ui.engines = await asyncio.to_thread(known)
             if self.ui.backend is not None and not self.ui.options.sealed:
                 self.ui.others = await self.ui.backend.stacks()
         self.asked.set()

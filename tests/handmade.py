@@ -48,14 +48,11 @@ FROM ${BASE}
 RUN sed -i -e 's|"/status"|"/later"|' -e 's|"/up"|"/much-later"|' /usr/local/lib/standin/app.py
 """
 """DreamFactory 2.x had neither path."""
-_TINY = f"""ARG BASE
-FROM ${{BASE}}
-USER root
-RUN mkdir -p /opt/dreamfactory/storage/logs \\
-    && printf 'DB_CONNECTION=mysql\\nAPP_KEY={PRINTED_KEY}\\n' >/opt/dreamfactory/.env
+_TINY = """ARG BASE
+FROM ${BASE}
 EXPOSE 80
 """
-"""What is known as a web by its settings, for an engine that has to be given its images."""
+"""For an engine that has to be given its images; a link tells of ports that are exposed."""
 _RUN = r"""#!/bin/sh
 trap '' TERM
 {
@@ -146,7 +143,10 @@ class Handmade:
         self.until_database()
         for number in range(1, self.webs + 1):
             docker("run", "-d", "--name", f"{name}-web{number}", *variables, *more, *links, image[web])
-            if number == 1 and web != "tiny":
+            if web == "tiny":  # by its settings it is known as a web
+                settings = f"mkdir -p /opt/dreamfactory && echo APP_KEY={PRINTED_KEY} >/opt/dreamfactory/.env"
+                docker("exec", "-u", "0", f"{name}-web{number}", "sh", "-c", settings)
+            elif number == 1:
                 self.make_admin(f"{name}-web1")
         balanced = [word for n in range(1, self.webs + 1) for word in ("--link", f"{name}-web{n}:{name}-web{n}")]
         docker("run", "-d", "--name", f"{name}-lb", *balanced, "-p", f"127.0.0.1:{self.port}:80", image["balancer"])

@@ -3,6 +3,8 @@ balancer knows of the replicas."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dftui.engine.api import Event
 from dftui.watch.snapshot import Replica, ReplicaState, Snapshot
 
@@ -15,6 +17,9 @@ _EVENT_WORDS = {
     "oom": "ran out of memory",
     "destroy": "was removed",
 }
+_IN_ROTATION = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.UNREACHABLE)
+_OUT_OF_ROTATION = (ReplicaState.DRAINED, ReplicaState.HELD)
+GONE = "is no longer in the balancer"
 
 
 def event_words(event: Event) -> str:
@@ -38,6 +43,31 @@ def changes(before: Snapshot, after: Snapshot) -> list[tuple[str, str]]:
         if was is not replica.state and (words := _words(replica, was)):
             found.append((replica.name, words))
     return found
+
+
+class Story:
+    """Tells what is not as it was at the look before.
+
+    A quick scale drains a replica and takes it out of the balancer between two looks: that it is out is told then,
+    though nobody saw it drained."""
+
+    def __init__(self) -> None:
+        self._last: Snapshot | None = None
+        self._in: dict[str, str] = {}
+        """Names, by Host, of those whose last word was that the balancer knows them."""
+
+    def news(self, now: Snapshot, servers: Collection[str]) -> list[tuple[str, str]]:
+        """(name, words) of each replica that something is to be said of; `servers` are the names in the balancer's
+        table."""
+        found = changes(self._last or now, now)
+        self._last = now
+        for replica in now.web:
+            if replica.state in _IN_ROTATION:
+                self._in[replica.host] = replica.name
+            elif replica.state in _OUT_OF_ROTATION:
+                self._in.pop(replica.host, None)
+        found += [(self._in.pop(host), GONE) for host in sorted(self._in.keys() - set(servers))]
+        return found
 
 
 def _words(replica: Replica, was: ReplicaState | None) -> str:

@@ -102,16 +102,19 @@ class Reply:
     async def raw(self) -> AsyncGenerator[bytes, None]:
         """What comes after the head, undecoded, until the connection ends. Raises EngineUnreachable.
 
-        A busy sender is read in bigger pieces: waking up for each of its writes costs more than the bytes."""
+        A busy sender is read in bigger pieces: waking up for each of its writes costs more than the bytes. What it
+        sends while the caller is at a piece waits in the engine: here it would fill the memory."""
         loop = asyncio.get_running_loop()
         transport = cast(asyncio.Transport, self.writer.transport)
         last = -BUSY
         try:
             while data := await self.reader.read(READ_SIZE):
                 before, last = last, loop.time()
-                yield data
-                if last - before < BUSY and not transport.is_closing():
+                busy = last - before < BUSY
+                if busy:
                     transport.pause_reading()
+                yield data
+                if busy and not transport.is_closing():
                     await self._rest(transport, len(data))
                     transport.resume_reading()
         except OSError as error:

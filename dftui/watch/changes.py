@@ -17,8 +17,6 @@ _EVENT_WORDS = {
     "oom": "ran out of memory",
     "destroy": "was removed",
 }
-_IN_ROTATION = (ReplicaState.SERVING, ReplicaState.DRAINING, ReplicaState.UNREACHABLE)
-_OUT_OF_ROTATION = (ReplicaState.DRAINED, ReplicaState.HELD)
 GONE = "is no longer in the balancer"
 
 
@@ -48,26 +46,22 @@ def changes(before: Snapshot, after: Snapshot) -> list[tuple[str, str]]:
 class Story:
     """Tells what is not as it was at the look before.
 
-    A quick scale drains a replica and takes it out of the balancer between two looks: that it is out is told then,
-    though nobody saw it drained."""
+    A quick scale drains a replica and takes it out of the balancer between two looks: that it is out is told, though
+    nobody saw it drained, and not that it runs and gets no requests, which sounds like a fault."""
 
     def __init__(self) -> None:
         self._last: Snapshot | None = None
         self._in: dict[str, str] = {}
-        """Names, by Host, of those whose last word was that the balancer knows them."""
+        """Names, by Host, of those that the balancer has let in and knows."""
 
     def news(self, now: Snapshot, servers: Collection[str]) -> list[tuple[str, str]]:
         """(name, words) of each replica that something is to be said of; `servers` are the names in the balancer's
         table."""
-        found = changes(self._last or now, now)
+        gone = sorted(self._in.pop(host) for host in self._in.keys() - set(servers))
+        found = [(name, words) for name, words in changes(self._last or now, now) if name not in gone]
         self._last = now
-        for replica in now.web:
-            if replica.state in _IN_ROTATION:
-                self._in[replica.host] = replica.name
-            elif replica.state in _OUT_OF_ROTATION:
-                self._in.pop(replica.host, None)
-        found += [(self._in.pop(host), GONE) for host in sorted(self._in.keys() - set(servers))]
-        return found
+        self._in |= {r.host: r.name for r in now.web if r.host in servers and r.state is not ReplicaState.STARTING}
+        return found + [(name, GONE) for name in gone]
 
 
 def _words(replica: Replica, was: ReplicaState | None) -> str:

@@ -73,10 +73,13 @@ def test_one_that_leaves_between_two_looks_is_told_to_be_out_of_the_balancer() -
     assert story.news(one, in_table(one)) == []
 
 
-def test_one_that_was_seen_drained_leaves_without_a_word() -> None:
+def test_one_that_is_on_its_way_out_is_not_told_as_if_something_held_it() -> None:
     story = Story()
-    for now in (after(S, S), after(S, D), after(S, OUT)):
-        story.news(now, in_table(now))
+    held = replica(2, ReplicaState.HELD, why="runs, but the balancer does not know it")
+    story.news(after(S, S), in_table(after(S, S)))
+    assert story.news(after(S, OUT), in_table(after(S, S))) == [("df-web2", "is drained")]
+    now = replace(after(S), web=(*after(S).web, held))
+    assert story.news(now, in_table(after(S))) == [("df-web2", "is no longer in the balancer")]
     assert story.news(after(S), in_table(after(S))) == []
 
 

@@ -91,6 +91,7 @@ def _screen(args: argparse.Namespace) -> int:
     from dftui.ui import driver
     from dftui.ui.app import DftuiApp
     from dftui.ui.options import Options
+    from dftui.ui.promptness import be_prompt
 
     options = Options.from_environment(
         ascii=args.ascii,
@@ -100,6 +101,7 @@ def _screen(args: argparse.Namespace) -> int:
         read_only=args.read_only,
         config=args.config,
     )
+    be_prompt()
     docker = args.docker
     while True:
         app = DftuiApp(_connector(docker, spec, options), spec, options)

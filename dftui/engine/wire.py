@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, Self, cast
 from urllib.parse import quote, urlencode
 
+from dftui.engine.beat import Beat
 from dftui.engine.chunked import Chunked
 from dftui.engine.errors import refused, unreachable
 
 READ_SIZE = 256 * 1024
 CONNECT_TIMEOUT = 10.0
 HEAD_TIMEOUT = 60.0
-PACE, HURRY = 0.04, 0.0005
+PACE, HURRY = 0.05, 0.0005
 """Seconds that a stream is left alone between two reads: one that trickles, one whose sender waits for us."""
-BUSY = 0.1
+BUSY = 0.5
 """Seconds within which a second piece shows a busy stream."""
 MUCH = 8 * 1024
 """Bytes of a piece that shows a sender who waits: of many small writes a socket holds little more."""
@@ -101,22 +102,33 @@ class Reply:
     async def raw(self) -> AsyncGenerator[bytes, None]:
         """What comes after the head, undecoded, until the connection ends. Raises EngineUnreachable.
 
-        A busy sender is read in bigger pieces: waking up for each of its writes costs more than the bytes."""
+        A busy sender is read in bigger pieces: waking up for each of its writes costs more than the bytes. What it
+        sends while the caller is at a piece waits in the engine: here it would fill the memory."""
         loop = asyncio.get_running_loop()
         transport = cast(asyncio.Transport, self.writer.transport)
-        last = 0.0
+        last = -BUSY
         try:
             while data := await self.reader.read(READ_SIZE):
-                yield data
-                now = loop.time()
-                if now - last < BUSY:
+                before, last = last, loop.time()
+                busy = last - before < BUSY
+                if busy:
                     transport.pause_reading()
-                    await asyncio.sleep(PACE if len(data) < MUCH else HURRY)
+                yield data
+                if busy and not transport.is_closing():
+                    await self._rest(transport, len(data))
                     transport.resume_reading()
-                    now = loop.time()
-                last = now
         except OSError as error:
             raise unreachable(self._wire.address.url, error) from error
+
+    async def _rest(self, transport: asyncio.Transport, size: int) -> None:
+        """Leave a busy stream alone, after a piece of this size."""
+        if size >= MUCH:
+            await asyncio.sleep(HURRY)
+        elif transport.get_extra_info("sslcontext") is not None:
+            # What has come may be here and not yet taken out of its wrapping: the socket does not tell.
+            await asyncio.sleep(PACE)
+        else:
+            await self._wire.beat.readable(transport.get_extra_info("socket").fileno(), BUSY)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises EngineUnreachable when the connection breaks before the body's end."""
@@ -174,6 +186,8 @@ class Wire:
     def __init__(self, address: Address, version: str = "") -> None:
         self.address = address
         self.version = version
+        self.beat = Beat(PACE)
+        """For streams that are busy."""
         self._open: set[Reply] = set()
 
     def forget(self, reply: Reply) -> None:

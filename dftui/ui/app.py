@@ -289,8 +289,10 @@ class DftuiApp(App[None]):
                 wire = self.wire
                 if wire is None:
                     self.main.flush()
-                elif wire.may_stream and self.main.flush():
-                    wire.streamed()
+                elif wire.may_stream:
+                    began = loop.time()
+                    if self.main.flush():
+                        wire.streamed(began)
                 if wire is not None and self.main.meter.look(wire):
                     self.main.draw_chrome()
                 ids = self.main.visible_ids

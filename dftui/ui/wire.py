@@ -25,6 +25,10 @@ SHARE = 0.5
 """The part of a budget that streams may use; the rest is for keys."""
 BLIND_REST = 0.5
 """Seconds between a stream's frames on a terminal that does not answer."""
+CALM = 3.0
+"""Times as long as a stream's frame took to make, nothing of a stream is drawn: on a machine that is busy the rest is
+for keys."""
+LONGEST_CALM = 0.5
 STUCK = 0.5
 """Seconds after which a stream's frame that never came (nothing in sight had changed) is not waited for."""
 SPAN = 2.0
@@ -103,6 +107,7 @@ class Wire:
             rest = size / (SHARE * self._driver.max_bps) if self._driver.max_bps else 0.0
             if self._fenced and not self.fence.enabled:
                 rest = max(rest, BLIND_REST)
+            rest = max(rest, min(LONGEST_CALM, CALM * (self._loop.time() - self._stream_at)))
             self._rest_until = self._loop.time() + rest
             ask = self.fence.sent(size, ask=True)
         else:
@@ -131,10 +136,10 @@ class Wire:
             self._driver.write(QUERY)
         return self.fence.open
 
-    def streamed(self) -> None:
-        """The next frame is a stream's."""
+    def streamed(self, began: float) -> None:
+        """The next frame is a stream's, which was begun at this time of the loop."""
         self._streaming = True
-        self._stream_at = self._loop.time()
+        self._stream_at = began
 
     def answered(self) -> None:
         """The terminal answered a query of the fence."""

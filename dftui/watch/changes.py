@@ -3,6 +3,8 @@ balancer knows of the replicas."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dftui.engine.api import Event
 from dftui.watch.snapshot import Replica, ReplicaState, Snapshot
 
@@ -15,6 +17,7 @@ _EVENT_WORDS = {
     "oom": "ran out of memory",
     "destroy": "was removed",
 }
+GONE = "is no longer in the balancer"
 
 
 def event_words(event: Event) -> str:
@@ -38,6 +41,27 @@ def changes(before: Snapshot, after: Snapshot) -> list[tuple[str, str]]:
         if was is not replica.state and (words := _words(replica, was)):
             found.append((replica.name, words))
     return found
+
+
+class Story:
+    """Tells what is not as it was at the look before.
+
+    A quick scale drains a replica and takes it out of the balancer between two looks: that it is out is told, though
+    nobody saw it drained, and not that it runs and gets no requests, which sounds like a fault."""
+
+    def __init__(self) -> None:
+        self._last: Snapshot | None = None
+        self._in: dict[str, str] = {}
+        """Names, by Host, of those that the balancer has let in and knows."""
+
+    def news(self, now: Snapshot, servers: Collection[str]) -> list[tuple[str, str]]:
+        """(name, words) of each replica that something is to be said of; `servers` are the names in the balancer's
+        table."""
+        gone = sorted(self._in.pop(host) for host in self._in.keys() - set(servers))
+        found = [(name, words) for name, words in changes(self._last or now, now) if name not in gone]
+        self._last = now
+        self._in |= {r.host: r.name for r in now.web if r.host in servers and r.state is not ReplicaState.STARTING}
+        return found + [(name, GONE) for name in gone]
 
 
 def _words(replica: Replica, was: ReplicaState | None) -> str:

@@ -36,7 +36,7 @@ WAIT = 0.1
 """Seconds that a line waits for earlier ones of other containers before it is shown."""
 SETTLE = 2.0
 """At most so long the first lines are held back, so that all containers' history is merged at once."""
-PACE = 40_000
+PACE = 20_000
 """Lines per second read from all containers; a flood beyond it is read late rather than at any price."""
 MOST_LAG = 10.0
 """Seconds behind at which a flooding container's unread lines are skipped, with a gap mark."""

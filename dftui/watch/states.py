@@ -15,10 +15,10 @@ from dftui.balancer.link import BalancerLink
 from dftui.engine.api import Container, Engine, EngineError
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
-from dftui.watch.changes import changes
+from dftui.watch.changes import Story
 from dftui.watch.derive import Facts, derive, ever_up
 from dftui.watch.observe import PATIENCE, held_out, marked, running
-from dftui.watch.snapshot import EngineFacts, Snapshot
+from dftui.watch.snapshot import EngineFacts
 from dftui.watch.traffic import Traffics
 
 PERIOD = 1.0
@@ -50,7 +50,7 @@ class States:
         self._been_up: frozenset[str] = frozenset()
         self._traffics = Traffics()
         self._looks = 0
-        self._last: Snapshot | None = None
+        self._story = Story()
 
     def sync(self, containers: Iterable[Container]) -> None:
         """These containers of the stack exist now."""
@@ -88,6 +88,5 @@ class States:
             traffic=self._traffics.by_server,
         )
         found = derive(self._spec, facts, self._mask)
-        for name, words in changes(self._last or found, found):
+        for name, words in self._story.news(found, [server.name for server in table.servers]):
             self._tell(name, words)
-        self._last = found

@@ -18,7 +18,7 @@ from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, 
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.answers import Answers
-from dftui.watch.changes import changes
+from dftui.watch.changes import Story
 from dftui.watch.conversations import Conversations
 from dftui.watch.datatier import Reading
 from dftui.watch.derive import Facts, derive, ever_up
@@ -78,7 +78,7 @@ class Watcher:
         self._own_link = link is None
         self._facts = Facts(engine=EngineFacts(), at=0.0)
         self._snapshot = _nothing(spec)
-        self._balanced_last: Snapshot | None = None
+        self._story = Story()
         self._callbacks: list[Callback] = []
         self._loads = Loads(engine, self._load_changed)
         self._stats_for: frozenset[str] = frozenset()
@@ -378,13 +378,12 @@ class Watcher:
             found = replace(found, drift=self._lasting(found.drift, now))
             if set(found.drift) - set(self._snapshot.drift) and await self._who_acts():
                 continue  # what another operator is at is no drift
-            if replace(found, at=self._snapshot.at) == self._snapshot:
-                continue
             if facts.servers is not None:
                 # Compared with the last look at the balancer: without its table no replica seems to serve.
-                for name, words in changes(self._balanced_last or found, found):
+                for name, words in self._story.news(found, [server.name for server in facts.servers]):
                     self.logs.tell(name, words)
-                self._balanced_last = found
+            if replace(found, at=self._snapshot.at) == self._snapshot:
+                continue
             self._snapshot = found
             for callback in tuple(self._callbacks):
                 callback(found)

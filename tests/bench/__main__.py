@@ -13,7 +13,8 @@ from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling
 from tests.stacks import Stack
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "sound", "ledger")
-ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs")
+LOGS = tuple(f"logs:{group}" for group in logs.GROUPS)
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs", *LOGS)
 
 
 def main() -> int:
@@ -55,10 +56,11 @@ def main() -> int:
     if "fifty" in chosen:
         _say("fifty replicas")
         keep("fifty", fifty.fifty(args.many_runs))
-    if "logs" in chosen:
+    groups = [group for group in logs.GROUPS if {"logs", f"logs:{group}"} & set(chosen)]
+    if groups:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")
         with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder:
-            logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths(), keep)
+            logs.measure(Path(folder), logs.SHORT if args.short else logs.Lengths(), keep, groups)
     return 0
 
 

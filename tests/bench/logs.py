@@ -32,6 +32,8 @@ LINKS = ((100_000, 60.0), (20_000, 250.0))
 GROWTH = 5.0
 FIRST_PAGE, HELD = 50.0, 100_000
 PIPE = 1.5
+GROUPS = ("pipe", "one", "many", "wire")
+"""Rows that are measured together: a million lines, a single flood, fifty containers, bytes and memory."""
 PEERS = "`docker logs -f` of the same containers; on another day at 200x50: lazydocker 301, ctop 242 KB/s"
 
 
@@ -286,14 +288,23 @@ def _cpu_until(argv: Sequence[str], last: bytes, stack: Stack) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(folder: Path, lengths: Lengths, keep: Callable[[str, Sequence[Row]], None]) -> None:
-    """All of them; each is given to `keep` when it is measured."""
+def measure(
+    folder: Path, lengths: Lengths, keep: Callable[[str, Sequence[Row]], None], groups: Sequence[str] = GROUPS
+) -> None:
+    """The rows of these groups; each is given to `keep` when it is measured."""
     with tiny_image() as image:
-        with Stack(folder / "pipe") as stack:
-            keep("logs-pipe", [through_a_pipe(stack, image, lengths.lines, lengths.runs)])
-        with Stack(folder / "one") as stack:
-            keep("logs-one", one_flooding(stack, image, lengths.seconds))
-        with Stack(folder / "many") as stack:
-            keep("logs-many", many(stack, image, lengths.seconds))
-        with Stack(folder / "wire") as stack:
-            keep("logs-wire", on_the_wire(stack, image, lengths.seconds, lengths.minutes))
+        for group in groups:
+            with Stack(folder / group) as stack:
+                keep(f"logs-{group}", _rows_of(group, stack, image, lengths))
+
+
+def _rows_of(group: str, stack: Stack, image: str, lengths: Lengths) -> list[Row]:
+    match group:
+        case "pipe":
+            return [through_a_pipe(stack, image, lengths.lines, lengths.runs)]
+        case "one":
+            return one_flooding(stack, image, lengths.seconds)
+        case "many":
+            return many(stack, image, lengths.seconds)
+        case _:
+            return on_the_wire(stack, image, lengths.seconds, lengths.minutes)

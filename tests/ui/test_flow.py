@@ -199,7 +199,7 @@ async def test_a_stream_is_asked_behind_and_held_until_the_answer() -> None:
     slow.taken()
     wire.answered()
     assert wire.may_stream
-    wire.streamed()
+    wire.streamed(asyncio.get_running_loop().time())
     assert not wire.may_stream
     update = LayoutUpdate([[Strip([Segment("line")])]], Region(0, 0, 4, 1))
     wire.show(update, Size(4, 1), Offset(0, 0))
@@ -209,6 +209,19 @@ async def test_a_stream_is_asked_behind_and_held_until_the_answer() -> None:
     wire.answered()
     await asyncio.sleep(0)
     assert not wire.page.changed
+
+
+async def test_a_frame_that_took_long_to_make_is_followed_by_a_rest() -> None:
+    quick = Slow()
+    wire = Wire(cast(Driver, quick), ColorSystem.TRUECOLOR, ascii=False, fence=False)
+    loop = asyncio.get_running_loop()
+    wire.streamed(loop.time() - 100)  # as if the machine had been busy with others all that time
+    wire.show(LayoutUpdate([[Strip([Segment("line")])]], Region(0, 0, 4, 1)), Size(4, 1), Offset(0, 0))
+    quick.taken()
+    assert not wire.may_stream
+    async with asyncio.timeout(20):
+        while not wire.may_stream:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def test_no_frames_queue_in_front_of_a_key_on_a_slow_link() -> None:

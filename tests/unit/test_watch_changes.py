@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dftui.watch.changes import changes
+from dftui.watch.changes import Story, changes
 from dftui.watch.snapshot import EngineFacts, Replica, ReplicaState, Snapshot
 from tests.ui.fake_backend import replica, stack
 
@@ -57,3 +57,35 @@ def test_the_first_look_and_a_lost_engine_tell_nothing() -> None:
 def test_why_one_is_held_is_said() -> None:
     held: Replica = replica(1, ReplicaState.HELD, why="another APP_KEY (77ab01cd)")
     assert told(after(S), stack([held])) == ["df-web1 gets no requests: another APP_KEY (77ab01cd)"]
+
+
+def in_table(now: Snapshot) -> list[str]:
+    return [replica.host for replica in now.web if replica.state is not ReplicaState.STARTING]
+
+
+def test_one_that_leaves_between_two_looks_is_told_to_be_out_of_the_balancer() -> None:
+    story = Story()
+    both, one = after(S, S), after(S)
+    assert story.news(both, in_table(both)) == []
+    # The container is gone before the table was read anew.
+    assert story.news(one, in_table(both)) == []
+    assert story.news(one, in_table(one)) == [("df-web2", "is no longer in the balancer")]
+    assert story.news(one, in_table(one)) == []
+
+
+def test_one_that_is_on_its_way_out_is_not_told_as_if_something_held_it() -> None:
+    story = Story()
+    held = replica(2, ReplicaState.HELD, why="runs, but the balancer does not know it")
+    story.news(after(S, S), in_table(after(S, S)))
+    assert story.news(after(S, OUT), in_table(after(S, S))) == [("df-web2", "is drained")]
+    now = replace(after(S), web=(*after(S).web, held))
+    assert story.news(now, in_table(after(S))) == [("df-web2", "is no longer in the balancer")]
+    assert story.news(after(S), in_table(after(S))) == []
+
+
+def test_one_that_was_killed_is_out_of_the_balancer_once_it_is() -> None:
+    story = Story()
+    alive, dead = after(S, S), after(S, ReplicaState.FAILED)
+    story.news(alive, in_table(alive))
+    assert story.news(dead, in_table(dead)) == []
+    assert story.news(dead, in_table(after(S))) == [("df-web2", "is no longer in the balancer")]

@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import compress
-from operator import itemgetter
+from itertools import compress, repeat
+from operator import ge, itemgetter
 
 from dftui.ui.backend import Logs
 from dftui.watch.lines import GAP, Counts, Record
@@ -28,6 +28,7 @@ PINNED = 50
 """Lines above and below the window that stay while it is held, even when their ring has given them up."""
 _by_seq = itemgetter(0)
 _by_time = itemgetter(1)
+_who = itemgetter(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ class LogModel:
         # From the youngest of the rings' ends on, all are held.
         sure = self.index(max(oldest.values(), default=0))
         items, heads = self.items[:sure], self.heads[:sure]
-        alive = [seq >= oldest.get(who, 0) for seq, _, who, _, _ in items]
+        alive = list(map(ge, map(_by_seq, items), map(oldest.get, map(_who, items), repeat(0))))
         last = sure
         if window is not None:
             first = max(0, self.index(window[0]) - PINNED)

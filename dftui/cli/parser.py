@@ -136,7 +136,7 @@ def said(command: str, words: Sequence[str]) -> str:
     left = iter(words)
     for word in left:
         name, equals, _ = word.partition("=")
-        if name in ("--stack", "--docker"):
+        if name in ("--stack", "--docker", "--engine"):
             if not equals:
                 next(left, None)
         elif word not in ("--json", "--verbose", "--no-color", "--yes"):
@@ -162,6 +162,12 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
         action=sealed,
         default=default,
         help="engine: unix:///var/run/docker.sock, ssh://user@host, or a docker context",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("docker", "swarm"),
+        default=default,
+        help="one engine, or a swarm by one of its managers (default: what the stack file says, else docker)",
     )
     parser.add_argument(
         "--read-only",

@@ -121,6 +121,9 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
         return [Finding("stopped", name, f"{name} is paused", "unpause it")]
     if container.state == "created":
         return [Finding("created", name, f"{name} was created but never started", "remove it")]
+    if container.pending:
+        text = f"{name} has no container now ({container.pending})"
+        return [Finding("stopped", name, text, "wait until the swarm has placed it, then admit it")]
     if container.state != "running":
         return [Finding("stopped", name, f"{name} does not run ({container.status})", "start and admit it")]
     if plan is not None:

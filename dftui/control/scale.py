@@ -318,17 +318,7 @@ class Scaler(Turnover):
                 if not ref:
                     progress.tell(f"{spec.name} is not wanted any more; it was never started")
                     return
-                short = Container(
-                    id=ref,
-                    name=spec.name,
-                    image=spec.image,
-                    image_id="",
-                    state="running",
-                    health="none",
-                    created=time.time(),
-                    labels=spec.labels,
-                    addresses={a.network: a.address or "" for a in spec.networks},
-                )
+                short = await replicas.made(self.world, ref, spec)
                 self.admitting.add(short.short)
                 try:
                     await replicas.admit(self.world, progress, plan, short, known=pool.knows(short))

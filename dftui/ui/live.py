@@ -62,9 +62,9 @@ async def connect(host: str | None, spec: StackSpec, *, read_only: str = "") -> 
     from dftui.watch.logs import calm_collector
 
     calm_collector()
-    from dftui.engine.connect import connect as connect_engine
+    from dftui.engine.connect import connect_for
 
-    engine = await connect_engine(host)
+    engine = await connect_for(spec, host)
     try:
         info = await engine.info()
         backend = LiveBackend(engine, spec, info.id, read_only)

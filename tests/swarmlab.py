@@ -252,7 +252,10 @@ class SwarmLab:
         """Wait until the manager sees every node as ready."""
 
         def ready() -> bool:
-            states = first.docker("node", "ls", "--format", "{{.Status}}").split()
+            try:
+                states = first.docker("node", "ls", "--format", "{{.Status}}").split()
+            except LabError:  # a manager that has just come back knows of no leader
+                return False
             return states.count("Ready") == len(self.nodes)
 
         first = self.manager

@@ -120,8 +120,8 @@ async def create(
     return ref
 
 
-async def made(world: World, ref: str, spec: ContainerSpec) -> Container:
-    """What `create` has just made; where its addresses are fixed, nobody has to be asked."""
+async def started(world: World, spec: ContainerSpec, ref: str) -> Container:
+    """One that was created and started just now; where its addresses are fixed, the engine need not be asked."""
     if world.spec.swarm:
         return (await world.engine.inspect(ref)).container
     return Container(
@@ -254,7 +254,6 @@ async def forget(world: World, server: str) -> None:
         if state.sessions + state.queue == 0:
             break
         await asyncio.sleep(POLL)
-    await world.link.maint(server)
     await world.link.delete(server)
 
 

@@ -18,7 +18,7 @@ from dftui.control.errors import ActionError, NotUp
 from dftui.control.pool import Pool, look
 from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
-from dftui.control.steps import Progress
+from dftui.control.steps import Progress, docker_begin
 from dftui.control.world import PARALLEL, World, bounded, by_role
 from dftui.engine.api import Container, EngineError, NotFound
 from dftui.stack import names
@@ -278,7 +278,8 @@ class Repairer:
         match finding.kind:
             case "stopped":
                 word = "unpause" if container.state == "paused" else "start"
-                with progress.step(f"{word} {container.name}", command=f"docker {word} {container.name}"):
+                command = docker_begin(word, container.name, service=world.spec.swarm)
+                with progress.step(f"{word} {container.name}", command=command):
                     await (world.engine.unpause if word == "unpause" else world.engine.start)(container.id)
                 await self._admit_again(progress, plan, container)
             case "created":

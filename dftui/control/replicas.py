@@ -14,7 +14,7 @@ from dftui.control import admission, specs
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained
 from dftui.control.specs import Plan
-from dftui.control.steps import Progress, docker_run, service_create
+from dftui.control.steps import Progress, docker_remove, docker_run, service_create
 from dftui.control.world import World
 from dftui.dreamfactory.api import Status, parse_status
 from dftui.engine.api import Attachment, Conflict, Container, ContainerSpec, EngineError, NotFound
@@ -279,9 +279,7 @@ async def drain(world: World, name: str, server: str, *, undone: Callable[[], bo
 
 async def dispose(world: World, progress: Progress, container: Container, *, timeout: float = 10.0) -> None:
     """Stop and remove a replica that no longer stands in the balancer's table."""
-    command = f"docker stop {container.name} && docker rm {container.name}"
-    if world.spec.swarm:
-        command = f"docker service rm {container.name}"
+    command = docker_remove(container.name, service=world.spec.swarm)
     with progress.step(f"stop and remove {container.name}", command=command):
         async with world.ending:
             try:

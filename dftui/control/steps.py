@@ -88,6 +88,16 @@ def options(spec: ContainerSpec) -> list[str]:
     return words
 
 
+def docker_remove(name: str, *, service: bool) -> str:
+    """The command line that ends and removes a container, or a service of a swarm."""
+    return f"docker service rm {name}" if service else f"docker stop {name} && docker rm {name}"
+
+
+def docker_begin(word: str, name: str, *, service: bool) -> str:
+    """The command line that starts or thaws one (`word`)."""
+    return f"docker service scale {name}=1" if service and word == "start" else f"docker {word} {name}"
+
+
 def service_create(spec: ContainerSpec) -> str:
     """The `docker` command line that would make the same as a service; the values of secrets are left out."""
     words = ["docker", "service", "create", "--no-resolve-image", "--endpoint-mode", "dnsrr", "--name", spec.name]

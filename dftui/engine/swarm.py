@@ -48,9 +48,8 @@ T = TypeVar("T")
 
 IN_USE_PATIENCE = 20.0
 """Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""
-VOLUME_PATIENCE = 10.0
-"""And that of a volume whose container is on its way out."""
 _TICK = 0.05
+_MOST_KNOWN = 5000
 
 
 async def open_swarm(manager: DockerEngine, named_nodes: Mapping[str, str], connect: Connect) -> SwarmEngine:
@@ -101,7 +100,7 @@ class SwarmEngine(AtManager):
             self.links.each(lambda engine: engine.containers(labels)),
         )
         found = merge(services, tasks, self.links.nodes, listed)
-        if labels is None:
+        if labels is None or len(self._known) > _MOST_KNOWN:
             self._known.clear()
         for one, node_id in found:
             self._note(one, node_id)
@@ -262,8 +261,7 @@ class SwarmEngine(AtManager):
 
     async def get_file(self, ref: str, path: str) -> bytes:
         """Read a file."""
-        engine, there = await self._at(ref, f"read {path} in {ref}")
-        return await engine.get_file(there, path)
+        return await self._there(ref, f"read {path} in {ref}", lambda engine, there: engine.get_file(there, path))
 
     async def get_archive(self, ref: str, path: str) -> AsyncIterator[bytes]:
         """A folder or file as a tar."""
@@ -367,17 +365,14 @@ class SwarmEngine(AtManager):
         await self.links.engine(node_id).create_volume(name, labels)
 
     async def remove_volume(self, name: str) -> None:
-        """From every node that has it; missing is no error."""
-        await self.links.know(await self.services.nodes())
-        end = time.monotonic() + VOLUME_PATIENCE
-        while True:
-            try:
-                await self.links.each(lambda engine: engine.remove_volume(name))
-                return
-            except Conflict:
-                if time.monotonic() > end:
-                    raise
-            await asyncio.sleep(_TICK * 5)
+        """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
+        before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
+        await self.links.each(lambda engine: engine.remove_volume(name))
+        stack = before.pop(name, "")
+        if stack and stack not in before.values():
+            for node in (await self.services.nodes()).values():
+                if data_label(stack) in (node.labels or {}):
+                    await self.services.label_node(node.id, data_label(stack), None)
 
     async def remove_image(self, ref: str) -> None:
         """From every node."""

@@ -123,12 +123,13 @@ class Services:
             await self._wire.json("DELETE", f"/services/{service}", f"remove {name}")
         self._names.pop(name, None)
 
-    async def label_node(self, node: str, label: str, value: str) -> None:
-        """Give a node a label."""
+    async def label_node(self, node: str, label: str, value: str | None) -> None:
+        """Give a node a label, or with None take it away."""
         doing = "label a node of the swarm"
         while True:
             raw = await self._wire.json("GET", f"/nodes/{node}", doing)
-            spec = {**raw["Spec"], "Labels": {**(raw["Spec"].get("Labels") or {}), label: value}}
+            labels = {key: held for key, held in (raw["Spec"].get("Labels") or {}).items() if key != label}
+            spec = {**raw["Spec"], "Labels": labels if value is None else {**labels, label: value}}
             query = {"version": str(raw["Version"]["Index"])}
             try:
                 await self._wire.json("POST", f"/nodes/{node}/update", doing, query=query, json_body=spec)

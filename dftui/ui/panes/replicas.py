@@ -79,7 +79,7 @@ MINUTES = f"{CELLS * SPAN / 60:g} min"
 COLUMNS: tuple[Column, ...] = (
     Column("host", 12, lambda r: (r.host, ""), 1),
     Column("state", 13, lambda r: ("", ""), 0),
-    Column("node", 12, lambda r: (r.node or "-", "muted"), 1.5),
+    Column("node", 12, lambda r: (r.node or "-", "muted"), 1),
     Column("cpu", 4, lambda r: _plain(percent(r.load.cpu)), 4, True),
     _curve(CPU, 14),
     Column("mem", 5, lambda r: _plain(size(r.load.memory)), 5, True),
@@ -330,4 +330,5 @@ class ReplicasPane(Pane):
         width = self.heads.size.width
         if width:
             cells = name_width(self.table.replicas)
-            self.heads.set_rows([head_row(choose_columns(width, cells), cells)])
+            nodes = any(r.node for r in self.table.replicas)
+            self.heads.set_rows([head_row(choose_columns(width, cells, nodes=nodes), cells)])

@@ -40,7 +40,7 @@ from dftui.engine.api import (
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Connect, Links
 from dftui.engine.swarm_manager import AtManager
-from dftui.engine.swarm_services import Services
+from dftui.engine.swarm_services import Services, membership
 from dftui.engine.swarm_shape import SERVICE_ID, container_id, data_label, merge, named, service_body
 from dftui.stack.names import LABEL_STACK
 
@@ -54,19 +54,8 @@ _MOST_KNOWN = 5000
 
 async def open_swarm(manager: DockerEngine, named_nodes: Mapping[str, str], connect: Connect) -> SwarmEngine:
     """A swarm by one of its managers. Raises EngineUnreachable where that is none."""
-    info = await manager.wire.json("GET", "/info", "ask for its swarm")
-    swarm = (info or {}).get("Swarm") or {}
-    if not swarm.get("ControlAvailable"):
-        is_worker = swarm.get("LocalNodeState") == "active"
-        raise EngineUnreachable(
-            f"The engine at {manager.address.url} is "
-            + ("a worker of its swarm, not a manager." if is_worker else "not in a swarm."),
-            "Name a manager with --docker."
-            if is_worker
-            else "Make it one with `docker swarm init` there, or take `engine: swarm` out of the stack file.",
-        )
-    cluster = str((swarm.get("Cluster") or {}).get("ID") or "")
-    return SwarmEngine(manager, str(swarm["NodeID"]), cluster, named_nodes, connect)
+    node_id, cluster = await membership(manager)
+    return SwarmEngine(manager, node_id, cluster, named_nodes, connect)
 
 
 class SwarmEngine(AtManager):

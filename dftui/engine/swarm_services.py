@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dftui.engine.api import EngineError, NetworkSpec, NotFound
+from dftui.engine.api import EngineError, EngineUnreachable, NetworkSpec, NotFound
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_shape import Node, container_id, current, node_error, node_of, wanted_tasks
 
@@ -22,6 +22,23 @@ PLACE_PATIENCE = 15.0
 """Seconds in which the scheduler must have found a node."""
 _TICK = 0.05
 _FAILED = ("rejected", "failed", "orphaned")
+
+
+async def membership(manager: DockerEngine) -> tuple[str, str]:
+    """The node and the swarm that an engine manages. Raises EngineUnreachable where it manages none."""
+    info = await manager.wire.json("GET", "/info", "ask for its swarm")
+    swarm = (info or {}).get("Swarm") or {}
+    if swarm.get("ControlAvailable"):
+        return str(swarm["NodeID"]), str((swarm.get("Cluster") or {}).get("ID") or "")
+    if swarm.get("LocalNodeState") == "active":
+        raise EngineUnreachable(
+            f"The engine at {manager.address.url} is a worker of its swarm, not a manager.",
+            "Name a manager with --docker.",
+        )
+    raise EngineUnreachable(
+        f"The engine at {manager.address.url} is not in a swarm.",
+        "Make it a manager with `docker swarm init` there, or take `engine: swarm` out of the stack file.",
+    )
 
 
 class Services:

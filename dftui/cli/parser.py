@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "backup": ("backup", "database, secrets and files in one file", REVEAL),
     "export": ("export", "the stack as docker commands, compose or swarm files that run without dftui", REVEAL),
     "restore": ("restore", "a backup's data in place, and the stack brought up on it", CHANGE),
+    "migrate": ("migrate", "the stack, with its data, to the Docker Swarm that its engine manages", CHANGE),
     "down": ("down", "remove the stack; volumes stay unless told", CHANGE),
     "uninstall": ("uninstall", "remove the stack, its data, images and files: as it was before dftui", CHANGE),
     "admin": ("admin", "create the first admin, while there is none", CHANGE),

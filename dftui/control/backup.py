@@ -47,7 +47,7 @@ _VERSION = (
     'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" exec "$(command -v mariadb || command -v mysql)" --no-defaults '
     "--protocol=socket --user=root --batch --skip-column-names -e 'SELECT VERSION()'",
 )
-HELPER_MOUNT = "/keep/storage"
+HELPER_MOUNT = "/keep/app"
 """Where the storage lies in a container that is made for nothing else, and never started: nothing of its image is
 there, which would be copied into an empty volume."""
 _TRIES = 3

@@ -22,6 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "export",
         "stack-file",
         "plain-web",
+        "swarm",
         "tls",
         "config",
         "secrets",

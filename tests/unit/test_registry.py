@@ -46,6 +46,7 @@ HEADLESS_ONLY = {
     "doctor": "for when there is no screen",
     "export": "it is for going on without dftui",
     "restore": "a backup is not put over a stack by a key",
+    "migrate": "it is another engine's stack afterwards",
     "uninstall": "after it there is nothing to show",
     "serve": "it is the screen",
     "man": "for the pager",

@@ -327,16 +327,19 @@ class SwarmEngine(AtManager):
         await self.links.engine(node_id).connect(network, container, attachment)
 
     async def remove_network(self, ref: str) -> None:
-        """Remove; tries again for a while when the swarm still sees tasks on it."""
+        """Remove; ends when the manager has it no more, which is some time after it said yes. Tries again for a while
+        when the swarm still sees tasks on it."""
         end = time.monotonic() + IN_USE_PATIENCE
-        while True:
+        there = {one.id for one in await self.networks() if ref in (one.id, one.name)}
+        while there:
             try:
                 await self.manager.remove_network(ref)
-                return
             except EngineError as error:
                 if "in use" not in str(error) or time.monotonic() > end:
                     raise
-            await asyncio.sleep(_TICK * 5)
+            if time.monotonic() > end or not there & {one.id for one in await self.networks()}:
+                return
+            await asyncio.sleep(_TICK)
 
     async def volumes(self, labels: Mapping[str, str] | None = None) -> tuple[Volume, ...]:
         """All volumes with these labels; one that several nodes have by the same name counts once."""

@@ -50,7 +50,8 @@ mount --bind "$1/etc" /etc/docker
 """
 _KILL = """
 for file in "$1/pid" "$1/exec/containerd/containerd.pid"; do
-    [ ! -e "$file" ] || { kill -9 "$(cat "$file")"; rm "$file"; }
+    # The second ends with the first, at once or a little later.
+    [ ! -e "$file" ] || { kill -9 "$(cat "$file")" 2>/dev/null || :; rm -f "$file"; }
 done
 """
 
@@ -320,7 +321,7 @@ def _told(lab: SwarmLab) -> str:
             *(f"  {node.name}  {role:8} {node.host}" for node, role in zip(lab.nodes, roles, strict=True)),
             f"What {lab.manager.name} publishes is reached at http://{lab.address}. Type next:",
             f"  export DOCKER_HOST={lab.manager.host}",
-            "  docker node ls",
+            "  .venv/bin/dftui nodes",
             "  make swarm-down    # ends all of it, and leaves nothing",
         ]
     )

@@ -155,8 +155,13 @@ class LabNode:
 class SwarmLab:
     """`with SwarmLab() as lab:` is a swarm whose first `managers` nodes are managers, all ready."""
 
-    def __init__(self, nodes: int = 3, managers: int = 1, folder: Path | None = None) -> None:
+    def __init__(
+        self, nodes: int = 3, managers: int = 1, folder: Path | None = None, *, heartbeat: str = "5s"
+    ) -> None:
+        """`heartbeat`: how often a node says that it is there; one that is silent for three of them is down. Docker's
+        own is 5 s."""
         self._count = nodes
+        self._heartbeat = heartbeat
         self.managers = managers
         self.folder = folder or Path(tempfile.mkdtemp(prefix="dftui-swarm-"))
         self.nodes: tuple[LabNode, ...] = ()
@@ -241,7 +246,8 @@ class SwarmLab:
 
     def _join(self) -> None:
         first = self.manager
-        first.docker("swarm", "init", "--advertise-addr", first.address, "--listen-addr", f"{first.address}:2377")
+        where = ("--advertise-addr", first.address, "--listen-addr", f"{first.address}:2377")
+        first.docker("swarm", "init", *where, "--dispatcher-heartbeat", self._heartbeat)
         tokens = {kind: first.docker("swarm", "join-token", "-q", kind) for kind in ("manager", "worker")}
         for node in self.nodes[1:]:
             token = tokens["manager" if node.number <= self.managers else "worker"]

@@ -225,11 +225,6 @@ class BalancerLink:
         else:
             await self._set(name, "state ready")
 
-    async def maint(self, name: str) -> None:
-        """Out of use and unchecked; sessions still open are cut. Raises UnknownServer."""
-        await self._set(name, "state maint")
-        await self.cut(name)
-
     async def cut(self, name: str) -> None:
         """End every session with a server, for one that is frozen and does not end them itself (requests to it wait
         until `timeout server` else). Raises UnknownServer."""

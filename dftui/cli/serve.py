@@ -70,18 +70,16 @@ def _door(args: argparse.Namespace) -> Door:
             f"the screen in a browser needs textual-serve, and {error.name} is not installed.",
             "Install it: pipx inject dftui 'dftui[serve]', or pip install 'dftui[serve]'",
         ) from None
-    _free(args.port)
-    return Door(shlex.join(_screen(args)), HOST, args.port)
+    return Door(shlex.join(_screen(args)), _listening(args.port))
 
 
-def _free(port: int) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise UsageError(f"port {port} of {HOST} cannot be used: {why}.", "Another one: --port N") from None
+def _listening(port: int) -> socket.socket:
+    """It listens before the link is printed: whoever is as quick as a script finds somebody at home."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"port {port} of {HOST} cannot be used: {why}.", "Another one: --port N") from None
 
 
 def _screen(args: argparse.Namespace) -> list[str]:

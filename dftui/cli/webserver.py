@@ -7,6 +7,7 @@ import hmac
 import logging
 import os
 import secrets
+import socket
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -26,10 +27,12 @@ _HEADERS = {
 
 
 class Door(Server):
-    """Serves `command` to browsers on this machine that come by `link`."""
+    """Serves `command`, at a socket that listens already, to browsers on this machine that come by `link`."""
 
-    def __init__(self, command: str, host: str, port: int) -> None:
+    def __init__(self, command: str, listener: socket.socket) -> None:
+        host, port = listener.getsockname()
         super().__init__(command, host=host, port=port, title="dftui")
+        self._listener = listener
         self._token = secrets.token_urlsafe(32)
         self._cookie = f"dftui-{port}"
         self._authority = f"{host}:{port}"
@@ -59,7 +62,10 @@ class Door(Server):
         os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
         for name in ("TMUX", "STY", "SSH_CONNECTION", "SSH_TTY"):
             os.environ.pop(name, None)
-        super().serve(debug)
+        self.debug = debug
+        self.initialize_logging()
+        # textual-serve 1.1's own opens the port itself, later than the link is printed.
+        web.run_app(self._make_app(), sock=self._listener, print=None)
 
     async def _make_app(self) -> web.Application:
         app: web.Application = await super()._make_app()

@@ -16,13 +16,13 @@ from dftui.control.operator import Operator
 from dftui.control.steps import Progress, Report
 from dftui.control.tls import Renewals
 from dftui.stack.spec import StackSpec
-from dftui.watch.snapshot import ReplicaState, Snapshot
+from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
 
 PERIOD = 0.5
 FILES_PERIOD = 10.0
 """Seconds between two looks at the certificate's files."""
 REST_AFTER_FAILURE = 15.0
-"""Seconds before a repair that failed is tried again."""
+"""Seconds before a repair that failed, or found nothing to do, is tried again for the same drift."""
 RETURN = 30.0
 """Seconds after the engine's return in which what does not run is laid to its crash."""
 
@@ -51,6 +51,8 @@ class Autopilot:
         self._renewals = Renewals(spec)
         self._renews = spec.balancer.tls is not None
         self._files_at = 0.0
+        self._in_vain: tuple[Drift, ...] = ()
+        self._again_at = 0.0
         self._ran: frozenset[str] = frozenset()
         self._back_at: float | None = None
         web = spec.web
@@ -89,11 +91,12 @@ class Autopilot:
                 elif self._closes and snapshot.setup_open:
                     with self._acting():
                         await self._operator.close_setup()
-                elif self._repairs and snapshot.drift:
+                elif self._repairs and self._worth_it(snapshot.drift):
                     with self._acting():
                         done = await self._operator.repair()
                     if not done.findings:  # what no repair helps, or what the next look will not show any more
-                        await asyncio.sleep(REST_AFTER_FAILURE)
+                        self._in_vain = snapshot.drift
+                        self._again_at = time.monotonic() + REST_AFTER_FAILURE
                 elif self._scaler is not None:
                     await self._autoscale(self._scaler, snapshot)
             except (Busy, NotUp):
@@ -101,6 +104,10 @@ class Autopilot:
             except ActionError as error:
                 Progress("repair", self._report).tell(f"{error} ({error.hint})", state="failed")
                 await asyncio.sleep(REST_AFTER_FAILURE)
+
+    def _worth_it(self, drift: tuple[Drift, ...]) -> bool:
+        """Anything but what a repair has just found nothing to do about."""
+        return bool(drift) and (drift != self._in_vain or time.monotonic() >= self._again_at)
 
     async def _renewed(self, snapshot: Snapshot) -> bool:
         """Whether the certificate's files hold another one than is served; looked at now and then."""

@@ -117,6 +117,21 @@ async def create(
     return ref
 
 
+def started(spec: ContainerSpec, ref: str) -> Container:
+    """One that was created and started just now, as the engine would tell it."""
+    return Container(
+        id=ref,
+        name=spec.name,
+        image=spec.image,
+        image_id="",
+        state="running",
+        health="none",
+        created=time.time(),
+        labels=spec.labels,
+        addresses={a.network: a.address or "" for a in spec.networks},
+    )
+
+
 async def _join_booting(world: World, ref: str, attachment: Attachment) -> None:
     """Join one that may end at any moment; then whoever waits for it says why it ended."""
     try:
@@ -232,7 +247,6 @@ async def forget(world: World, server: str) -> None:
         if state.sessions + state.queue == 0:
             break
         await asyncio.sleep(POLL)
-    await world.link.maint(server)
     await world.link.delete(server)
 
 

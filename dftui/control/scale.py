@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dftui.control import ground, replicas, specs
@@ -298,61 +299,22 @@ class Scaler(Turnover):
         for dead in set(pool.states) - {c.short for c in pool.containers}:
             await replicas.forget(self.world, dead)
         numbers = names.lowest_free((number_of(c) for c in pool.containers), count)
-
-        async def first(server: str, name: str, asked: float) -> None:
-            when = await replicas.first_request(self.world, server)
-            self._served.append(Served(name, None if when is None else round(when - asked, 3)))
+        failures: list[ActionError | EngineError] = []
+        created = asyncio.Event()
+        starting = asyncio.Semaphore(await self.world.at_once() if count > 1 else 1)
 
         async def add(number: int) -> None:
-            asked = self._asked.pop(0) if self._asked else time.monotonic()
-            spec = specs.web(plan, number)
             place = len(pool.in_table()) + numbers.index(number)
-            self._making.add(spec.name)
 
             def still() -> bool:
                 created.set()
                 return place < (self.target or 0)
 
-            async with turn(starting, BOOT):
-                ref = await replicas.create(self.world, progress, spec, still=still)
-                if not ref:
-                    progress.tell(f"{spec.name} is not wanted any more; it was never started")
-                    return
-                short = Container(
-                    id=ref,
-                    name=spec.name,
-                    image=spec.image,
-                    image_id="",
-                    state="running",
-                    health="none",
-                    created=time.time(),
-                    labels=spec.labels,
-                    addresses={a.network: a.address or "" for a in spec.networks},
-                )
-                self.admitting.add(short.short)
-                try:
-                    await replicas.admit(self.world, progress, plan, short, known=pool.knows(short))
-                except HeldOut as error:
-                    self.held[short.short] = error.why
-                    raise
-                except asyncio.CancelledError:
-                    await asyncio.shield(self.world.engine.remove(ref, force=True))
-                    raise
-                finally:
-                    self.admitting.discard(short.short)
-            added.append(spec.name)
-            await asyncio.gather(first(short.short, spec.name, asked), self.keep(plan, target))
-
-        failures: list[ActionError | EngineError] = []
-        created = asyncio.Event()
-
-        async def guarded(number: int) -> None:
             try:
-                await add(number)
+                await self._add_one(progress, plan, pool, number, target, added, starting, still)
             except (ActionError, EngineError) as error:
                 failures.append(error)  # its siblings go on
             finally:
-                self._making.discard(names.container_name(self.world.stack, "web", number))
                 created.set()
 
         async def intent() -> None:
@@ -361,12 +323,56 @@ class Scaler(Turnover):
             await created.wait()
             await self.keep(plan, target)
 
-        starting = asyncio.Semaphore(await self.world.at_once() if count > 1 else 1)
-        await asyncio.gather(intent(), bounded(PARALLEL, guarded, numbers))
+        await asyncio.gather(intent(), bounded(PARALLEL, add, numbers))
         if failures:
             await self._prune(progress)
             await self.keep(plan, len((await look(self.world)).in_table()))
             raise failures[0]
+
+    async def _add_one(
+        self,
+        progress: Progress,
+        plan: Plan,
+        pool: Pool,
+        number: int,
+        target: int,
+        added: list[str],
+        starting: asyncio.Semaphore,
+        still: Callable[[], bool],
+    ) -> None:
+        """Create one, in its turn, unless it is not wanted any more (`still`), and admit it."""
+        asked = self._asked.pop(0) if self._asked else time.monotonic()
+        spec = specs.web(plan, number)
+        self._making.add(spec.name)
+        try:
+            async with turn(starting, BOOT):
+                ref = await replicas.create(self.world, progress, spec, still=still)
+                if not ref:
+                    progress.tell(f"{spec.name} is not wanted any more; it was never started")
+                    return
+                fresh = replicas.started(spec, ref)
+                await self._admit(progress, plan, pool, fresh)
+            added.append(spec.name)
+            await asyncio.gather(self._first_request(fresh, asked), self.keep(plan, target))
+        finally:
+            self._making.discard(spec.name)
+
+    async def _admit(self, progress: Progress, plan: Plan, pool: Pool, fresh: Container) -> None:
+        self.admitting.add(fresh.short)
+        try:
+            await replicas.admit(self.world, progress, plan, fresh, known=pool.knows(fresh))
+        except HeldOut as error:
+            self.held[fresh.short] = error.why
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self.world.engine.remove(fresh.id, force=True))
+            raise
+        finally:
+            self.admitting.discard(fresh.short)
+
+    async def _first_request(self, fresh: Container, asked: float) -> None:
+        when = await replicas.first_request(self.world, fresh.short)
+        self._served.append(Served(fresh.name, None if when is None else round(when - asked, 3)))
 
     async def _prune(self, progress: Progress) -> None:
         """Keep the last few of those that are held out; who adds by itself would else fill the machine with them."""

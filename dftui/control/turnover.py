@@ -94,7 +94,6 @@ class Turnover:
                 if drained is None:
                     await self.world.link.ready(container.short)
                     return None
-                await self.world.link.maint(container.short)
                 await self.world.link.delete(container.short)
         except BaseException:
             await asyncio.shield(self._restore(container.short))

@@ -12,7 +12,8 @@ from dftui.watch.alarms import Alarm
 from dftui.watch.snapshot import Drift, Replica, ReplicaState, Service
 
 _WORDS = {"db": "database", "cache": "cache", "balancer": "balancer"}
-_YOUNG = 10.0
+_YOUNG = 2.0
+"""Seconds that a replica which runs may be on its way into the table (the engine tells its age in whole ones)."""
 _LOOK = "look at the log of {}: no repair of dftui's helps there"
 SETUP_OPEN = Drift("the setup form is open although there is an admin", "close it", Alarm.SETUP_OPEN)
 

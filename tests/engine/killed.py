@@ -95,10 +95,11 @@ class CountedEngine:
 
 
 async def act(job: dict[str, Any], out: int) -> int:
-    """One job: {"file", "action", "step", "signal", "changes_only", "victim"} (0: the process itself)."""
+    """One job: {"file", "action", "step", "signal", "changes_only", "victim" (0: the process itself),
+    "host" ("": as the environment says)}."""
     counted = Counted(job["step"], job["signal"], out, job["changes_only"], job["victim"] or os.getpid())
     spec = load(Path(job["file"]))
-    real = await connect()
+    real = await connect(job["host"] or None)
     engine: Any = CountedEngine(real, counted)
     link = BalancerLink(engine, container_name(spec.name, "balancer"))
     link._together = counted.around("balancer.command", link._together)  # type: ignore[method-assign]

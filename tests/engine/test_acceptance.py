@@ -148,7 +148,10 @@ def left_alone(stack: Stack) -> None:
             subprocess.run(["tail", f"--pid={found[0]}", "-f", "/dev/null"], timeout=1, check=False)
         except subprocess.TimeoutExpired:
             continue
-    raise AssertionError(f"still running: {found}")
+    what = subprocess.run(
+        ["ps", "-o", "pid,ppid,stat,wchan,etime,args", "-p", ",".join(found)], stdout=subprocess.PIPE
+    )
+    raise AssertionError(f"still running:\n{what.stdout.decode()}")
 
 
 def sound(stack: Stack) -> None:

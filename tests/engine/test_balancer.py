@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dftui.balancer.config import CONFIG_PATH, BalancerConfig, Server, endpoint, render
+from dftui.balancer.config import BACKEND, CONFIG_PATH, BalancerConfig, Server, endpoint, render
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.link import BalancerLink, check_tools, read_config, write_config
 from dftui.engine.api import Attachment, ContainerSpec, Engine, File, NetworkSpec
@@ -171,7 +171,7 @@ async def test_a_restarted_balancer_comes_up_with_every_server(lb: Rig) -> None:
     assert await lb.link.delete(lb.servers[0].name) is None
     with pytest.raises(UnknownServer):
         await lb.link.drain(lb.servers[0].name)
-    await lb.link.maint(lb.servers[1].name)
+    await lb.link.command(f"set server {BACKEND}/{lb.servers[1].name} state maint")
     assert (await lb.link.server(lb.servers[1].name)).admin == "maint"
     await lb.link.ready(lb.servers[1].name)
     await lb.until_up(lb.servers[1])
@@ -210,8 +210,11 @@ async def test_an_application_error_reaches_its_client_once(lb: Rig) -> None:
     table = await lb.link.table()
     assert (table.frontend.retries, table.frontend.redispatches, table.frontend.failed) == (0, 0, 5)
     assert sum(s.failed for s in table.servers) == 5
-    records = [r for r in lb.records if r.path == "/five"]
-    assert [r.status for r in records] == [500] * 5
+
+    async def heard() -> bool:
+        return [r.status for r in lb.records if r.path == "/five"] == [500] * 5
+
+    await until(heard)
 
 
 async def test_what_clients_claim_about_themselves_is_replaced(lb: Rig) -> None:
@@ -358,7 +361,7 @@ async def test_setup_is_closed_in_every_spelling_and_without_a_reload(lb: Rig) -
 
 async def test_no_backend_is_said_in_json(lb: Rig) -> None:
     await lb.start(1)
-    await lb.link.maint(lb.servers[0].name)
+    await lb.link.command(f"set server {BACKEND}/{lb.servers[0].name} state maint")
     answer = await lb.get("/x")
     assert answer.status == 503
     assert "application/json" in answer.headers

@@ -212,17 +212,21 @@ def test_a_hung_engine_does_not_keep_the_program_from_ending(second: SecondEngin
     )
     asyncio.run(_close(second))
     program = subprocess.Popen(
-        [sys.executable, "-c", script, second.host], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, second.host],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert program.stdout is not None
     assert program.stdout.readline() == "frozen?\n"
     second.send(signal.SIGSTOP)
     try:
-        program.communicate("go\n", timeout=30)
+        _, said = program.communicate("go\n", timeout=30)
     finally:
         second.send(signal.SIGCONT)
         program.kill()
-    assert program.returncode == 0
+    assert program.returncode == 0, said
 
 
 async def _close(second: SecondEngine) -> None:

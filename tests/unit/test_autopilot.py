@@ -10,9 +10,11 @@ import pytest
 from dftui.balancer.tls import Certificate
 from dftui.control import autopilot
 from dftui.control.autopilot import Autopilot
+from dftui.control.repair import RepairResult
 from dftui.control.tls import TlsResult
 from dftui.stack.spec import BalancerSpec, StackSpec, TlsSpec
-from dftui.watch.snapshot import Snapshot
+from dftui.watch.alarms import Alarm
+from dftui.watch.snapshot import Drift, Snapshot
 from tests.certificates import pair, write
 from tests.fakes.cli import snapshot
 
@@ -71,3 +73,42 @@ async def test_a_certificate_whose_files_have_changed_is_taken_up(
     # Files that stay as they are need no question to the balancer.
     assert operator.looks <= looked + 1
     assert operator.renewed.empty()
+
+
+class Repairer:
+    """Counts repairs, each of which finds nothing to do."""
+
+    def __init__(self) -> None:
+        self.repairs: asyncio.Queue[None] = asyncio.Queue()
+
+    async def repair(self) -> RepairResult:
+        self.repairs.put_nowait(None)
+        return RepairResult((), 0.0)
+
+
+async def test_a_repair_in_vain_delays_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that asks for the first repair may be older than what has put it right."""
+    monkeypatch.setattr(autopilot, "PERIOD", 0.001)
+    operator = Repairer()
+    gone = Drift("2 replicas wanted, 1 there", "create 1 replica", Alarm.TOO_FEW)
+    paused = Drift("the database df-mysql is paused", "let df-mysql go on", Alarm.SERVICE_PAUSED)
+    now = [snapshot(drift=(gone,))]
+    looking: asyncio.Queue[None] = asyncio.Queue()
+
+    def look() -> Snapshot:
+        looking.put_nowait(None)
+        return now[0]
+
+    pilot = Autopilot(operator, StackSpec(repair="auto"), look, lambda step: None)  # type: ignore[arg-type]
+    running = asyncio.create_task(pilot.run())
+    try:
+        async with asyncio.timeout(20):
+            await operator.repairs.get()
+            for _ in range(20):
+                await looking.get()
+            assert operator.repairs.empty()  # the same again is left alone for a while
+            now[0] = snapshot(drift=(paused,))
+            await operator.repairs.get()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -289,7 +289,7 @@ async def test_delete_asks_until_it_is_done_and_brings_the_last_counters() -> No
     assert sum(line.startswith("del server") for line in table.asked) == 4
     assert table.changes()[0] == "set server web/abc state maint"
     assert await link.delete("abc") is None
-    for what in (link.drain, link.ready, link.maint):
+    for what in (link.drain, link.ready):
         with pytest.raises(UnknownServer):
             await what("abc")
 

@@ -84,7 +84,7 @@ class Space:
 
 def ip(space: Space | None, *lines: str) -> None:
     """Run lines of `ip`, in a space's network or in the machine's own. Raises LabError."""
-    command = ("ip", "-batch", "-")
+    command: tuple[str, ...] = ("ip", "-batch", "-")
     if space is not None:
         # Its network alone: the numbers of processes in the lines are the machine's.
         command = ("nsenter", f"--net=/proc/{space.pid}/ns/net", "--", *command)

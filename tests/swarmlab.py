@@ -50,7 +50,8 @@ mount --bind "$1/etc" /etc/docker
 """
 _KILL = """
 for file in "$1/pid" "$1/exec/containerd/containerd.pid"; do
-    [ ! -e "$file" ] || { kill -9 "$(cat "$file")"; rm "$file"; }
+    # The second ends with the first, at once or a little later.
+    [ ! -e "$file" ] || { kill -9 "$(cat "$file")" 2>/dev/null || :; rm -f "$file"; }
 done
 """
 
@@ -154,8 +155,13 @@ class LabNode:
 class SwarmLab:
     """`with SwarmLab() as lab:` is a swarm whose first `managers` nodes are managers, all ready."""
 
-    def __init__(self, nodes: int = 3, managers: int = 1, folder: Path | None = None) -> None:
+    def __init__(
+        self, nodes: int = 3, managers: int = 1, folder: Path | None = None, *, heartbeat: str = "5s"
+    ) -> None:
+        """`heartbeat`: how often a node says that it is there; one that is silent for three of them is down. Docker's
+        own is 5 s."""
         self._count = nodes
+        self._heartbeat = heartbeat
         self.managers = managers
         self.folder = folder or Path(tempfile.mkdtemp(prefix="dftui-swarm-"))
         self.nodes: tuple[LabNode, ...] = ()
@@ -240,7 +246,8 @@ class SwarmLab:
 
     def _join(self) -> None:
         first = self.manager
-        first.docker("swarm", "init", "--advertise-addr", first.address, "--listen-addr", f"{first.address}:2377")
+        where = ("--advertise-addr", first.address, "--listen-addr", f"{first.address}:2377")
+        first.docker("swarm", "init", *where, "--dispatcher-heartbeat", self._heartbeat)
         tokens = {kind: first.docker("swarm", "join-token", "-q", kind) for kind in ("manager", "worker")}
         for node in self.nodes[1:]:
             token = tokens["manager" if node.number <= self.managers else "worker"]
@@ -320,7 +327,7 @@ def _told(lab: SwarmLab) -> str:
             *(f"  {node.name}  {role:8} {node.host}" for node, role in zip(lab.nodes, roles, strict=True)),
             f"What {lab.manager.name} publishes is reached at http://{lab.address}. Type next:",
             f"  export DOCKER_HOST={lab.manager.host}",
-            "  docker node ls",
+            "  .venv/bin/dftui nodes",
             "  make swarm-down    # ends all of it, and leaves nothing",
         ]
     )

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "undrain": ("undrain", "let a drained replica serve again", CHANGE),
     "roll": ("roll", "replace replicas one by one: to an image, or to what the stack file says now", CHANGE),
     "repair": ("repair", "put right what differs between wanted, existing and the balancer's table", None),
+    "nodes": ("nodes", "the machines of a swarm: what runs on each; drain or activate one", None),
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen", CHANGE),
     "history": ("history", "what was done, by whom, and what came of it", LOOK),
     "backup": ("backup", "database, secrets and files in one file", REVEAL),

@@ -248,7 +248,7 @@ class ImageProgress:
 
     image: str
     stage: str
-    """"pulling", "extracting", "building", "base", "done"."""
+    """"pulling", "extracting", "building", "base", "carrying", "done"."""
     layer: str = ""
     done: int = 0
     total: int = 0

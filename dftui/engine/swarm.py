@@ -53,7 +53,7 @@ _MOST_KNOWN = 5000
 
 
 async def open_swarm(manager: DockerEngine, named_nodes: Mapping[str, str], connect: Connect) -> SwarmEngine:
-    """A swarm by one of its managers. Raises EngineUnreachable where that is none."""
+    """A swarm by one of its managers. Raises NoCluster where that is none."""
     node_id, cluster = await membership(manager)
     return SwarmEngine(manager, node_id, cluster, named_nodes, connect)
 
@@ -176,7 +176,7 @@ class SwarmEngine(AtManager):
         label = data_label(stack)
         nodes = await self.services.nodes()
         for node in nodes.values():
-            if (node.labels or {}).get(label) == "true":
+            if node.labels.get(label) == "true":
                 return node.id
         await self.services.label_node(self.links.manager_id, label, "true")
         return self.links.manager_id
@@ -363,7 +363,7 @@ class SwarmEngine(AtManager):
         stack = before.pop(name, "")
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
-                if data_label(stack) in (node.labels or {}):
+                if data_label(stack) in node.labels:
                     await self.services.label_node(node.id, data_label(stack), None)
 
     async def remove_image(self, ref: str) -> None:

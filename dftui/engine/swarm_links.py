@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dftui.engine.api import EngineError, EngineUnreachable
 from dftui.engine.docker import DockerEngine
-from dftui.engine.swarm_shape import Node
+from dftui.engine.nodes import Node
 
 T = TypeVar("T")
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dftui.engine.api import EngineError, EngineUnreachable, NetworkSpec, NotFound
+from dftui.engine.api import EngineError, NetworkSpec, NotFound
+from dftui.engine.cluster import ManagerCluster
 from dftui.engine.docker import DockerEngine
-from dftui.engine.swarm_shape import Node, container_id, current, node_error, node_of, wanted_tasks
+from dftui.engine.nodes import Node
+from dftui.engine.swarm_shape import container_id, current, node_error, wanted_tasks
 
 START_PATIENCE = 60.0
 """Seconds for a service's container to run."""
@@ -25,20 +27,12 @@ _FAILED = ("rejected", "failed", "orphaned")
 
 
 async def membership(manager: DockerEngine) -> tuple[str, str]:
-    """The node and the swarm that an engine manages. Raises EngineUnreachable where it manages none."""
+    """The node and the swarm that an engine manages. Raises NoCluster where it manages none."""
     info = await manager.wire.json("GET", "/info", "ask for its swarm")
     swarm = (info or {}).get("Swarm") or {}
-    if swarm.get("ControlAvailable"):
-        return str(swarm["NodeID"]), str((swarm.get("Cluster") or {}).get("ID") or "")
-    if swarm.get("LocalNodeState") == "active":
-        raise EngineUnreachable(
-            f"The engine at {manager.address.url} is a worker of its swarm, not a manager.",
-            "Name a manager with --docker.",
-        )
-    raise EngineUnreachable(
-        f"The engine at {manager.address.url} is not in a swarm.",
-        "Make it a manager with `docker swarm init` there, or take `engine: swarm` out of the stack file.",
-    )
+    if not swarm.get("ControlAvailable"):
+        raise await ManagerCluster(manager.wire).why_not()
+    return str(swarm["NodeID"]), str((swarm.get("Cluster") or {}).get("ID") or "")
 
 
 class Services:
@@ -46,6 +40,7 @@ class Services:
 
     def __init__(self, manager: DockerEngine) -> None:
         self._wire = manager.wire
+        self._cluster = ManagerCluster(manager.wire)
         self._names: dict[str, str] = {}
         """Service id by name, as last listed."""
 
@@ -55,8 +50,7 @@ class Services:
 
     async def nodes(self) -> dict[str, Node]:
         """Every node, by its id."""
-        raw = await self._wire.json("GET", "/nodes", "list the swarm's nodes")
-        return {node.id: node for node in map(node_of, raw or ())}
+        return {node.id: node for node in await self._cluster.nodes()}
 
     async def list(self, labels: Mapping[str, str] | None) -> Sequence[Mapping[str, Any]]:
         """Services that carry all these labels."""

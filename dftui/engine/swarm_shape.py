@@ -6,10 +6,11 @@ Source of the shapes: Docker Engine API 1.41 (Service, Task, Node).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dftui.engine.api import Container, ContainerSpec, EngineError, Event
+from dftui.engine.nodes import Node
 from dftui.engine.translate import stamp
 from dftui.stack.names import LABEL_STACK, stack_labels
 
@@ -19,33 +20,6 @@ SERVICE_ID = "com.docker.swarm.service.id"
 SERVICE_NAME = "com.docker.swarm.service.name"
 RESTART_DELAY = 1.0
 _RUNS = ("running", "ready", "accepted", "preparing", "starting", "assigned", "pending", "new", "allocated")
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One machine of the swarm."""
-
-    id: str
-    name: str
-    address: str
-    ready: bool
-    availability: str = "active"
-    role: str = "worker"
-    labels: Mapping[str, str] | None = None
-
-
-def node_of(raw: Mapping[str, Any]) -> Node:
-    """One entry of the node list."""
-    spec, status = raw.get("Spec") or {}, raw.get("Status") or {}
-    return Node(
-        id=str(raw["ID"]),
-        name=str((raw.get("Description") or {}).get("Hostname") or raw["ID"]),
-        address=str(status.get("Addr") or ""),
-        ready=status.get("State") == "ready",
-        availability=str(spec.get("Availability") or "active"),
-        role=str(spec.get("Role") or "worker"),
-        labels=dict(spec.get("Labels") or {}),
-    )
 
 
 def data_label(stack: str) -> str:

@@ -27,6 +27,7 @@ WORDS = {
     "FILE": "file",
     "IMAGE": "img:1",
     "TOPIC": "keys",
+    "NODE": "node2",
 }
 """What stands for the words that a twin leaves to the user."""
 SCREEN_ONLY = {
@@ -104,7 +105,7 @@ def test_what_only_concerns_the_screen_changes_nothing() -> None:
 
 
 def test_what_is_dangerous_does_more_than_look() -> None:
-    assert {a.id for a in ACTIONS if a.dangerous} == {"remove", "roll", "down"}
+    assert {a.id for a in ACTIONS if a.dangerous} == {"remove", "roll", "down", "drain-node"}
     assert all(a.effect is not Effect.LOOK for a in ACTIONS if a.dangerous)
 
 
@@ -156,6 +157,8 @@ REFUSED = [
     "tls renew",
     "serve --write",
     "uninstall --yes",
+    "nodes drain node2",
+    "nodes activate node2",
 ]
 ALLOWED = [
     "schema",
@@ -174,6 +177,7 @@ ALLOWED = [
     "key check",
     "images",
     "repair --dry-run",
+    "nodes",
     "help",
     "man",
     "completion bash",

@@ -9,14 +9,17 @@ import pytest
 from dftui.control.pool import Pool
 from dftui.control.repair import find
 from dftui.engine.api import Attachment, Container, ContainerSpec
+from dftui.engine.nodes import Node
 from dftui.engine.swarm_links import address_of
-from dftui.engine.swarm_shape import LABEL_IMAGE, SERVICE_ID, SERVICE_NAME, Node, current, merge, service_body
+from dftui.engine.swarm_shape import LABEL_IMAGE, SERVICE_ID, SERVICE_NAME, current, merge, service_body
 from dftui.stack.names import stack_labels
 from dftui.stack.spec import StackSpec
 from dftui.watch.derive import Facts, derive
 from dftui.watch.snapshot import EngineFacts, ReplicaState
 
-NODES = {one: Node(one, f"node-{one}", "10.0.0.1", True) for one in ("a", "b")}
+NODES = {
+    one: Node(one, f"node-{one}", "worker", False, "active", "ready", "10.0.0.1", 2, 1 << 30, "20.10") for one in "ab"
+}
 LABELS = {**stack_labels("df", "web", number="1"), LABEL_IMAGE: "team/web:1"}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from dftui.engine.api import EngineError
+from dftui.engine.api import EngineError, ImageProgress
 
 NodeRole = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
@@ -96,6 +96,15 @@ class Cluster(Protocol):
 
     async def set_availability(self, node: str, availability: Availability) -> None:
         """By the node's id. Raises NotFound."""
+        ...
+
+
+@runtime_checkable
+class Spread(Protocol):
+    """An engine of several machines."""
+
+    def bring(self, ref: str) -> AsyncIterator[ImageProgress]:
+        """Have an image on every machine, as it is; progress by machine."""
         ...
 
 

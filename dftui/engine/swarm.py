@@ -9,8 +9,6 @@ what has no `place` as plain containers: the balancer and what helps for a momen
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -31,24 +29,19 @@ from dftui.engine.api import (
     ExecResult,
     File,
     LogLine,
-    NetworkSpec,
     NotFound,
     Session,
     Stats,
-    Volume,
 )
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Connect, Links
-from dftui.engine.swarm_manager import AtManager
-from dftui.engine.swarm_services import Services, membership
-from dftui.engine.swarm_shape import SERVICE_ID, container_id, data_label, merge, named, service_body
+from dftui.engine.swarm_services import membership
+from dftui.engine.swarm_shape import SERVICE_ID, container_id, merge, named, service_body
+from dftui.engine.swarm_shared import Shared
 from dftui.stack.names import LABEL_STACK
 
 T = TypeVar("T")
 
-IN_USE_PATIENCE = 20.0
-"""Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""
-_TICK = 0.05
 _MOST_KNOWN = 5000
 
 
@@ -58,15 +51,13 @@ async def open_swarm(manager: DockerEngine, named_nodes: Mapping[str, str], conn
     return SwarmEngine(manager, node_id, cluster, named_nodes, connect)
 
 
-class SwarmEngine(AtManager):
+class SwarmEngine(Shared):
     """A swarm, spoken to at one of its managers; made by `open_swarm`."""
 
     def __init__(
         self, manager: DockerEngine, node_id: str, cluster: str, named_nodes: Mapping[str, str], connect: Connect
     ) -> None:
-        super().__init__(manager)
-        self.links = Links(manager, node_id, named_nodes, connect)
-        self.services = Services(manager)
+        super().__init__(manager, Links(manager, node_id, named_nodes, connect))
         self._cluster = cluster
         self._known: dict[str, tuple[str, str, str]] = {}
         """Node, container and service ("" for a plain one) by id and by name, as last seen."""
@@ -148,11 +139,14 @@ class SwarmEngine(AtManager):
         if spec.files or spec.ports:
             raise EngineError(f"Could not create {spec.name}: a service of dftui's has neither files nor ports.")
         stack = spec.labels.get(LABEL_STACK, "")
-        if spec.place == "data":
-            await self._data_node(stack)
         image = await self.manager.image(spec.image)
         if image is None:
             raise NotFound(f"Could not create {spec.name}: No such image: {spec.image}.")
+        where = {await self.data_node(stack)} if spec.place == "data" else None
+        with suppress(EngineUnreachable):  # a node that has just been lost gets no task either
+            async with aclosing(self.bring(spec.image, where)) as told:
+                async for _ in told:
+                    pass
         ids = {one.name: one.id for one in await self.networks()}
         if missing := [one.network for one in spec.networks if one.network not in ids]:
             raise NotFound(f"Could not create {spec.name}: network {missing[0]} not found.")
@@ -170,16 +164,6 @@ class SwarmEngine(AtManager):
     async def _undo(self, service: str, name: str) -> None:
         with suppress(EngineError):  # the first error is the one to tell
             await self.services.remove(service, name)
-
-    async def _data_node(self, stack: str) -> str:
-        """The node that has the stack's data; the manager becomes it where there is none yet."""
-        label = data_label(stack)
-        nodes = await self.services.nodes()
-        for node in nodes.values():
-            if node.labels.get(label) == "true":
-                return node.id
-        await self.services.label_node(self.links.manager_id, label, "true")
-        return self.links.manager_id
 
     async def start(self, ref: str) -> None:
         """Start; a service that is being placed is waited for."""
@@ -307,68 +291,12 @@ class SwarmEngine(AtManager):
 
         return await self._there(ref, f"run {argv[0]} in {ref}", run)
 
-    # -- networks and volumes --------------------------------------------------------------------------------------
-
-    async def create_network(self, spec: NetworkSpec) -> str:
-        """An overlay that plain containers may join, too; a name or a subnet that is taken raises Conflict, which the
-        swarm itself does not see."""
-        if spec.subnet:
-            wanted = ipaddress.ip_network(spec.subnet)
-            for other in await self.networks():
-                if any(wanted.overlaps(ipaddress.ip_network(one)) for one in other.subnets if ":" not in one):
-                    raise Conflict(f"Could not create the network {spec.name}: {spec.subnet} overlaps {other.name}.")
-        return await self.services.create_network(spec)
-
     async def connect(self, network: str, ref: str, attachment: Attachment) -> None:
         """Join a plain container to a network; a service is on all of its networks from the start."""
         node_id, container, service = await self._find(ref)
         if service:
             raise NotFound(f"Could not join {ref} to the network {network}: a service joins when it is made.")
         await self.links.engine(node_id).connect(network, container, attachment)
-
-    async def remove_network(self, ref: str) -> None:
-        """Remove; ends when the manager has it no more, which is some time after it said yes. Tries again for a while
-        when the swarm still sees tasks on it."""
-        end = time.monotonic() + IN_USE_PATIENCE
-        there = {one.id for one in await self.networks() if ref in (one.id, one.name)}
-        while there:
-            try:
-                await self.manager.remove_network(ref)
-            except EngineError as error:
-                if "in use" not in str(error) or time.monotonic() > end:
-                    raise
-            if time.monotonic() > end or not there & {one.id for one in await self.networks()}:
-                return
-            await asyncio.sleep(_TICK)
-
-    async def volumes(self, labels: Mapping[str, str] | None = None) -> tuple[Volume, ...]:
-        """All volumes with these labels; one that several nodes have by the same name counts once."""
-        await self.links.know(await self.services.nodes())
-        found: dict[str, Volume] = {}
-        for told in (await self.links.each(lambda engine: engine.volumes(labels))).values():
-            for one in told or ():
-                found.setdefault(one.name, one)
-        return tuple(found.values())
-
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """On the node that has the stack's data; other nodes make their own when a replica needs it."""
-        node_id = await self._data_node(labels.get(LABEL_STACK, ""))
-        await self.links.know(await self.services.nodes())
-        await self.links.engine(node_id).create_volume(name, labels)
-
-    async def remove_volume(self, name: str) -> None:
-        """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
-        before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
-        await self.links.each(lambda engine: engine.remove_volume(name))
-        stack = before.pop(name, "")
-        if stack and stack not in before.values():
-            for node in (await self.services.nodes()).values():
-                if data_label(stack) in node.labels:
-                    await self.services.label_node(node.id, data_label(stack), None)
-
-    async def remove_image(self, ref: str) -> None:
-        """From every node."""
-        await self.links.each(lambda engine: engine.remove_image(ref))
 
     # -- streams ---------------------------------------------------------------------------------------------------
 

@@ -180,6 +180,23 @@ def test_it_is_up_on_all_nodes_and_scales_and_rolls_under_load(stack: Stack, lab
     assert stack.json("status")["drift"] == []
 
 
+def test_a_node_is_drained_by_way_of_the_balancer(stack: Stack, lab: SwarmLab) -> None:
+    full = next(node for node in lab.nodes[1:] if nodes_of(stack)[node.name])
+    count = sum(nodes_of(stack).values())
+    there = {web["name"] for web in stack.json("status")["web"] if web["node"] == full.name}
+    with traffic(stack) as load:
+        receipt = stack.json("nodes", "drain", full.name)
+        assert set(receipt["replaced"]) == set(receipt["moved"]) == there
+        assert (receipt["availability"], receipt["waiting"]) == ("drain", {})
+        assert full.name not in nodes_of(stack) and sum(nodes_of(stack).values()) == count
+        tally = load.stop()
+    assert tally.failed == Counter() and tally.ok == tally.sent > 0
+    assert stack.json("status")["drift"] == []
+    refused = stack.run("nodes", "drain", lab.manager.name)
+    assert refused.returncode == 1 and "cannot leave its data" in refused.stderr
+    assert stack.json("nodes", "activate", full.name)["availability"] == "active"
+
+
 def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, lab: SwarmLab) -> None:
     before = {web["name"]: web for web in stack.json("status")["web"]}
     lost = next(node for node in lab.nodes[1:] if nodes_of(stack)[node.name])

@@ -177,8 +177,8 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
         action=close,
         nargs=0,
         default=off,
-        help="change and hand out nothing; --stack, --docker and --engine count only before it. Holds in dftui, not against "
-        "someone who can reach the engine's socket",
+        help="change and hand out nothing; --stack, --docker and --engine count only before it. Holds in dftui, not "
+        "against someone who can reach the engine's socket",
     )
     parser.add_argument("--json", action="store_true", default=off, help="JSON on stdout; messages stay on stderr")
     parser.add_argument("--verbose", action="store_true", default=off, help="the docker commands that do the same")

@@ -103,7 +103,7 @@ class SwarmEngine(Shared):
         node_id, container, _ = await self._find(ref, anew=anew)
         if not container:
             raise Conflict(f"Could not {doing}: its service has no container now.")
-        return self.links.engine(node_id), container
+        return await self.links.reach(node_id), container
 
     async def _there(self, ref: str, doing: str, ask: Callable[[DockerEngine, str], Awaitable[T]]) -> T:
         """Ask the engine that has a container; where it is there no more, once more where it is now."""

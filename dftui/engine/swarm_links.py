@@ -85,8 +85,9 @@ class Links:
     async def reach(self, node_id: str) -> DockerEngine:
         """The engine of a node, connected to now if it is not. Raises EngineUnreachable."""
         if node_id in self.nodes and node_id not in self._engines:
-            task = self._opening.setdefault(node_id, asyncio.create_task(self._open(self.nodes[node_id])))
-            await asyncio.wait((task,), timeout=FIRST_PATIENCE)
+            if node_id not in self._opening:
+                self._opening[node_id] = asyncio.create_task(self._open(self.nodes[node_id]))
+            await asyncio.wait((self._opening[node_id],), timeout=FIRST_PATIENCE)
         return self.engine(node_id)
 
     async def know(self, nodes: Mapping[str, Node]) -> None:

@@ -76,8 +76,8 @@ def _bps(text: str) -> int:
 
 
 class Seal:
-    """What `--read-only` seals: `--stack` and `--docker` count only before it, because what stands behind it may come
-    from another hand (`command="dftui --stack FILE --read-only $SSH_ORIGINAL_COMMAND"`)."""
+    """What `--read-only` seals: `--stack`, `--docker` and `--engine` count only before it, because what stands behind
+    it may come from another hand (`command="dftui --stack FILE --read-only $SSH_ORIGINAL_COMMAND"`)."""
 
     def __init__(self, on: bool = False) -> None:
         self.on = on
@@ -167,6 +167,7 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
     )
     parser.add_argument(
         "--engine",
+        action=sealed,
         choices=("docker", "swarm"),
         default=default,
         help="one engine, or a swarm by one of its managers (default: what the stack file says, else docker)",
@@ -176,8 +177,8 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
         action=close,
         nargs=0,
         default=off,
-        help="change and hand out nothing; --stack and --docker count only before it. Holds in dftui, not against "
-        "someone who can reach the engine's socket",
+        help="change and hand out nothing; --stack, --docker and --engine count only before it. Holds in dftui, not "
+        "against someone who can reach the engine's socket",
     )
     parser.add_argument("--json", action="store_true", default=off, help="JSON on stdout; messages stay on stderr")
     parser.add_argument("--verbose", action="store_true", default=off, help="the docker commands that do the same")

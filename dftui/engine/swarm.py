@@ -61,6 +61,8 @@ class SwarmEngine(Shared):
         self._cluster = cluster
         self._known: dict[str, tuple[str, str, str]] = {}
         """Node, container and service ("" for a plain one) by id and by name, as last seen."""
+        self._made: set[str] = set()
+        """Containers of services that were made here and not started since: they run already."""
 
     # -- what answers ----------------------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class SwarmEngine(Shared):
         node_id, container, _ = await self._find(ref, anew=anew)
         if not container:
             raise Conflict(f"Could not {doing}: its service has no container now.")
-        return self.links.engine(node_id), container
+        return await self.links.reach(node_id), container
 
     async def _there(self, ref: str, doing: str, ask: Callable[[DockerEngine, str], Awaitable[T]]) -> T:
         """Ask the engine that has a container; where it is there no more, once more where it is now."""
@@ -144,7 +146,7 @@ class SwarmEngine(Shared):
             raise NotFound(f"Could not create {spec.name}: No such image: {spec.image}.")
         where = {await self.data_node(stack)} if spec.place == "data" else None
         with suppress(EngineUnreachable):  # a node that has just been lost gets no task either
-            async with aclosing(self.bring(spec.image, where)) as told:
+            async with aclosing(self.bring(spec.image, where)) as told:  # type: ignore[type-var]
                 async for _ in told:
                     pass
         ids = {one.name: one.id for one in await self.networks()}
@@ -159,6 +161,7 @@ class SwarmEngine(Shared):
         found = str(task.get("NodeID") or ""), container_id(task), service
         for key in (found[1], found[1][:12], spec.name):
             self._known[key] = found
+        self._made.add(found[1])
         return found[1]
 
     async def _undo(self, service: str, name: str) -> None:
@@ -166,7 +169,10 @@ class SwarmEngine(Shared):
             await self.services.remove(service, name)
 
     async def start(self, ref: str) -> None:
-        """Start; a service that is being placed is waited for."""
+        """Start; a service that is being placed is waited for. The first time after `create` there is nothing to do."""
+        if ref in self._made:
+            self._made.discard(ref)
+            return
         node_id, container, service = await self._find(ref)
         if not service:
             await self.links.engine(node_id).start(container)
@@ -223,6 +229,7 @@ class SwarmEngine(Shared):
             if container:
                 with suppress(NotFound, EngineUnreachable):  # a lost node's goes when it comes back
                     await self.links.engine(node_id).remove(container, force=True)
+        self._made.discard(container)
         for key in [key for key, place in self._known.items() if place == (node_id, container, service)]:
             del self._known[key]
 

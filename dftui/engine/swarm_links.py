@@ -19,8 +19,10 @@ from dftui.engine.nodes import Node
 
 T = TypeVar("T")
 
-PATIENCE = 2.0
+PATIENCE = 3.0
 """Seconds for a node's engine to answer when all nodes are asked."""
+SILENT = 3
+"""Times in a row that one may not have answered by then; it is connected to anew after that."""
 FIRST_PATIENCE = 5.0
 """And to be connected to, the first time."""
 REST = 3.0
@@ -54,6 +56,7 @@ class Links:
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._rest: dict[str, float] = {}
         self._why: dict[str, str] = {}
+        self._silent: dict[str, int] = {}
         self.nodes: dict[str, Node] = {}
         self.changed = asyncio.Event()
         """Set when a node's engine was connected to anew."""
@@ -79,6 +82,14 @@ class Links:
             f"Say in dftui.yaml how it is reached: nodes: {{{name}: ssh://user@{name}}}",
         )
 
+    async def reach(self, node_id: str) -> DockerEngine:
+        """The engine of a node, connected to now if it is not. Raises EngineUnreachable."""
+        if node_id in self.nodes and node_id not in self._engines:
+            if node_id not in self._opening:
+                self._opening[node_id] = asyncio.create_task(self._open(self.nodes[node_id]))
+            await asyncio.wait((self._opening[node_id],), timeout=FIRST_PATIENCE)
+        return self.engine(node_id)
+
     async def know(self, nodes: Mapping[str, Node]) -> None:
         """These are the nodes now: connect to the new ones, and wait for a moment until that is done."""
         self.nodes = dict(nodes)
@@ -103,6 +114,7 @@ class Links:
                 raise EngineError(f"what answers at {engine.address.url} is another node of a swarm, or none")
             self._engines[node.id], engine = engine, None
             self._why.pop(node.id, None)
+            self._silent.pop(node.id, None)
             self.changed.set()
         except EngineError as error:
             self._why[node.id] = str(error).rstrip(".")
@@ -116,7 +128,7 @@ class Links:
         """A node's engine does not answer: not asked again for a while."""
         if node_id == self.manager_id or (engine := self._engines.pop(node_id, None)) is None:
             return
-        self._why[node_id] = str(error).rstrip(".") or "it does not answer in time"
+        self._why[node_id] = str(error).rstrip(".")
         self._rest[node_id] = time.monotonic() + REST
         task = asyncio.create_task(engine.close())
         self._opening[f"close {node_id} {id(engine)}"] = task
@@ -130,10 +142,16 @@ class Links:
                 return node_id, await ask(engine)
             try:
                 async with asyncio.timeout(PATIENCE):
-                    return node_id, await ask(engine)
-            except (EngineUnreachable, TimeoutError) as error:
+                    answer = await ask(engine)
+                self._silent.pop(node_id, None)
+                return node_id, answer
+            except EngineUnreachable as error:
                 self.give_up(node_id, error)
-                return node_id, None
+            except TimeoutError:
+                self._silent[node_id] = self._silent.get(node_id, 0) + 1
+                if self._silent[node_id] >= SILENT:
+                    self.give_up(node_id, "it does not answer in time")
+            return node_id, None
 
         found = dict(await asyncio.gather(*(one(*pair) for pair in self._engines.items())))
         return {node_id: found.get(node_id) for node_id in {*self.nodes, *found}}

@@ -64,7 +64,7 @@ def lab(tiny_image: str, web: str) -> Iterator[SwarmLab]:
         async def fill() -> None:
             here, there = await connect(), await connect(found.manager.host)
             for image in images:
-                async with aclosing(carry(here, image, {"manager": there})) as told:
+                async with aclosing(carry(here, image, {"manager": there})) as told:  # type: ignore[type-var]
                     async for _ in told:
                         pass
             await here.close()

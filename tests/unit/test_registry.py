@@ -117,7 +117,7 @@ def _commands() -> dict[str, CommandParser]:
 
 
 def test_each_option_of_a_command_that_looks_was_looked_over() -> None:
-    common = {"--help", "--stack", "--docker", "--read-only", "--json", "--verbose", "--no-color"}
+    common = {"--help", "--stack", "--docker", "--engine", "--read-only", "--json", "--verbose", "--no-color"}
     for name, sub in _commands().items():
         if COMMANDS[name][2] is not Effect.LOOK:
             continue
@@ -136,6 +136,7 @@ REFUSED = [
     "roll --hold",
     "repair",
     "watch",
+    "migrate swarm --yes",
     "down --yes",
     "down --volumes --yes",
     "key show",

@@ -71,6 +71,8 @@ async def _migrate(
     kept = ""
     if not old.spec.plain:
         kept = (await keep_one(old, "before-migrate", old.spec.backup.keep)).file
+    with progress.step("the replicas' image on every node"):
+        await ground.have_images(new, await old.containers(), lambda _: None)
     path = save_secrets(await new.engine_id(), new.stack, plan.secrets)
     progress.tell(f"APP_KEY {plan.key} and the passwords are kept for the swarm in {path}")
     begin = time.monotonic()

@@ -9,6 +9,7 @@ what has no `place` as plain containers: the balancer and what helps for a momen
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -42,6 +43,8 @@ from dftui.stack.names import LABEL_STACK
 
 T = TypeVar("T")
 
+JUST = 5.0
+"""Seconds within which a start belongs to the creation before it."""
 _MOST_KNOWN = 5000
 
 
@@ -61,8 +64,8 @@ class SwarmEngine(Shared):
         self._cluster = cluster
         self._known: dict[str, tuple[str, str, str]] = {}
         """Node, container and service ("" for a plain one) by id and by name, as last seen."""
-        self._made: set[str] = set()
-        """Containers of services that were made here and not started since: they run already."""
+        self._made: dict[str, float] = {}
+        """When each container of a service was made here (monotonic seconds) that was not started since."""
 
     # -- what answers ----------------------------------------------------------------------------------------------
 
@@ -161,7 +164,7 @@ class SwarmEngine(Shared):
         found = str(task.get("NodeID") or ""), container_id(task), service
         for key in (found[1], found[1][:12], spec.name):
             self._known[key] = found
-        self._made.add(found[1])
+        self._made[found[1]] = time.monotonic()
         return found[1]
 
     async def _undo(self, service: str, name: str) -> None:
@@ -169,9 +172,8 @@ class SwarmEngine(Shared):
             await self.services.remove(service, name)
 
     async def start(self, ref: str) -> None:
-        """Start; a service that is being placed is waited for. The first time after `create` there is nothing to do."""
-        if ref in self._made:
-            self._made.discard(ref)
+        """Start; a service that is being placed is waited for. What `create` has just made runs, or has ended."""
+        if time.monotonic() - self._made.pop(ref, -JUST) < JUST:
             return
         node_id, container, service = await self._find(ref)
         if not service:
@@ -229,7 +231,7 @@ class SwarmEngine(Shared):
             if container:
                 with suppress(NotFound, EngineUnreachable):  # a lost node's goes when it comes back
                     await self.links.engine(node_id).remove(container, force=True)
-        self._made.discard(container)
+        self._made.pop(container, None)
         for key in [key for key, place in self._known.items() if place == (node_id, container, service)]:
             del self._known[key]
 

@@ -56,7 +56,8 @@ class Shared:
             try:
                 await self.manager.remove_network(ref)
             except EngineError as error:
-                if "in use" not in str(error) or time.monotonic() > end:
+                going = "in use" in str(error) or "not found" in str(error)
+                if not going or time.monotonic() > end:
                     raise
             if time.monotonic() > end or not there & {one.id for one in await self.networks()}:
                 return

@@ -140,7 +140,7 @@ def _replica(
     return Replica(
         name=safe(container.name),
         id=container.id,
-        host=container.short,
+        host="" if container.pending else container.short,
         number=number_of(container),
         state=state,
         why=safe(why),

@@ -190,6 +190,12 @@ class SwarmLab:
         """Where the machine reaches what the manager publishes in host mode."""
         return self.manager.address
 
+    @property
+    def stack_lines(self) -> str:
+        """What a stack file says so that its stack is on this swarm."""
+        nodes = ", ".join(f"{node.name}: '{node.host}'" for node in self.nodes)
+        return f"engine: swarm\nnodes: {{{nodes}}}\n"
+
     def __enter__(self) -> Self:
         try:
             self.start()
@@ -319,7 +325,10 @@ def _free_subnet() -> Iterator[ipaddress.IPv4Network]:
 
 
 def _told(lab: SwarmLab) -> str:
-    """What a reader needs to know of a lab that runs."""
+    """What a reader needs to know of a lab that runs; with a stack file for it."""
+    stack = lab.folder / "dftui.yaml"
+    if not stack.exists():
+        stack.write_text(f"balancer: {{publish: '{lab.address}:80'}}\n{lab.stack_lines}")
     roles = ["manager" if node.number <= lab.managers else "worker" for node in lab.nodes]
     return "\n".join(
         [
@@ -328,6 +337,7 @@ def _told(lab: SwarmLab) -> str:
             f"What {lab.manager.name} publishes is reached at http://{lab.address}. Type next:",
             f"  export DOCKER_HOST={lab.manager.host}",
             "  .venv/bin/dftui nodes",
+            f"  .venv/bin/dftui --stack {stack} up    # then without up: the screen",
             "  make swarm-down    # ends all of it, and leaves nothing",
         ]
     )

@@ -8,15 +8,9 @@ from tests.stacks import LABEL, Stack
 from tests.swarmlab import SwarmLab
 
 
-def nodes_line(lab: SwarmLab) -> str:
-    """The stack file's `nodes:`."""
-    return "nodes: {" + ", ".join(f"{node.name}: '{node.host}'" for node in lab.nodes) + "}\n"
-
-
 def swarm_stack(folder: Path, lab: SwarmLab, text: str) -> Stack:
     """A stack whose engine is the lab."""
-    more = f"engine: swarm\n{nodes_line(lab)}{text}"
-    return Stack(folder, more, host=lab.manager.host, address=lab.address)
+    return Stack(folder, lab.stack_lines + text, host=lab.manager.host, address=lab.address)
 
 
 def left(lab: SwarmLab, stack: str) -> list[str]:

@@ -184,7 +184,8 @@ class Churn:
         pool = await self._pool()
         for servers in (pool, stays):
             await self._reloaded(plan, [self._world.server(plan, c) for c in servers])
-        await self._stop([c for c in pool if c not in stays])
+        old = {container.id for container in stays}  # not the containers themselves: their age is told anew each time
+        await self._stop([container for container in pool if container.id not in old])
 
     async def stop(self, _: Part) -> None:
         """1 → 8 as dftui does it, → 1 by `docker stop` alone, without a drain."""

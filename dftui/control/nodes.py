@@ -141,7 +141,7 @@ class Nodes:
             raise ActionError(
                 f"{node.name} has {pinned[0].service}, a {kind} that cannot leave its data: the stack would stop; "
                 "nothing was done",
-                "`dftui nodes drain --yes` goes ahead all the same",
+                f"`dftui nodes drain {node.name} --yes` goes ahead all the same",
             )
         progress = Progress("nodes", self._report, total=len(mine) + 1)
         replaced = await self._by_the_balancer(node, {task.container for task in mine}, progress)
@@ -185,7 +185,9 @@ class Nodes:
         told = -1
         while True:
             tasks = await self._cluster.tasks()
-            there = [task for task in tasks if task.id in before and task.state == "running"]
+            # What a lost node has, nobody can end, and it is not waited for.
+            reached = node.state == "ready"
+            there = [task for task in tasks if reached and task.id in before and task.state == "running"]
             coming = [task for task in tasks if task.service in services and task.alive and not task.runs]
             waiting = {task.service: task.error for task in coming if not task.node and task.error}
             left = len(there) + sum(task.service not in waiting for task in coming)

@@ -64,8 +64,8 @@ def node_row(use: NodeUse, load: Load, width: int, glyphs: Glyphs, chosen: bool)
     if width >= WIDE:
         spans.append(Span(fit(f"{node.cpus:g} x {size(node.memory)}", _HAS), "muted"))
         spans.append(Span(f" {fit(clean(node.address), _ADDRESS)} ", "muted"))
-    told = clean(f"{node.message}; " if node.message else "") + clean(", ".join(use.tasks))
-    return clip_row((*spans, Span(told, "muted")), width, glyphs.ellipsis)
+    told = "; ".join(part for part in (node.message, ", ".join(use.tasks)) if part)
+    return clip_row((*spans, Span(clean(told), "muted")), width, glyphs.ellipsis)
 
 
 class NodeTable(LineView):
@@ -147,7 +147,10 @@ class NodesPane(TabPane):
         ready = sum(use.node.state == "ready" for use in uses)
         managers = sum(use.node.role == "manager" for use in uses)
         role = "good" if ready == len(uses) else "bad"
-        return [Span(f"{ready} of {len(uses)} ready", role), Span(f"  {managers} managers", "muted")]
+        return [
+            Span(f"{ready} of {len(uses)} ready", role),
+            Span(f"  {managers} manager{'s' if managers != 1 else ''}", "muted"),
+        ]
 
     def show(self, uses: Sequence[NodeUse], snapshot: Snapshot | None) -> None:
         """Draw these facts."""

@@ -20,7 +20,7 @@ from dftui.stack.spec import StackSpec
 from tests import tinyweb
 from tests.engine.conftest import everything_of, remove_stack
 from tests.engine.swarm_rig import left, swarm_stack
-from tests.engine.test_engine_contract import (
+from tests.engine.test_engine_contract import (  # noqa: F401  (they run here)
     Rig,
     test_a_creation_that_fails_part_way_leaves_nothing,
     test_a_name_that_is_taken_is_a_conflict,
@@ -36,19 +36,6 @@ from tests.engine.test_engine_contract import (
 from tests.load import Load, Plan
 from tests.stacks import Stack
 from tests.swarmlab import SwarmLab
-
-CONTRACT = (
-    test_a_creation_that_fails_part_way_leaves_nothing,
-    test_a_name_that_is_taken_is_a_conflict,
-    test_a_stream_goes_both_ways_and_ends_with_the_container,
-    test_a_subnet_or_name_that_is_taken_is_a_conflict,
-    test_environment_and_volumes_come_back_and_no_repr_shows_them,
-    test_events_of_ones_own_containers_and_networks,
-    test_exec_feeds_stdin_to_its_end,
-    test_the_log_of_an_ended_container,
-    test_what_is_missing_is_not_found,
-)
-"""What holds for a service as for a container; it runs here by being imported."""
 
 
 @pytest.fixture(scope="module")

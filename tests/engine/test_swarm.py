@@ -146,7 +146,7 @@ def nodes_of(stack: Stack) -> Counter[str]:
     return Counter(web["node"] for web in stack.json("status")["web"] if web["state"] == "serving")
 
 
-def test_it_is_up_on_all_nodes_and_scales_and_rolls_under_load(stack: Stack, lab: SwarmLab) -> None:
+def test_it_is_up_on_several_nodes_and_scales_and_replaces_under_load(stack: Stack) -> None:
     status = stack.json("status")
     assert status["engine"]["kind"] == "swarm"
     assert (status["db"]["state"], status["cache"]["state"]) == ("running", "running")
@@ -154,9 +154,9 @@ def test_it_is_up_on_all_nodes_and_scales_and_rolls_under_load(stack: Stack, lab
     with traffic(stack) as load:
         scaled = stack.json("scale", "6")
         assert (scaled["to"], scaled["receipt"]["failed"]) == (6, 0)
-        assert nodes_of(stack).keys() == {node.name for node in lab.nodes}
-        rolled = stack.json("repair", "2")
-        assert [one["who"] for one in rolled["repaired"]] == [f"{stack.name}-web2"]
+        assert sum(nodes_of(stack).values()) == 6 and len(nodes_of(stack)) >= 2
+        replaced = stack.json("repair", "2")
+        assert [one["who"] for one in replaced["repaired"]] == [f"{stack.name}-web2"]
         scaled = stack.json("scale", "3")
         assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
         tally = load.stop()
@@ -188,4 +188,4 @@ def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, l
     assert tally.failed == Counter()
     lost.again()
     lab.until_ready()
-    stack.wait_serving(3)
+    stack.wait_serving(len(before))

@@ -161,10 +161,11 @@ def test_it_is_up_on_several_nodes_and_scales_and_replaces_under_load(stack: Sta
         assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
         tally = load.stop()
     assert tally.failed == Counter() and tally.ok == tally.sent > 0
-    assert set(tally.hosts) >= {web["host"] for web in stack.json("status")["web"]}
-    logs = [line for line in stack.ok("logs", "--tail", "3", "--json").splitlines() if line]
-    assert logs
-    assert stack.json("status")["drift"] == []
+    status = stack.json("status")
+    assert set(tally.hosts) >= {web["host"] for web in status["web"]}
+    logs = stack.ok("logs", "--tail", "3")
+    assert all(one["name"] in logs for one in (*status["web"], status["db"], status["balancer"]))
+    assert status["drift"] == []
 
 
 def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, lab: SwarmLab) -> None:

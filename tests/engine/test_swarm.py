@@ -20,7 +20,7 @@ from dftui.stack.spec import StackSpec
 from tests import tinyweb
 from tests.engine.conftest import everything_of, remove_stack
 from tests.engine.swarm_rig import left, swarm_stack
-from tests.engine.test_engine_contract import (
+from tests.engine.test_engine_contract import (  # noqa: F401  (they run here)
     Rig,
     test_a_creation_that_fails_part_way_leaves_nothing,
     test_a_name_that_is_taken_is_a_conflict,
@@ -36,19 +36,6 @@ from tests.engine.test_engine_contract import (
 from tests.load import Load, Plan
 from tests.stacks import Stack
 from tests.swarmlab import SwarmLab
-
-CONTRACT = (
-    test_a_creation_that_fails_part_way_leaves_nothing,
-    test_a_name_that_is_taken_is_a_conflict,
-    test_a_stream_goes_both_ways_and_ends_with_the_container,
-    test_a_subnet_or_name_that_is_taken_is_a_conflict,
-    test_environment_and_volumes_come_back_and_no_repr_shows_them,
-    test_events_of_ones_own_containers_and_networks,
-    test_exec_feeds_stdin_to_its_end,
-    test_the_log_of_an_ended_container,
-    test_what_is_missing_is_not_found,
-)
-"""What holds for a service as for a container; it runs here by being imported."""
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +146,7 @@ def nodes_of(stack: Stack) -> Counter[str]:
     return Counter(web["node"] for web in stack.json("status")["web"] if web["state"] == "serving")
 
 
-def test_it_is_up_on_all_nodes_and_scales_and_rolls_under_load(stack: Stack, lab: SwarmLab) -> None:
+def test_it_is_up_on_several_nodes_and_scales_and_replaces_under_load(stack: Stack) -> None:
     status = stack.json("status")
     assert status["engine"]["kind"] == "swarm"
     assert (status["db"]["state"], status["cache"]["state"]) == ("running", "running")
@@ -167,17 +154,18 @@ def test_it_is_up_on_all_nodes_and_scales_and_rolls_under_load(stack: Stack, lab
     with traffic(stack) as load:
         scaled = stack.json("scale", "6")
         assert (scaled["to"], scaled["receipt"]["failed"]) == (6, 0)
-        assert nodes_of(stack).keys() == {node.name for node in lab.nodes}
-        rolled = stack.json("repair", "2")
-        assert [one["who"] for one in rolled["repaired"]] == [f"{stack.name}-web2"]
+        assert sum(nodes_of(stack).values()) == 6 and len(nodes_of(stack)) >= 2
+        replaced = stack.json("repair", "2")
+        assert [one["who"] for one in replaced["repaired"]] == [f"{stack.name}-web2"]
         scaled = stack.json("scale", "3")
         assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
         tally = load.stop()
     assert tally.failed == Counter() and tally.ok == tally.sent > 0
-    assert set(tally.hosts) >= {web["host"] for web in stack.json("status")["web"]}
-    logs = [line for line in stack.ok("logs", "--tail", "3", "--json").splitlines() if line]
-    assert logs
-    assert stack.json("status")["drift"] == []
+    status = stack.json("status")
+    assert set(tally.hosts) >= {web["host"] for web in status["web"]}
+    logs = stack.ok("logs", "--tail", "3")
+    assert all(one["name"] in logs for one in (*status["web"], status["db"], status["balancer"]))
+    assert status["drift"] == []
 
 
 def test_a_node_is_drained_by_way_of_the_balancer(stack: Stack, lab: SwarmLab) -> None:
@@ -218,4 +206,4 @@ def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, l
     assert tally.failed == Counter()
     lost.again()
     lab.until_ready()
-    stack.wait_serving(3)
+    stack.wait_serving(len(before))

@@ -32,13 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Look at everything; 4 if something is not as it must be, 3 if no engine answers."""
     from dftui.engine.api import EngineUnreachable
-    from dftui.engine.connect import connect
+    from dftui.engine.connect import connect_for
 
     spec = load_spec(args)
     findings: list[Finding] = []
     code: int = Exit.DONE
     try:
-        engine = await connect(args.docker)
+        engine = await connect_for(spec, args.docker)
     except EngineUnreachable as error:
         told = sentences(error)
         findings.append(Finding("engine", False, told[0], " ".join(told[1:])))

@@ -183,6 +183,8 @@ def test_a_node_is_drained_by_way_of_the_balancer(stack: Stack, lab: SwarmLab) -
     refused = stack.run("nodes", "drain", lab.manager.name)
     assert refused.returncode == 1 and "cannot leave its data" in refused.stderr
     assert stack.json("nodes", "activate", full.name)["availability"] == "active"
+    looked = {check["name"]: check for check in stack.json("doctor")["checks"]}
+    assert looked["secrets"]["ok"] and "a manager of a swarm of 3 nodes" in looked["swarm"]["what"]
 
 
 def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, lab: SwarmLab) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dftui.dreamfactory.variables import SECRET_VARIABLES
 from dftui.engine.api import ContainerSpec
+from dftui.stack import names
 from dftui.watch.records import Step
 
 Report = Callable[[Step], None]
@@ -102,7 +103,7 @@ def service_create(spec: ContainerSpec) -> str:
     """The `docker` command line that would make the same as a service; the values of secrets are left out."""
     words = ["docker", "service", "create", "--no-resolve-image", "--endpoint-mode", "dnsrr", "--name", spec.name]
     if spec.place == "data":
-        words += ["--constraint", "node.labels.…==true"]
+        words += ["--constraint", f"node.labels.{names.data_label(spec.labels[names.LABEL_STACK])}==true"]
     for one in spec.networks:
         words += ["--network", ",".join([f"name={one.network}", *(f"alias={alias}" for alias in one.aliases)])]
     for path, volume in spec.volumes.items():

@@ -12,7 +12,7 @@ from typing import Any
 from dftui.engine.api import Container, ContainerSpec, EngineError, Event
 from dftui.engine.nodes import Node
 from dftui.engine.translate import stamp
-from dftui.stack.names import LABEL_STACK, stack_labels
+from dftui.stack.names import LABEL_STACK, data_label, stack_labels
 
 LABEL_IMAGE = "dftui.image.name"
 """The image's name: a service names it by its id, which no node tries to pull."""
@@ -20,11 +20,6 @@ SERVICE_ID = "com.docker.swarm.service.id"
 SERVICE_NAME = "com.docker.swarm.service.name"
 RESTART_DELAY = 1.0
 _RUNS = ("running", "ready", "accepted", "preparing", "starting", "assigned", "pending", "new", "allocated")
-
-
-def data_label(stack: str) -> str:
-    """Label of the node where a stack's database and cache live."""
-    return f"dftui.data.{stack}"
 
 
 def service_body(spec: ContainerSpec, image_id: str, networks: Mapping[str, str]) -> dict[str, Any]:

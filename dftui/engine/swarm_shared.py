@@ -15,8 +15,7 @@ from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Links
 from dftui.engine.swarm_services import Services
-from dftui.engine.swarm_shape import data_label
-from dftui.stack.names import LABEL_STACK
+from dftui.stack.names import LABEL_STACK, data_label
 
 IN_USE_PATIENCE = 20.0
 """Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""

@@ -18,7 +18,7 @@ from dftui.control.errors import ActionError, NotUp
 from dftui.control.pool import Pool, look
 from dftui.control.scale import Scaler
 from dftui.control.specs import Plan
-from dftui.control.steps import Progress
+from dftui.control.steps import Progress, docker_begin
 from dftui.control.world import PARALLEL, World, bounded, by_role
 from dftui.engine.api import Container, EngineError, NotFound
 from dftui.stack import names
@@ -128,6 +128,9 @@ def _of_replica(container: Container, pool: Pool, plan: Plan | None) -> list[Fin
         return [Finding("stopped", name, f"{name} is paused", "unpause it")]
     if container.state == "created":
         return [Finding("created", name, f"{name} was created but never started", "remove it")]
+    if container.pending:
+        text = f"{name} has no container now ({container.pending})"
+        return [Finding("stopped", name, text, "wait until the swarm has placed it, then admit it")]
     if container.state != "running":
         return [Finding("stopped", name, f"{name} does not run ({container.status})", "start and admit it")]
     if plan is not None:
@@ -282,7 +285,8 @@ class Repairer:
         match finding.kind:
             case "stopped":
                 word = "unpause" if container.state == "paused" else "start"
-                with progress.step(f"{word} {container.name}", command=f"docker {word} {container.name}"):
+                command = docker_begin(word, container.name, service=world.spec.swarm)
+                with progress.step(f"{word} {container.name}", command=command):
                     await (world.engine.unpause if word == "unpause" else world.engine.start)(container.id)
                 await self._admit_again(progress, plan, container)
             case "created":

@@ -75,6 +75,10 @@ class Plan:
         """The fixed address `host` places into the front network."""
         return str(ipaddress.ip_network(self.subnet)[host])
 
+    def fixed(self, host: int) -> str | None:
+        """The same where there are fixed addresses; a swarm gives its own."""
+        return None if self.spec.swarm else self.address(host)
+
     def probe_nonce(self) -> str:
         """What dftui's own probes carry, so that the request ledger can mark them: from the key, so every dftui
         that may act on this stack knows it, and no client does."""
@@ -135,6 +139,7 @@ def database(plan: Plan) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.DB_HOST,)),),
         volumes={"/var/lib/mysql": names.volume_name(stack, "db")},
         health=HealthCheck(DB_CHECK),
+        place="data",
     )
 
 
@@ -150,6 +155,7 @@ def cache(plan: Plan) -> ContainerSpec:
         networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.CACHE_HOST,)),),
         volumes={"/data": names.volume_name(stack, "cache")},
         health=HealthCheck(CACHE_CHECK),
+        place="data",
     )
 
 
@@ -200,11 +206,12 @@ def web(plan: Plan, number: int) -> ContainerSpec:
         command=web_command(plan.spec),
         networks=(
             Attachment(names.network_name(stack, "back")),
-            Attachment(names.network_name(stack, "front"), address=plan.address(FIRST_WEB_HOST + number)),
+            Attachment(names.network_name(stack, "front"), address=plan.fixed(FIRST_WEB_HOST + number)),
         ),
         volumes={} if plan.spec.plain else {variables.STORAGE_PATH: names.volume_name(stack, "storage")},
         cpus=plan.spec.web.cpus,
         memory=plan.spec.web.memory,
+        place="any",
     )
 
 
@@ -238,7 +245,7 @@ def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
         name=names.container_name(stack, "balancer"),
         image=plan.images["balancer"],
         labels=names.stack_labels(stack, "balancer", source=plan.source),
-        networks=(Attachment(names.network_name(stack, "front"), address=plan.address(BALANCER_HOST)),),
+        networks=(Attachment(names.network_name(stack, "front"), address=plan.fixed(BALANCER_HOST)),),
         ports=ports(plan.spec, plan.source),
         files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
         cpu_shares=BALANCER_SHARES,

@@ -57,6 +57,11 @@ def volume_name(stack: str, which: str) -> str:
     return f"{stack}-{which}"
 
 
+def data_label(stack: str) -> str:
+    """Label of the node of a swarm where the stack's database and cache live."""
+    return f"dftui.data.{stack}"
+
+
 def stack_labels(stack: str, role: str, **more: str) -> dict[str, str]:
     """Labels of one object; keys of `more` are put behind "dftui."."""
     return {

@@ -193,8 +193,12 @@ class SwarmLab:
     @property
     def stack_lines(self) -> str:
         """What a stack file says so that its stack is on this swarm."""
-        nodes = ", ".join(f"{node.name}: '{node.host}'" for node in self.nodes)
-        return f"engine: swarm\nnodes: {{{nodes}}}\n"
+        return f"engine: swarm\n{self.nodes_line}"
+
+    @property
+    def nodes_line(self) -> str:
+        """The stack file's `nodes:`."""
+        return "nodes: {" + ", ".join(f"{node.name}: '{node.host}'" for node in self.nodes) + "}\n"
 
     def __enter__(self) -> Self:
         try:

@@ -215,6 +215,12 @@ class SwarmEngine(Shared):
         """And thaw them."""
         await self._there(ref, f"unpause {ref}", lambda engine, there: engine.unpause(there))
 
+    async def rename(self, ref: str, name: str) -> None:
+        """Give a container another name; a service keeps its own."""
+        if (await self._find(ref))[2]:
+            raise EngineError(f"{ref} is a service of a swarm, which cannot be renamed.")
+        await self._there(ref, f"rename {ref} to {name}", lambda engine, there: engine.rename(there, name))
+
     async def remove(self, ref: str, force: bool = False) -> None:
         """Remove a container, or a service with its own; missing is no error."""
         node_id, container, service = await self._find(ref)

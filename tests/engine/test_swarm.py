@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
@@ -209,3 +210,17 @@ def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, l
     lost.again()
     lab.until_ready()
     stack.wait_serving(len(before))
+
+
+def test_a_stack_of_one_engine_goes_on_as_services(lab: SwarmLab, web: str, tmp_path: Path) -> None:
+    text = f"{lab.nodes_line}images: {{source: bundled, web: '{web}'}}\n"
+    text += "web: {replicas: 2, kind: plain, health: /status}\n"
+    with Stack(tmp_path, text, host=lab.manager.host, address=lab.address) as stack:
+        stack.ok("up")
+        assert stack.json("status")["engine"]["kind"] == "docker"
+        assert sum(stack.json("migrate", "swarm", "--yes")["nodes"].values()) == 2
+        status = stack.json("--engine", "swarm", "status")
+        assert (status["engine"]["kind"], [one["state"] for one in status["web"]]) == ("swarm", ["serving"] * 2)
+        assert status["url"] == stack.url
+        stack.ok("--engine", "swarm", "down", "--volumes", "--yes")
+        assert left(lab, stack.name) == []

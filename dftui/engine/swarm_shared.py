@@ -7,14 +7,26 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
-from dftui.engine.api import Conflict, Engine, EngineError, Image, ImageProgress, Network, NetworkSpec, Volume
+from dftui.engine.api import (
+    Conflict,
+    Engine,
+    EngineError,
+    EngineUnreachable,
+    Image,
+    ImageProgress,
+    Network,
+    NetworkSpec,
+    NotFound,
+    Volume,
+)
 from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Links
 from dftui.engine.swarm_services import Services
+from dftui.engine.swarm_shape import SERVICE_ID
 from dftui.stack.names import LABEL_STACK, data_label
 
 IN_USE_PATIENCE = 20.0
@@ -90,12 +102,31 @@ class Shared:
     async def remove_volume(self, name: str) -> None:
         """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
         before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
-        await self.links.each(lambda engine: engine.remove_volume(name))
         stack = before.pop(name, "")
+        await asyncio.gather(*(self._remove_volume(engine, name, stack) for engine in self.links.engines.values()))
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
                 if data_label(stack) in node.labels:
                     await self.services.label_node(node.id, data_label(stack), None)
+
+    async def _remove_volume(self, engine: DockerEngine, name: str, stack: str) -> None:
+        """From one node, once what ended there of services that are gone has gone, too: the swarm removes it, but
+        some time later. A node that is lost meanwhile keeps it."""
+        end = time.monotonic() + IN_USE_PATIENCE
+        with suppress(EngineUnreachable):
+            while True:
+                try:
+                    await engine.remove_volume(name)
+                    return
+                except Conflict:
+                    if not stack or time.monotonic() > end:
+                        raise
+                stay = {None, *(str(one["ID"]) for one in await self.services.list({LABEL_STACK: stack}))}
+                for one in await engine.containers({LABEL_STACK: stack}):
+                    if one.labels.get(SERVICE_ID) not in stay and one.state in ("exited", "dead", "created"):
+                        with suppress(NotFound, Conflict):  # the swarm is at it
+                            await engine.remove(one.id, force=True)
+                await asyncio.sleep(_TICK)
 
     # -- images ----------------------------------------------------------------------------------------------------
 

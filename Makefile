@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: help run test check bench soak screenshots clean
+.PHONY: help run test check bench soak screenshots swarm swarm-down clean
 
 help:
 	@echo "make run          set everything up, bring the stack up, open the screen"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench        the figures of the README"
 	@echo "make soak         the long trials"
 	@echo "make screenshots  the pictures of the README, from a live stack"
+	@echo "make swarm        a Docker Swarm of three nodes on this machine; make swarm-down ends it"
 	@echo "make clean        remove what was built here (a running stack stays: dftui down)"
 
 run:
@@ -41,6 +42,14 @@ screenshots:
 	@.ci/setup screenshots
 	@$(PYTHON) -m tests.screenshots
 
+swarm:
+	@.ci/setup swarm
+	@$(PYTHON) -m tests.swarmlab up $(ARGS)
+
+swarm-down:
+	@$(PYTHON) -m tests.swarmlab down $(ARGS)
+
 clean:
+	@[ ! -e .run/swarm ] || { echo "the swarm of make swarm is still there; type: make swarm-down"; exit 1; }
 	rm -rf $(VENV) .run build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find dftui tests -name __pycache__ -type d -prune -exec rm -rf {} +

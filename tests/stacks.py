@@ -50,18 +50,28 @@ def web_writes_line(container: str, word: str) -> str:
 class Stack:
     """Runs `dftui` for a stack of its own. Use as a context manager: what it made is removed, by its own label.
 
-    `text` is more YAML for the stack file; `host` is another engine than the machine's own.
+    `text` is more YAML for the stack file; `host` is another engine than the machine's own, and `address` where what
+    it publishes is reached.
     """
 
-    def __init__(self, folder: Path, text: str = "", name: str = "", port: int = 0, host: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        text: str = "",
+        name: str = "",
+        port: int = 0,
+        host: str = "",
+        address: str = "127.0.0.1",
+    ) -> None:
         self.host = host
+        self.address = address
         self.name = name or f"t{secrets.token_hex(3)}"
         self._held = contextlib.ExitStack()
         self.port = port or self._held.enter_context(a_port())
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "dftui.yaml"
-        self.file.write_text(f"name: {self.name}\nbalancer:\n  publish: 127.0.0.1:{self.port}\n{text}")
+        self.file.write_text(f"name: {self.name}\nbalancer:\n  publish: {address}:{self.port}\n{text}")
         self.env: Mapping[str, str] = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("DFTUI_", "TEXTUAL"))},
             "DFTUI_CONFIG_DIR": str(folder / "config"),
@@ -78,7 +88,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where its balancer answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def argv(self, *argv: str) -> list[str]:
         """The command line of a `dftui` for this stack."""
@@ -110,6 +120,17 @@ class Stack:
     def follow(self, *argv: str) -> Follower:
         """`dftui ARGV` in the background, its lines as they come."""
         return Follower(self.argv(*argv), self.env, self.folder)
+
+    @property
+    def secrets_file(self) -> Path:
+        """Where dftui keeps its secrets."""
+        (found,) = Path(self.env["DFTUI_CONFIG_DIR"]).glob(f"*/{self.name}.env")
+        return found
+
+    def secret_values(self) -> list[str]:
+        """What must stand nowhere else: the key and the passwords."""
+        pairs = [line.partition("=") for line in self.secrets_file.read_text().splitlines()]
+        return [value for name, _, value in pairs if name == "APP_KEY" or name.endswith("PASSWORD")]
 
     def left(self) -> list[str]:
         """Names of every container, network and volume that carries this stack's label."""

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,7 +58,8 @@ def load_spec(args: argparse.Namespace) -> StackSpec:
     """The stack file named on the command line, ./dftui.yaml, or the defaults. Raises StackFileError."""
     from dftui.stack.file import load
 
-    return load(Path(args.stack) if args.stack else None)
+    spec = load(Path(args.stack) if args.stack else None)
+    return replace(spec, engine=args.engine) if args.engine else spec
 
 
 @asynccontextmanager
@@ -66,10 +67,10 @@ async def opened(args: argparse.Namespace, *, one_action: bool = True) -> AsyncI
     """The stack file read first (a bad one touches nothing), then the engine; closed at the end. A command that does
     more than look is one entry of the history, unless it is no `one_action`."""
     from dftui.cli.parser import effect
-    from dftui.engine.connect import connect
+    from dftui.engine.connect import connect_for
 
     spec = load_spec(args)
-    engine = await connect(args.docker)
+    engine = await connect_for(spec, args.docker)
     try:
         if effect(args) is Effect.LOOK or not one_action:
             yield Opened(spec, engine)

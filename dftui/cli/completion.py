@@ -93,9 +93,17 @@ async def _containers(args: argparse.Namespace) -> dict[str, str]:
     from dftui.stack.names import LABEL_ROLE, LABEL_STACK
 
     spec = load_spec(args)
-    query = {"all": "1", "filters": json.dumps({"label": [f"{LABEL_STACK}={spec.name}"]})}
+    query = {"filters": json.dumps({"label": [f"{LABEL_STACK}={spec.name}"]})}
     where = address_of(args.docker)
     if not isinstance(where, Address):  # a Tab opens no ssh connection
         return {}
-    found = await Wire(where).json("GET", "/containers/json", "list the containers", query=query, timeout=PATIENCE)
-    return {one["Names"][0].lstrip("/"): one["Labels"].get(LABEL_ROLE, "") for one in found}
+    wire = Wire(where)
+    found = await wire.json(
+        "GET", "/containers/json", "list the containers", query={"all": "1", **query}, timeout=PATIENCE
+    )
+    names = {one["Names"][0].lstrip("/"): one["Labels"].get(LABEL_ROLE, "") for one in found}
+    if spec.swarm:
+        names = {name: role for name, role in names.items() if "." not in name}  # a service's has its task's name
+        services = await wire.json("GET", "/services", "list the services", query=query, timeout=PATIENCE)
+        names |= {one["Spec"]["Name"]: one["Spec"]["Labels"].get(LABEL_ROLE, "") for one in services}
+    return names

@@ -7,12 +7,12 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dftui.cli.common import coloured, emit, load_spec
 from dftui.cli.exits import Exit, code_of, sentences
+from dftui.cli.finding import Finding
 from dftui.cli.text import columns, paint
 
 if TYPE_CHECKING:
@@ -25,16 +25,6 @@ MAX_SKEW = 2.0
 """Seconds by which the clocks may differ: tokens are valid from the second in which they were made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; `ok` None when it could not be seen from here."""
-
-    name: str
-    ok: bool | None
-    what: str
-    do: str = ""
-
-
 def arguments(parser: argparse.ArgumentParser) -> None:
     """No arguments of its own."""
 
@@ -42,13 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Look at everything; 4 if something is not as it must be, 3 if no engine answers."""
     from dftui.engine.api import EngineUnreachable
-    from dftui.engine.connect import connect
+    from dftui.engine.connect import connect_for
 
     spec = load_spec(args)
     findings: list[Finding] = []
     code: int = Exit.DONE
     try:
-        engine = await connect(args.docker)
+        engine = await connect_for(spec, args.docker)
     except EngineUnreachable as error:
         told = sentences(error)
         findings.append(Finding("engine", False, told[0], " ".join(told[1:])))
@@ -110,8 +100,18 @@ async def look(engine: Engine, spec: StackSpec) -> AsyncIterator[Finding]:
         yield await _secrets(engine, spec, info)
     except EngineError as error:
         yield Finding("stack", False, *sentences(error)[:2])
-    for finding in kernel(local):
+    for finding in (*kernel(local), *await _swarm(engine, local)):
         yield finding
+
+
+async def _swarm(engine: Engine, local: bool) -> list[Finding]:
+    from dftui.cli.swarmcheck import look
+    from dftui.engine.api import EngineError
+
+    try:
+        return await look(engine, local)
+    except EngineError as error:
+        return [Finding("swarm", False, *sentences(error)[:2])]
 
 
 def _is_local(info: EngineInfo) -> bool:

@@ -43,7 +43,7 @@ _VARIABLES = {
 }
 _READ_ONLY = (
     "Under --read-only dftui changes nothing and hands out no shell, secret or copy, on the screen and by commands. "
-    "--stack and --docker count only before it. To give somebody nothing but a look, in authorized_keys:",
+    "--stack, --docker and --engine count only before it. To give somebody nothing but a look, in authorized_keys:",
     'command="dftui --stack /srv/df/dftui.yaml --read-only",restrict,pty ssh-ed25519 AAAA… name',
     "What the client asks for (SSH_ORIGINAL_COMMAND) is ignored. `restrict` matters: a forwarded socket would be a "
     "way round. All of this holds in dftui; it does not hold against someone who can reach the engine's socket.",

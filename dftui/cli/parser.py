@@ -43,12 +43,14 @@ COMMANDS: dict[str, tuple[str, str, Effect | None]] = {
     "undrain": ("undrain", "let a drained replica serve again", CHANGE),
     "roll": ("roll", "replace replicas one by one: to an image, or to what the stack file says now", CHANGE),
     "repair": ("repair", "put right what differs between wanted, existing and the balancer's table", None),
+    "nodes": ("nodes", "the machines of a swarm: what runs on each; drain or activate one", None),
     "watch": ("watch", "repair and autoscale as the stack file asks, without a screen", CHANGE),
     "history": ("history", "what was done, by whom, and what came of it", LOOK),
     "backup": ("backup", "database, secrets and files in one file", REVEAL),
     "export": ("export", "the stack as docker commands, compose or swarm files that run without dftui", REVEAL),
     "restore": ("restore", "a backup's data in place, and the stack brought up on it", CHANGE),
     "adopt": ("adopt", "take over a stack that was made without dftui: the blog's commands, or compose", None),
+    "migrate": ("migrate", "the stack, with its data, to the Docker Swarm that its engine manages", CHANGE),
     "down": ("down", "remove the stack; volumes stay unless told", CHANGE),
     "uninstall": ("uninstall", "remove the stack, its data, images and files: as it was before dftui", CHANGE),
     "admin": ("admin", "create the first admin, while there is none", CHANGE),
@@ -75,8 +77,8 @@ def _bps(text: str) -> int:
 
 
 class Seal:
-    """What `--read-only` seals: `--stack` and `--docker` count only before it, because what stands behind it may come
-    from another hand (`command="dftui --stack FILE --read-only $SSH_ORIGINAL_COMMAND"`)."""
+    """What `--read-only` seals: `--stack`, `--docker` and `--engine` count only before it, because what stands behind
+    it may come from another hand (`command="dftui --stack FILE --read-only $SSH_ORIGINAL_COMMAND"`)."""
 
     def __init__(self, on: bool = False) -> None:
         self.on = on
@@ -137,7 +139,7 @@ def said(command: str, words: Sequence[str]) -> str:
     left = iter(words)
     for word in left:
         name, equals, _ = word.partition("=")
-        if name in ("--stack", "--docker"):
+        if name in ("--stack", "--docker", "--engine"):
             if not equals:
                 next(left, None)
         elif word not in ("--json", "--verbose", "--no-color", "--yes"):
@@ -165,12 +167,19 @@ def _common(parser: argparse.ArgumentParser, top: bool, seal: Seal) -> None:
         help="engine: unix:///var/run/docker.sock, ssh://user@host, or a docker context",
     )
     parser.add_argument(
+        "--engine",
+        action=sealed,
+        choices=("docker", "swarm"),
+        default=default,
+        help="one engine, or a swarm by one of its managers (default: what the stack file says, else docker)",
+    )
+    parser.add_argument(
         "--read-only",
         action=close,
         nargs=0,
         default=off,
-        help="change and hand out nothing; --stack and --docker count only before it. Holds in dftui, not against "
-        "someone who can reach the engine's socket",
+        help="change and hand out nothing; --stack, --docker and --engine count only before it. Holds in dftui, not "
+        "against someone who can reach the engine's socket",
     )
     parser.add_argument("--json", action="store_true", default=off, help="JSON on stdout; messages stay on stderr")
     parser.add_argument("--verbose", action="store_true", default=off, help="the docker commands that do the same")

@@ -66,7 +66,7 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
             r.name,
             r.host or r.id[:12],
             f"{SIGNS[r.state]} {r.state.value}{f': {r.why}' if r.why else ''}",
-            f"key {r.key or '-'}",
+            f"key {r.key or '-'}" + (f", on {r.node}" if r.node else ""),
             f"{r.traffic.requests} requests",
         )
         for r in snapshot.web

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from dftui.control.effects import Effect
+from dftui.engine.nodes import Node
 from dftui.stack.spec import NOT_FOR_PLAIN
 from dftui.watch.snapshot import Replica, Service, Snapshot
 
@@ -24,6 +25,8 @@ class Context:
     """Actions that run now ("up", "scale", …)."""
     read_only: str = ""
     """Who imposes read-only ("--read-only", a variable, a file); "" when nobody does."""
+    node: Node | None = None
+    """The selected machine, while the pane of a swarm's machines is in focus."""
     fixable: bool = False
     """The last verify found something that repair puts right."""
 
@@ -31,6 +34,11 @@ class Context:
     def plain(self) -> bool:
         """The stack's web is not DreamFactory."""
         return self.snapshot is not None and self.snapshot.kind == "plain"
+
+    @property
+    def swarm(self) -> bool:
+        """The engine is a swarm."""
+        return self.snapshot is not None and self.snapshot.engine.kind == "swarm"
 
     @property
     def stack(self) -> bool:

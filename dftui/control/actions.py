@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dftui.control.action import NOTHING, Action, Context, present
 from dftui.control.effects import Effect, refusal
 from dftui.control.logactions import LOG_ACTIONS
+from dftui.control.nodeactions import NODE_ACTIONS
 from dftui.watch.snapshot import ReplicaState, Service
 
 
@@ -261,6 +262,7 @@ ACTIONS: tuple[Action, ...] = (
         rank=23,
         effect=Effect.LOOK,
     ),
+    *NODE_ACTIONS,
     Action(
         "shell",
         "s",
@@ -439,7 +441,7 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("Tab, Shift+Tab", "To the next pane, to the one before"),
     ("[ ]", "To the tab before, to the next"),
     ("1 2 3 4 5 7", "To services, replicas, logs, requests, actions, graphs"),
-    ("6 8", "To what the host probe and verify found; before the first time they are done"),
+    ("6 8 9", "To what the host probe and verify found, before the first time they are done; a swarm's machines"),
     ("Enter", "Logs of the container, or around the request; in the logs, unfold a stack trace"),
     ("Esc", "End marking, a filter, a zoom or a dialogue"),
 )

@@ -42,7 +42,7 @@ DUMP = (
     '--no-tablespaces --skip-dump-date --max-allowed-packet=1G --default-character-set=utf8mb4 "$MYSQL_DATABASE"',
 )
 _VERSION = root_client("--batch --skip-column-names -e 'SELECT VERSION()'")
-HELPER_MOUNT = "/keep/storage"
+HELPER_MOUNT = "/keep/app"
 """Where the storage lies in a container that is made for nothing else, and never started: nothing of its image is
 there, which would be copied into an empty volume."""
 _TRIES = 3

@@ -6,7 +6,7 @@ import asyncio
 
 from dftui.control.backup import kept_backups
 from dftui.control.errors import ActionError
-from dftui.control.steps import Progress
+from dftui.control.steps import Progress, docker_remove
 from dftui.control.world import World
 from dftui.engine.api import Container, EngineError
 from dftui.stack import names
@@ -30,7 +30,8 @@ async def _down(world: World, progress: Progress, volumes: bool) -> None:
     progress.total = len(everyone) + 2
 
     async def remove(container: Container) -> None:
-        command = f"docker stop {container.name} && docker rm {container.name}"
+        service = world.spec.swarm and container.labels.get(names.LABEL_ROLE) in ("web", "db", "cache")
+        command = docker_remove(container.name, service=service)
         with progress.step(f"stop and remove {container.name}", command=command):
             if container.state == "paused":
                 await world.engine.unpause(container.id)

@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import zlib
 from collections.abc import Callable, Collection, Iterable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dftui.control.told import told
 from dftui.control.world import World, by_role, webs
 from dftui.engine.api import Container, EngineError, ImageProgress, Network, Port
 from dftui.engine.images import ResolvedImages, resolve_images
+from dftui.engine.nodes import Spread
 from dftui.stack import names
 from dftui.stack.appkey import new_password
 from dftui.stack.secrets import Recovered, Secrets, SecretsError, load_secrets, recover, save_secrets
@@ -282,6 +284,21 @@ async def gather_images(
     recorded = await recorded_source(world, containers)
     roles = world.spec.roles
     return await resolve_images(world.engine, world.spec.images, recorded, on_image, anew, roles=roles)
+
+
+async def have_images(
+    world: World,
+    containers: Iterable[Container],
+    on_image: Callable[[ImageProgress], None],
+    anew: Collection[str] = (),
+) -> ResolvedImages:
+    """The same, and on a swarm the replicas' on every node: none of them pulls."""
+    resolved = await gather_images(world, containers, on_image, anew)
+    if isinstance(world.engine, Spread):
+        async with aclosing(world.engine.bring(resolved.refs["web"])) as told:  # type: ignore[type-var]
+            async for progress in told:
+                on_image(progress)
+    return resolved
 
 
 def make_plan(world: World, resolved: ResolvedImages, recovered: Recovered, subnet: str) -> Plan:

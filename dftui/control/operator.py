@@ -68,7 +68,7 @@ class Operator:
         self._own_link = link is None
         self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
         self._report = report
-        self._world = World(engine, spec, self.link, self._told)
+        self._world = World(engine, spec, self.link, self.told)
         self._scaler = Scaler(self._world, self._locked)
         self._roller = Roller(self._world, self._scaler)
         self._repairer = Repairer(self._world, self._scaler, self._bring_up)
@@ -90,7 +90,7 @@ class Operator:
             finally:
                 _HOLDS.reset(token)
 
-    def _told(self, step: Step) -> None:
+    def told(self, step: Step) -> None:
         """Each step goes into the record of its action, and on to whoever listens."""
         if (now := recording()) is not None:
             now.told(step)

@@ -14,7 +14,7 @@ from dftui.control import admission, specs
 from dftui.control.errors import ActionError
 from dftui.control.receipts import Drained
 from dftui.control.specs import Plan
-from dftui.control.steps import Progress, docker_run
+from dftui.control.steps import Progress, docker_remove, docker_run, service_create
 from dftui.control.world import World
 from dftui.dreamfactory.api import Status, parse_status
 from dftui.engine.api import Attachment, Conflict, Container, ContainerSpec, EngineError, NotFound
@@ -122,7 +122,10 @@ async def create(
     """Create and start one container; its id. What was created is removed again when it does not start, or when it
     is not wanted any more just before it would ("" then): `+` and `-` pressed quickly are nothing.
 
-    It starts on its first network and joins the others while it boots."""
+    It starts on its first network and joins the others while it boots; on a swarm it is made whole, and runs."""
+    if world.spec.swarm and spec.place:
+        with progress.step(f"start {spec.name}", command=service_create(spec)):
+            return await world.engine.create(spec) if still() else ""
     with progress.step(f"start {spec.name}", command=docker_run(spec)):
         ref = await world.engine.create(replace(spec, networks=spec.networks[:1]))
         try:
@@ -138,8 +141,10 @@ async def create(
     return ref
 
 
-def started(spec: ContainerSpec, ref: str) -> Container:
-    """One that was created and started just now, as the engine would tell it."""
+async def started(world: World, spec: ContainerSpec, ref: str) -> Container:
+    """One that was created and started just now; where its addresses are fixed, the engine need not be asked."""
+    if world.spec.swarm:
+        return (await world.engine.inspect(ref)).container
     return Container(
         id=ref,
         name=spec.name,
@@ -165,6 +170,8 @@ async def _join_booting(world: World, ref: str, attachment: Attachment) -> None:
 
 async def join(world: World, plan: Plan, container: Container) -> None:
     """Join a replica to the networks it lacks: its dftui was killed between its start and that."""
+    if world.spec.swarm:
+        return  # a service is on its networks from the start
     for attachment in specs.web(plan, number_of(container)).networks:
         if attachment.network not in container.addresses:
             await world.engine.connect(attachment.network, container.id, attachment)
@@ -293,7 +300,7 @@ async def drain(world: World, name: str, server: str, *, undone: Callable[[], bo
 
 async def dispose(world: World, progress: Progress, container: Container, *, timeout: float = 10.0) -> None:
     """Stop and remove a replica that no longer stands in the balancer's table."""
-    command = f"docker stop {container.name} && docker rm {container.name}"
+    command = docker_remove(container.name, service=world.spec.swarm)
     with progress.step(f"stop and remove {container.name}", command=command):
         async with world.ending:
             try:

@@ -121,7 +121,7 @@ class Roller:
             progress.tell(f"{seen.image}: {seen.text or seen.stage}", state="running")
 
         containers = await world.containers()
-        resolved = await ground.gather_images(world, containers, on_image)
+        resolved = await ground.have_images(world, containers, on_image)
         recovered = await ground.known_secrets(world, containers, file_holds=True)
         return ground.make_plan(world, resolved, recovered, current.subnet)
 

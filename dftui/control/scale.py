@@ -350,7 +350,7 @@ class Scaler(Turnover):
                 if not ref:
                     progress.tell(f"{spec.name} is not wanted any more; it was never started")
                     return
-                fresh = replicas.started(spec, ref)
+                fresh = await replicas.started(self.world, spec, ref)
                 await self._admit(progress, plan, pool, fresh)
             added.append(spec.name)
             await asyncio.gather(self._first_request(fresh, asked), self.keep(plan, target))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dftui.dreamfactory.variables import SECRET_VARIABLES
 from dftui.engine.api import ContainerSpec
+from dftui.stack import names
 from dftui.watch.records import Step
 
 Report = Callable[[Step], None]
@@ -88,13 +89,47 @@ def options(spec: ContainerSpec) -> list[str]:
     return words
 
 
+def docker_remove(name: str, *, service: bool) -> str:
+    """The command line that ends and removes a container, or a service of a swarm."""
+    return f"docker service rm {name}" if service else f"docker stop {name} && docker rm {name}"
+
+
+def docker_begin(word: str, name: str, *, service: bool) -> str:
+    """The command line that starts or thaws one (`word`)."""
+    return f"docker service scale {name}=1" if service and word == "start" else f"docker {word} {name}"
+
+
+def service_create(spec: ContainerSpec) -> str:
+    """The `docker` command line that would make the same as a service; the values of secrets are left out."""
+    words = ["docker", "service", "create", "--no-resolve-image", "--endpoint-mode", "dnsrr", "--name", spec.name]
+    if spec.place == "data":
+        words += ["--constraint", f"node.labels.{names.data_label(spec.labels[names.LABEL_STACK])}==true"]
+    for one in spec.networks:
+        words += ["--network", ",".join([f"name={one.network}", *(f"alias={alias}" for alias in one.aliases)])]
+    for path, volume in spec.volumes.items():
+        words += ["--mount", f"type=volume,source={volume},target={path}"]
+    if spec.cpus:
+        words += ["--limit-cpu", f"{spec.cpus:g}"]
+    if spec.memory:
+        words += ["--limit-memory", str(spec.memory)]
+    for variable, version in spec.secrets.items():
+        source = names.secret_name(spec.labels[names.LABEL_STACK], variable, version)
+        words += ["--secret", f"source={source},target={variable}"]
+    return shlex.join([*words, *_env(spec, spec.secrets), spec.image, *(spec.command or ())])
+
+
+def _env(spec: ContainerSpec, without: Collection[str] = ()) -> list[str]:
+    return [
+        word
+        for name, value in spec.env.items()
+        if name not in without
+        for word in ("-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}")
+    ]
+
+
 def docker_run(spec: ContainerSpec) -> str:
     """The `docker` command line that would make the same container; the values of secrets are left out."""
-    words = ["docker", "run", "-d", *options(spec)]
-    for name, value in spec.env.items():
-        words += ["-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}"]
-    words.append(spec.image)
-    words += spec.command or ()
+    words = ["docker", "run", "-d", *options(spec), *_env(spec), spec.image, *(spec.command or ())]
     line = shlex.join(words)
     for second in spec.networks[1:]:
         at = f"--ip {second.address} " if second.address else ""

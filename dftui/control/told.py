@@ -29,7 +29,7 @@ async def told(engine: Engine, stack: str, without: Collection[str] = ()) -> Tol
     envs: dict[str, dict[str, str]] = {}
     for container in await engine.containers({names.LABEL_STACK: stack}):
         role = container.labels.get(names.LABEL_ROLE, "")
-        if role not in ("web", "db", "cache", "setup") or container.short in without:
+        if role not in ("web", "db", "cache", "setup") or container.short in without or container.pending:
             continue
         try:
             detail = await engine.inspect(container.id)

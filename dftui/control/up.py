@@ -54,7 +54,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
 
     with progress.step("images"):
         anew = changes.named_anew(world.spec, await world.marked())
-        resolved = await ground.gather_images(world, await world.containers(), on_image, anew)
+        resolved = await ground.have_images(world, await world.containers(), on_image, anew)
     await ground.check_port(world, resolved.source)
     if world.spec.plain:
         recovered = await ground.gather_secrets(world)

@@ -141,7 +141,9 @@ class World:
 
     def server(self, plan: Plan, container: Container) -> Server:
         """The balancer's entry for a replica: named by its Host, at its fixed address."""
-        address = self.address(container) or plan.address(FIRST_WEB_HOST + number_of(container))
+        address = self.address(container) or plan.fixed(FIRST_WEB_HOST + number_of(container))
+        if address is None:
+            raise ActionError(f"{container.name} has no address on the front network", "dftui repair")
         return Server(name=container.short, address=address, port=self.spec.web.port, replica=container.name)
 
     async def write_config(

@@ -87,6 +87,10 @@ class Container:
     status: str = ""
     """The engine's own words, e.g. "Up 5 minutes (healthy)"."""
     exit_code: int | None = None
+    node: str = ""
+    """On a swarm, the node that runs it."""
+    pending: str = ""
+    """On a swarm, why its service has no container now; `id` is the service's then."""
 
     @property
     def short(self) -> str:
@@ -183,6 +187,11 @@ class ContainerSpec:
     """No network at all."""
     stop_signal: str = ""
     """What the engine stops it with; "": what the image says, else SIGTERM."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Which of `env` are secrets of the swarm, on one, with a version of each: another value has another."""
+    place: Literal["", "any", "data"] = ""
+    """On a swarm: a service on any node, or on the one that has the stack's data; "": a container of the manager that
+    is spoken to. Elsewhere it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +244,7 @@ class ImageProgress:
 
     image: str
     stage: str
-    """"pulling", "extracting", "building", "base", "done"."""
+    """"pulling", "extracting", "building", "base", "carrying", "done"."""
     layer: str = ""
     done: int = 0
     total: int = 0

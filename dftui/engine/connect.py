@@ -15,6 +15,7 @@ from dftui.engine.api import Engine, EngineError, EngineUnreachable
 from dftui.engine.errors import unreachable
 from dftui.engine.tunnel import Tunnel
 from dftui.engine.wire import Address, Wire
+from dftui.stack.spec import StackSpec
 
 OLDEST_API = (1, 40)
 NEWEST_API = (1, 47)
@@ -87,6 +88,27 @@ async def connect(host: str | None = None) -> Engine:
         return await _ask(Address(where.url, path=where.path), where)
     except BaseException:
         await where.close()
+        raise
+
+
+async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
+    """The engine that a stack file asks for: the one at `host`, or the swarm that it manages. Raises as `connect`."""
+    engine = await connect(host)
+    if not spec.swarm:
+        return engine
+    from dftui.engine.docker import DockerEngine
+    from dftui.engine.swarm import open_swarm
+
+    async def to_node(where: str) -> DockerEngine:
+        found = await connect(where)
+        assert isinstance(found, DockerEngine)
+        return found
+
+    assert isinstance(engine, DockerEngine)
+    try:
+        return await open_swarm(engine, spec.nodes, to_node)
+    except BaseException:
+        await engine.close()
         raise
 
 

@@ -59,7 +59,7 @@ async def pull(
         raise pull_error(ref, error.message, error.status) from None
     async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
         async for raw in values:
-            if problem := _error_in(raw):
+            if problem := error_in(raw):
                 raise pull_error(ref, problem)
             status = str(raw.get("status", ""))
             detail = raw.get("progressDetail") or {}
@@ -74,7 +74,7 @@ async def pull(
     yield ImageProgress(ref, "done")
 
 
-def _error_in(raw: Any) -> str:
+def error_in(raw: Any) -> str:
     """The engine's words when a progress message is an error; "" otherwise."""
     if not isinstance(raw, dict) or not ("error" in raw or "errorDetail" in raw):
         return ""
@@ -114,7 +114,7 @@ async def build(
     last: list[str] = []
     async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
         async for raw in values:
-            if problem := _error_in(raw):
+            if problem := error_in(raw):
                 failure = refused(0, problem, doing)
                 if last and type(failure) is EngineError:
                     raise EngineError(str(failure), "Its last lines: " + " | ".join(last))
@@ -173,7 +173,7 @@ async def _upload(
             )
             async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
                 async for raw in values:
-                    if problem := _error_in(raw):
+                    if problem := error_in(raw):
                         raise refused(0, problem, doing)
         except HttpRefused as error:
             raise refused(error.status, error.message, doing) from None

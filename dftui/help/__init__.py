@@ -10,10 +10,11 @@ from dftui.watch.alarms import Alarm
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Begin": ("tutorial", "screen"),
-    "Panes": ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify"),
+    "Panes": ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify", "nodes"),
     "Tasks": (
         "up-and-down",
         "scale",
+        "how-far",
         "drain",
         "roll",
         "repair",
@@ -23,6 +24,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "adopt",
         "stack-file",
         "plain-web",
+        "swarm",
         "tls",
         "config",
         "secrets",

@@ -103,6 +103,9 @@ class Section:
 Field = Key | Items | Table | Section
 
 
+ENGINE = values.Text(r"(?:unix|ssh|tcp|https?)://\S+", "an engine's address, as ssh://user@host")
+
+
 def show(text: str) -> str:
     """A value from a file, quoted and short, with everything unprintable spelled out."""
     shown = repr(text)
@@ -242,6 +245,16 @@ TOP = Section(
         "admin": ADMIN,
         "logs": LOGS,
         "backup": BACKUP,
+        "engine": Key(
+            Choice(("docker", "swarm")),
+            "swarm: replicas, database and cache are services of a Docker Swarm; `dftui help swarm`",
+            also=("orchestrator",),
+        ),
+        "nodes": Table(
+            ENGINE,
+            "how the engine of a swarm's node is reached, by the node's name; those not named are found",
+            "{node2: ssh://user@node2}",
+        ),
         "repair": Key(
             Choice(("ask", "auto")), "auto: drift is put right while the screen or `dftui watch` runs", also=("heal",)
         ),

@@ -8,6 +8,7 @@ from typing import Literal
 
 Source = Literal["auto", "pull", "bundled"]
 Kind = Literal["dreamfactory", "plain"]
+Orchestrator = Literal["docker", "swarm"]
 
 NOT_FOR_PLAIN = "not for a plain web image"
 """What is said in the place of all that is particular to DreamFactory, when another web stands in for it."""
@@ -121,6 +122,10 @@ class StackSpec:
     backup: BackupSpec = field(default_factory=BackupSpec)
     subnet: str | None = None
     """Front network in CIDR form; None takes a free /24."""
+    engine: Orchestrator = "docker"
+    """`swarm`: replicas, database and cache are services of the swarm whose manager is spoken to."""
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    """How the engine of each node of a swarm is reached, by the node's name; others are found."""
     repair: Literal["ask", "auto"] = "ask"
     """`auto`: what drifts is put right by itself while the screen or `dftui watch` runs."""
     theme: str | None = None
@@ -131,6 +136,11 @@ class StackSpec:
     def plain(self) -> bool:
         """The web is any stateless image, not DreamFactory."""
         return self.web.kind == "plain"
+
+    @property
+    def swarm(self) -> bool:
+        """It runs on a swarm."""
+        return self.engine == "swarm"
 
     @property
     def makes_admin(self) -> bool:

@@ -35,6 +35,8 @@ def ask(ui: DftuiApp, name: str, context: Context) -> None:
             _backup(ui)
         case "down":
             _down(ui, context)
+        case "drain-node":
+            _drain_node(ui, context)
 
 
 def password(ui: DftuiApp, needed: PasswordNeeded) -> None:
@@ -97,6 +99,22 @@ def _backup(ui: DftuiApp) -> None:
             ui.main.conductor.backup(path)
 
     ui.push_screen(BackupScreen(ui.spec.name), chosen)
+
+
+def _drain_node(ui: DftuiApp, context: Context) -> None:
+    node = context.node
+    if node is None:
+        return
+    if node.availability != "active":
+        ui.main.conductor.activate_node(node.id)
+        return
+
+    def chosen(yes: bool | None) -> None:
+        if yes:
+            ui.main.conductor.drain_node(node.id)
+
+    what = "What runs on it runs elsewhere then, the stack's replicas by way of the balancer, one by one."
+    ui.push_screen(ConfirmScreen(f"Drain the machine {clean(node.name, 60)}?", what), chosen)
 
 
 def _down(ui: DftuiApp, context: Context) -> None:

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from dftui.control.history import Recording
     from dftui.control.known import OtherStack
     from dftui.control.login import Login
+    from dftui.control.nodes import NodeReceipt
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Session
+    from dftui.engine.nodes import NodeUse
 
 Unsubscribe = Callable[[], None]
 
@@ -202,6 +204,18 @@ class Backend(Protocol):
 
     async def stacks(self) -> list[OtherStack]:
         """The other stacks on this engine."""
+        ...
+
+    async def nodes(self) -> Sequence[NodeUse]:
+        """The machines of the swarm, and what runs on each."""
+        ...
+
+    async def drain_node(self, node: str) -> NodeReceipt:
+        """What runs on a machine has to leave; by its id."""
+        ...
+
+    async def activate_node(self, node: str) -> NodeReceipt:
+        """Tasks may come to it again."""
         ...
 
     def recorded(self, action: str) -> AbstractAsyncContextManager[Recording]:

@@ -211,6 +211,14 @@ class Conductor:
         """And back."""
         self._start("undrain", lambda backend: backend.undrain(who), lambda _: f"{who} serves again.")
 
+    def drain_node(self, node: str) -> None:
+        """What runs on a machine has to leave."""
+        self._start("nodes", lambda backend: backend.drain_node(node), lambda receipt: str(receipt.text))
+
+    def activate_node(self, node: str) -> None:
+        """Tasks may come to it again."""
+        self._start("nodes", lambda backend: backend.activate_node(node), lambda receipt: str(receipt.text))
+
     def up(self) -> None:
         """Bring the stack up."""
 

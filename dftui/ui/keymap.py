@@ -11,7 +11,7 @@ from dftui.control.actions import ACTIONS, BY_ID
 from dftui.ui.draw import short_path
 
 RESERVED = frozenset(
-    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 ctrl+c ctrl+q "
+    "j k g G up down left right pageup pagedown home end tab shift+tab enter escape 1 2 3 4 5 6 7 8 9 ctrl+c ctrl+q "
     "ctrl+f ctrl+b left_square_bracket right_square_bracket".split()
 )
 """Keys that move; they belong to the panes."""

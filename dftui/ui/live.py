@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dftui.control.history import Recording
     from dftui.control.known import OtherStack
     from dftui.control.login import Login
+    from dftui.control.nodes import NodeReceipt, Nodes
     from dftui.control.operator import Operator
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Engine, Session
+    from dftui.engine.nodes import NodeUse
     from dftui.watch.ledger import Ledger
     from dftui.watch.logs import LogHub
     from dftui.watch.watcher import Watcher
@@ -63,9 +65,9 @@ async def connect(host: str | None, spec: StackSpec, *, read_only: str = "") -> 
     from dftui.watch.logs import calm_collector
 
     calm_collector()
-    from dftui.engine.connect import connect as connect_engine
+    from dftui.engine.connect import connect_for
 
-    engine = await connect_engine(host)
+    engine = await connect_for(spec, host)
     try:
         info = await engine.info()
         backend = LiveBackend(engine, spec, info.id, read_only)
@@ -286,6 +288,30 @@ class LiveBackend:
         from dftui.control.known import others
 
         return await others(self._engine, self._engine_id, self._spec.name)
+
+    async def nodes(self) -> Sequence[NodeUse]:
+        """The machines of the swarm."""
+        from dftui.control.nodes import look
+        from dftui.engine.cluster import cluster_of
+
+        return await look(cluster_of(self._engine))
+
+    def _nodes(self) -> Nodes:
+        from dftui.control.nodes import Nodes
+        from dftui.engine.cluster import cluster_of
+
+        cluster = cluster_of(self._engine)
+        replace = self._operator.repair
+        return Nodes(self._engine, cluster, self._spec.name, replace, self._operator.told, read_only=self._read_only)
+
+    async def drain_node(self, node: str) -> NodeReceipt:
+        """What runs on a machine has to leave."""
+        with self._watcher.acting():
+            return await self._nodes().drain(node)
+
+    async def activate_node(self, node: str) -> NodeReceipt:
+        """Tasks may come to it again."""
+        return await self._nodes().activate(node)
 
     def recorded(self, action: str) -> AbstractAsyncContextManager[Recording]:
         """What the screen does without the engine, as an action of the history."""

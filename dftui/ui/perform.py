@@ -22,7 +22,7 @@ def perform(ui: DftuiApp, name: str, context: Context) -> None:
             conductor.add(1)
         case "scale-down":
             conductor.add(-1)
-        case "scale-to" | "remove" | "roll" | "admin" | "backup" | "down":
+        case "scale-to" | "remove" | "roll" | "admin" | "backup" | "down" | "drain-node":
             from dftui.ui import asking
 
             asking.ask(ui, name, context)
@@ -39,7 +39,7 @@ def perform(ui: DftuiApp, name: str, context: Context) -> None:
         case "logs" if context.pane == "logs":
             selected = main.replicas.table.selected
             main.show_logs_of(selected.name if main.logs.who is None and selected else None)
-        case "logs" | "requests" | "actions" | "graphs":
+        case "logs" | "requests" | "actions" | "graphs" | "nodes":
             main.action_pane(name)
         case "shell" | "database" | "cache":
             from dftui.ui.visit import go_inside

@@ -145,7 +145,7 @@ def _replica(
     return Replica(
         name=safe(container.name),
         id=container.id,
-        host=container.short,
+        host="" if container.pending else container.short,
         number=number_of(container),
         state=state,
         why=safe(why),
@@ -153,6 +153,7 @@ def _replica(
         image=safe(container.image),
         address=safe(front[0] if front else next(iter(container.addresses.values()), "")),
         created=container.created,
+        node=safe(container.node),
         load=facts.loads.get(container.id, Load()),
         traffic=facts.traffic.get(container.short, Traffic()),
         held_out=held_out,
@@ -167,6 +168,8 @@ def replica_state(
     match container.state:
         case "created":
             return ReplicaState.STARTING, "created, not started yet"
+        case "restarting" if container.pending:
+            return ReplicaState.STARTING, f"the swarm is placing it: {container.pending}"
         case "restarting":
             return ReplicaState.FAILED, f"restarts again and again{_code(container)}"
         case "paused":
@@ -233,7 +236,9 @@ def _service(
     container = next((c for c in found if c.state == "running"), found[0])
     reading = facts.readings.get(role, NOTHING)
     why = reading.trouble
-    if container.state in ("exited", "dead", "restarting"):
+    if container.pending:
+        why = f"the swarm is placing it: {container.pending}"
+    elif container.state in ("exited", "dead", "restarting"):
         why = f"ended{_code(container)}"
     elif container.state == "paused":
         why = "paused: nothing that needs it works"

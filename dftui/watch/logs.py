@@ -98,7 +98,7 @@ class LogHub:
     def sync(self, containers: Iterable[Container]) -> None:
         """These containers exist now: follow new ones, let go of those that are gone (their lines stay)."""
         loop = asyncio.get_running_loop()
-        self._containers = tuple(containers)
+        self._containers = tuple(one for one in containers if not one.pending)  # that has no container yet
         seen: set[str] = set()
         for container in self._containers:
             seen.add(container.id)

@@ -70,6 +70,8 @@ class Replica:
     image: str = ""
     address: str = ""
     created: float = 0.0
+    node: str = ""
+    """On a swarm, the machine that runs it."""
     load: Load = field(default_factory=Load)
     traffic: Traffic = field(default_factory=Traffic)
     held_out: bool = False
@@ -222,6 +224,7 @@ class Snapshot:
                     "state": r.state.value,
                     "why": r.why,
                     "key": r.key,
+                    "node": r.node,
                     "requests": r.traffic.requests,
                     "sessions": r.traffic.sessions,
                     "errors": r.traffic.errors,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -42,9 +42,11 @@ class Rig:
     subnet: str
     port: int
     back: str
+    place: Literal["", "any"] = ""
 
     def spec(self, name: str, *command: str, **more: Any) -> ContainerSpec:
-        return ContainerSpec(f"{self.stack}-{name}", self.image, self.labels, command=command, **more)
+        called = f"{self.stack}-{name}"
+        return ContainerSpec(called, self.image, self.labels, command=command, place=self.place, **more)
 
     async def run(self, name: str, *command: str, **more: Any) -> str:
         ref = await self.engine.create(self.spec(name, *command, **more))
@@ -198,7 +200,7 @@ async def test_what_is_missing_is_not_found(rig: Rig) -> None:
         rig.engine.exec(f"{rig.stack}-none", ("true",)),
         rig.engine.get_file(f"{rig.stack}-none", "/x"),
         lines_of(rig.engine, f"{rig.stack}-none"),
-        rig.engine.create(ContainerSpec(f"{rig.stack}-x", "dftui-test/none:1", rig.labels)),
+        rig.engine.create(replace(rig.spec("x"), image="dftui-test/none:1")),
         rig.engine.tag("dftui-test/none:1", "dftui-test/none:2"),
     ]
     for call in calls:

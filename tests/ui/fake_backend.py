@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dftui.control.entry import Entry
 from dftui.control.history import Recording
 from dftui.control.receipts import Receipt, ScaleResult
+from dftui.engine.nodes import Availability
 from dftui.stack.spec import StackSpec
 from dftui.ui.app import DftuiApp
 from dftui.ui.backend import Backend, Unsubscribe
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     from dftui.control.backup import BackupResult
     from dftui.control.known import OtherStack
     from dftui.control.login import Login
+    from dftui.control.nodes import NodeReceipt
     from dftui.control.probe import ProbeResult
     from dftui.control.repair import RepairResult
     from dftui.control.roll import RollResult
     from dftui.control.verify import VerifyResult
     from dftui.dreamfactory.admin import NewAdmin
     from dftui.engine.api import Session
+    from dftui.engine.nodes import NodeUse
 
 APP = "[2026-11-18T11:06:40.000000+00:00] local"
 TRACE = ("[stacktrace]", "#0 /opt/dreamfactory/vendor/db.php(12): connect()", "#1 {main}", '"} ')
@@ -133,6 +136,7 @@ class FakeBackend:
         """The file of secrets that an `up` makes."""
         self.others: list[OtherStack] = []
         self.strangers: tuple[str, ...] = ()
+        self.machines: list[NodeUse] = []
         self.looks_for_stacks = 0
         self.hold_stacks: asyncio.Event | None = None
 
@@ -267,6 +271,36 @@ class FakeBackend:
         if self.hold_stacks is not None:
             await self.hold_stacks.wait()
         return self.others
+
+    async def nodes(self) -> Sequence[NodeUse]:
+        if self.fails is not None:
+            raise self.fails
+        return tuple(self.machines)
+
+    async def drain_node(self, node: str) -> NodeReceipt:
+        from dftui.control.nodes import NodeReceipt
+
+        await self._act("drain_node", node)
+        moved = next(use.tasks for use in self.machines if use.node.id == node)
+        self._make(node, "drain", ())
+        return NodeReceipt("node2", "active", "drain", moved=moved, replaced=moved[:1], seconds=3.2)
+
+    async def activate_node(self, node: str) -> NodeReceipt:
+        from dftui.control.nodes import NodeReceipt
+
+        await self._act("activate_node", node)
+        self._make(node, "active", ())
+        return NodeReceipt("node2", "drain", "active")
+
+    def _make(self, node: str, availability: Availability, tasks: tuple[str, ...]) -> None:
+        self.machines = [
+            replace(use, node=replace(use.node, availability=availability), tasks=tasks)
+            if use.node.id == node
+            else use
+            for use in self.machines
+        ]
+        assert self.snapshot is not None
+        self.set(self.snapshot)
 
     @asynccontextmanager
     async def recorded(self, action: str) -> AsyncIterator[Recording]:

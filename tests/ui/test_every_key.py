@@ -20,6 +20,8 @@ ELSEWHERE = {
     "up": "where there is no stack: the last test here",
     "quit": "the last test here",
     "pause-roll": "while a roll runs: test_keys",
+    "nodes": "in a swarm: test_nodes",
+    "drain-node": "in a swarm: test_nodes",
 }
 LOGS = (
     ("logs", ""),

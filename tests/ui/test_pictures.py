@@ -22,6 +22,7 @@ from .fake_backend import FakeBackend, busy, nothing, replica, stack
 from .fake_streams import NOW
 from .fake_verify import broken
 from .looks import SIZES, Scene, app_for, at_scene, picture_of, rising, still, working
+from .test_nodes import a_swarm
 
 
 def every_state() -> Snapshot:
@@ -100,6 +101,7 @@ SCENES = (
     Scene("password", locked, ("v",)),
     Scene("graphs", keys=("o",)),
     Scene("graphs-zoomed", keys=("o", "z")),
+    Scene("nodes", a_swarm, ("M", "down")),
     Scene("filter", keys=("slash", *"sql")),
     Scene("zoomed-logs", keys=("l", "z")),
     Scene("logs-whose", keys=("W", "j", "space")),

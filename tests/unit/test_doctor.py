@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from dftui.__main__ import main
-from dftui.cli import doctor
+from dftui.cli import doctor, swarmcheck
 from dftui.engine.api import EngineInfo, EnginePermission, ExecResult
 from dftui.stack.names import LABEL_ROLE, LABEL_STACK
 from dftui.stack.secrets import new_secrets, save_secrets, secrets_path
@@ -149,6 +150,29 @@ def test_the_kernel_bits(tmp_path: Path) -> None:
     assert [finding.ok for finding in wrong] == [False, False]
     assert all(finding.do for finding in wrong)
     assert doctor.kernel(False) == []
+
+
+def test_what_a_swarm_has_of_the_kernel(tmp_path: Path) -> None:
+    def answers() -> list[bool | None]:
+        return [swarmcheck.has(one, tmp_path, "6.1") for one in (swarmcheck.VIRTUAL_IPS, swarmcheck.ENCRYPTION)]
+
+    assert answers() == [None, None], "a kernel that does not tell was taken for one that lacks it"
+    assert [finding.ok for finding in swarmcheck.kernel(True, tmp_path, "6.1")] == [None, None, None]
+    (tmp_path / "boot").mkdir()
+    config = "# CONFIG_IP_VS is not set\nCONFIG_INET_ESP=m\nCONFIG_CRYPTO_GCM=y\n"
+    (tmp_path / "boot/config-6.1").write_text(config)
+    assert answers() == [False, False]
+    modules = tmp_path / "lib/modules/6.1"
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").write_text("kernel/net/ipv4/esp4.ko.xz: kernel/net/xfrm/xfrm_algo.ko.xz\n")
+    assert answers() == [False, True]
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/config.gz").write_bytes(gzip.compress(b"CONFIG_IP_VS=y\n"))
+    assert answers() == [True, False], "the running kernel's own word counts before a file's"
+    said = swarmcheck.kernel(True, tmp_path, "6.1")
+    assert [": yes" in one.what for one in said] == [False, True, False] and said[0].do and said[2].do
+    assert [one.ok for one in said] == [False, True, True], "only what a stack needs is wrong where it lacks"
+    assert swarmcheck.kernel(False) == []
 
 
 def test_a_bad_stack_file_is_2(engine: FakeEngine, capsys: Output) -> None:

@@ -27,6 +27,7 @@ WORDS = {
     "FILE": "file",
     "IMAGE": "img:1",
     "TOPIC": "keys",
+    "NODE": "node2",
 }
 """What stands for the words that a twin leaves to the user."""
 SCREEN_ONLY = {
@@ -47,6 +48,7 @@ HEADLESS_ONLY = {
     "export": "it is for going on without dftui",
     "adopt": "before it there is no stack to show",
     "restore": "a backup is not put over a stack by a key",
+    "migrate": "it is another engine's stack afterwards",
     "uninstall": "after it there is nothing to show",
     "serve": "it is the screen",
     "man": "for the pager",
@@ -104,7 +106,7 @@ def test_what_only_concerns_the_screen_changes_nothing() -> None:
 
 
 def test_what_is_dangerous_does_more_than_look() -> None:
-    assert {a.id for a in ACTIONS if a.dangerous} == {"remove", "roll", "down"}
+    assert {a.id for a in ACTIONS if a.dangerous} == {"remove", "roll", "down", "drain-node"}
     assert all(a.effect is not Effect.LOOK for a in ACTIONS if a.dangerous)
 
 
@@ -116,7 +118,7 @@ def _commands() -> dict[str, CommandParser]:
 
 
 def test_each_option_of_a_command_that_looks_was_looked_over() -> None:
-    common = {"--help", "--stack", "--docker", "--read-only", "--json", "--verbose", "--no-color"}
+    common = {"--help", "--stack", "--docker", "--engine", "--read-only", "--json", "--verbose", "--no-color"}
     for name, sub in _commands().items():
         if COMMANDS[name][2] is not Effect.LOOK:
             continue
@@ -135,6 +137,7 @@ REFUSED = [
     "roll --hold",
     "repair",
     "watch",
+    "migrate swarm --yes",
     "down --yes",
     "down --volumes --yes",
     "key show",
@@ -159,6 +162,8 @@ REFUSED = [
     "tls renew",
     "serve --write",
     "uninstall --yes",
+    "nodes drain node2",
+    "nodes activate node2",
 ]
 ALLOWED = [
     "schema",
@@ -178,6 +183,7 @@ ALLOWED = [
     "images",
     "repair --dry-run",
     "adopt --dry-run",
+    "nodes",
     "help",
     "man",
     "completion bash",

@@ -18,6 +18,7 @@ TABS: tuple[tuple[str, str], ...] = (
     ("probe", "6"),
     ("graphs", "7"),
     ("verify", "8"),
+    ("nodes", "9"),
 )
 """Panes that share the lower part of the screen, with the number key of each."""
 

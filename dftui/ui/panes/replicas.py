@@ -79,6 +79,7 @@ MINUTES = f"{CELLS * SPAN / 60:g} min"
 COLUMNS: tuple[Column, ...] = (
     Column("host", 12, lambda r: (r.host, ""), 1),
     Column("state", 13, lambda r: ("", ""), 0),
+    Column("node", 12, lambda r: (r.node or "-", "muted"), 1),
     Column("cpu", 4, lambda r: _plain(percent(r.load.cpu)), 4, True),
     _curve(CPU, 14),
     Column("mem", 5, lambda r: _plain(size(r.load.memory)), 5, True),
@@ -107,11 +108,13 @@ SILENT = (
 """States in which the reason matters more than figures."""
 
 
-def choose_columns(width: int, name_width: int) -> tuple[Column, ...]:
-    """Those that fit beside the name, a blank at either edge."""
+def choose_columns(width: int, name_width: int, *, nodes: bool = False) -> tuple[Column, ...]:
+    """Those that fit beside the name, a blank at either edge; that of the `nodes` only where there are any."""
     room = width - 3 - name_width
     kept: set[str] = set()
     for column in sorted(COLUMNS, key=lambda c: c.rank):
+        if column.head == "node" and not nodes:
+            continue
         if column.width + column.gap > room:
             break
         room -= column.width + column.gap
@@ -233,7 +236,7 @@ class ReplicaTable(LineView):
         if not width:
             return
         cells = name_width(self.replicas)
-        columns = choose_columns(width, cells)
+        columns = choose_columns(width, cells, nodes=any(r.node for r in self.replicas))
         everything = everything or columns != self.columns
         self.columns = columns
         old = self._rows
@@ -327,4 +330,5 @@ class ReplicasPane(Pane):
         width = self.heads.size.width
         if width:
             cells = name_width(self.table.replicas)
-            self.heads.set_rows([head_row(choose_columns(width, cells), cells)])
+            nodes = any(r.node for r in self.table.replicas)
+            self.heads.set_rows([head_row(choose_columns(width, cells, nodes=nodes), cells)])

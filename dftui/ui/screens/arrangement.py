@@ -14,6 +14,7 @@ from dftui.ui.canvas import Canvas
 from dftui.ui.panes.graphs import GraphsPane
 from dftui.ui.panes.history import ActionsPane
 from dftui.ui.panes.logs import LogsPane
+from dftui.ui.panes.nodes import NodesPane
 from dftui.ui.panes.pane import Pane, TabPane
 from dftui.ui.panes.probe import ProbePane
 from dftui.ui.panes.replicas import ReplicasPane
@@ -29,7 +30,7 @@ WIDE = 160
 """Columns from which logs and the other tabs stand side by side."""
 CARDS_FROM = 30
 """Rows from which services are cards."""
-NUMBERED = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify")
+NUMBERED = ("services", "replicas", "logs", "requests", "actions", "probe", "graphs", "verify", "nodes")
 """Panes in the order of their number keys."""
 
 
@@ -59,6 +60,7 @@ class Arrangement(Screen[None]):
         self.probe = ProbePane()
         self.graphs = GraphsPane()
         self.verify = VerifyPane()
+        self.machines = NodesPane()
         self.status = Canvas(id="status")
         self.footer = Canvas(id="footer")
         self.empty = Canvas(id="empty")
@@ -101,7 +103,7 @@ class Arrangement(Screen[None]):
 
     async def furnish(self) -> None:
         """Put the panes in: logs are shown, the replicas have the focus."""
-        side = Container(self.requests, self.history, self.probe, self.graphs, self.verify, id="side")
+        side = Container(self.requests, self.history, self.probe, self.graphs, self.verify, self.machines, id="side")
         lower = Horizontal(self.logs, side, id="lower")
         await self.query_one("#body").mount(self.services, self.replicas, lower)
         self.furnished = True
@@ -157,9 +159,16 @@ class Arrangement(Screen[None]):
 
     @property
     def offered(self) -> list[str]:
-        """The tabs that there are: those of the probe and verify once they have found something."""
+        """The tabs that there are: those of the probe and verify once they have found something, that of
+        the machines in a swarm."""
         found = [pane.pane for pane in (self.probe, self.verify) if pane.result is not None]
-        return ["logs", "requests", "actions", *found, "graphs"]
+        machines = ["nodes"] if self.swarm else []
+        return ["logs", "requests", "actions", *found, "graphs", *machines]
+
+    @property
+    def swarm(self) -> bool:
+        """The engine is a swarm, and has machines to show."""
+        return self.snapshot is not None and self.snapshot.engine.kind == "swarm"
 
     def show_tab(self, name: str, *, focus: bool = True) -> None:
         """Bring one of the tabs forward."""
@@ -196,6 +205,8 @@ class Arrangement(Screen[None]):
         """A number key."""
         if (name == "probe" and self.probe.result is None) or (name == "verify" and self.verify.result is None):
             self.do(name)
+        elif name == "nodes" and not self.swarm:
+            self.do(name)  # which says why not
         elif name in ("services", "replicas"):
             self.set_focus(self.pane_named(name).body)
         else:

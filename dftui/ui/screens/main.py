@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dftui.control.probe import ProbeResult
     from dftui.control.verify import VerifyResult
 
+MACHINES_EACH = 2.0
+"""Seconds after which the machines of a swarm are asked for again."""
+
 
 class MainScreen(Arrangement):
     """Everything but the dialogues."""
@@ -50,6 +54,8 @@ class MainScreen(Arrangement):
         self.error = ""
         self.handmade: tuple[str, ...] = ()
         self.meter = Meter()
+        self._news = asyncio.Event()
+        """An action had something to say, which a swarm's machines may show before it is time to ask again."""
 
     # -- facts --------------------------------------------------------------------------------------------------
     def connect(self, backend: Backend) -> None:
@@ -76,6 +82,8 @@ class MainScreen(Arrangement):
         self.services.show(snapshot)
         self.replicas.show(snapshot)
         self.requests.show(snapshot)
+        if self.machines.table.uses:
+            self.machines.show(self.machines.table.uses, snapshot)
         self.draw_chrome()
 
     async def _look_for_handmade(self) -> None:
@@ -85,6 +93,30 @@ class MainScreen(Arrangement):
             with suppress(EngineError):
                 self.handmade = await backend.handmade()
             self.draw_chrome()
+
+    def _look_at_machines(self) -> None:
+        """Ask for a swarm's machines, as long as they are in sight."""
+        self._news.set()
+        asking = any(worker.name == "machines" and not worker.is_finished for worker in self.workers)
+        if self.machines.display and not asking:
+            self.run_worker(self._watch_machines(), name="machines")
+
+    async def _watch_machines(self) -> None:
+        while (backend := self.conductor.backend) is not None and self.machines.display and self.swarm:
+            self._news.clear()
+            try:
+                self.machines.show(await backend.nodes(), self.snapshot)
+            except Exception as error:
+                self.machines.fail(f"{error} {getattr(error, 'hint', '')}".strip())
+            self.draw_chrome()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), MACHINES_EACH)
+
+    def show_tab(self, name: str, *, focus: bool = True) -> None:
+        """Bring one of the tabs forward; the machines are asked for when they come into sight."""
+        super().show_tab(name, focus=focus)
+        if name == "nodes":
+            self._look_at_machines()
 
     def fail(self, text: str) -> None:
         """No engine yet: say why."""
@@ -223,6 +255,7 @@ class MainScreen(Arrangement):
             connected=self.conductor.backend is not None and not lost,
             busy=frozenset(self.conductor.running),
             read_only=self.ui.options.read_only,
+            node=use.node if self.pane is self.machines and (use := self.machines.table.selected) else None,
             fixable=self.verify.fixable,
         )
 
@@ -279,6 +312,7 @@ class MainScreen(Arrangement):
             if self.history.display and self.is_mounted:
                 self.history.redraw()
         if self.is_mounted:
+            self._news.set()
             self.draw_chrome()
 
     def _probed(self, result: ProbeResult) -> None:

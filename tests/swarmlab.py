@@ -349,10 +349,9 @@ def _told(lab: SwarmLab) -> str:
         [
             f"A swarm of {len(lab.nodes)} nodes runs on this machine. Their engines:",
             *(f"  {node.name}  {role:8} {node.host}" for node, role in zip(lab.nodes, roles, strict=True)),
-            f"What {lab.manager.name} publishes is reached at http://{lab.address}. Type next:",
+            f"What {lab.manager.name} publishes is reached at http://{lab.address}. Commands go to its stack by:",
             f"  export DOCKER_HOST={lab.manager.host}",
-            "  .venv/bin/dftui nodes",
-            f"  .venv/bin/dftui --stack {stack} up    # then without up: the screen",
+            f"  .venv/bin/dftui --stack {stack} status    # or scale, nodes, …; without one: the screen",
             "  make swarm-down    # ends all of it, and leaves nothing",
         ]
     )

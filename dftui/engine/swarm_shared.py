@@ -7,7 +7,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from dftui.engine.api import Conflict, Engine, EngineError, Image, ImageProgress, Network, NetworkSpec, Volume
@@ -15,10 +15,11 @@ from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Links
 from dftui.engine.swarm_services import Services
+from dftui.engine.swarm_shape import SERVICE_ID
 from dftui.stack.names import LABEL_STACK, data_label
 
 IN_USE_PATIENCE = 20.0
-"""Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""
+"""Seconds for which the removal of a network or a volume is tried while the swarm still has something on it."""
 _TICK = 0.05
 
 
@@ -90,8 +91,18 @@ class Shared:
     async def remove_volume(self, name: str) -> None:
         """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
         before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
-        await self.links.each(lambda engine: engine.remove_volume(name))
         stack = before.pop(name, "")
+        end = time.monotonic() + IN_USE_PATIENCE
+        while True:
+            try:
+                await self.links.each(lambda engine: engine.remove_volume(name))
+                break
+            except EngineError as error:
+                if "in use" not in str(error) or not stack or time.monotonic() > end:
+                    raise
+            # The swarm takes away what is left of tasks that ended, as on a node that was lost, only some time later.
+            await self.links.each(lambda engine: _remove_ended(engine, stack))
+            await asyncio.sleep(_TICK)
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
                 if data_label(stack) in node.labels:
@@ -143,3 +154,11 @@ class Shared:
             async for progress in told:
                 if progress.stage == "carrying":
                     yield replace(progress, text=f"to {progress.layer}")
+
+
+async def _remove_ended(engine: DockerEngine, stack: str) -> None:
+    """Remove the containers of a stack's tasks that do not run any more."""
+    for one in await engine.containers({LABEL_STACK: stack}):
+        if SERVICE_ID in one.labels and one.state in ("exited", "dead", "created"):
+            with suppress(EngineError):  # the swarm may be at it
+                await engine.remove(one.id, force=True)

@@ -21,7 +21,7 @@ from tests.stacks import Stack
 LINES = "images: {source: bundled}\nweb: {replicas: 2}\n"
 TABLE = "CREATE TABLE kept (word TEXT); INSERT INTO kept VALUES ('as it was');"
 CLIENT = 'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" mariadb -uroot -N -B "$MYSQL_DATABASE" -e'
-KINDS = ("up", "scale", "drain", "undrain", "roll", "repair", "backup", "down", "restore")
+KINDS = ("up", "scale", "drain", "undrain", "roll", "shell", "repair", "backup", "down", "restore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ def test_a_stacks_life_by_commands_alone(bare: Bare, tmp_path: Path) -> None:
         assert states(stack)[two] in ("draining", "drained")
         stack.ok("undrain", "2")
         assert states(stack) == dict.fromkeys((one, two, three), "serving")
+        stack.file.write_text(stack.file.read_text().replace("replicas: 2", "replicas: 2, env: {ROLLED: 'yes'}"))
         rolled = stack.json("roll")
         assert (len(rolled["replaced"]), rolled["rolled_back"], rolled["receipt"]["failed"]) == (3, False, 0)
         anew(stack, stack.serving()[-1])

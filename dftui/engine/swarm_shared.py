@@ -10,7 +10,18 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
-from dftui.engine.api import Conflict, Engine, EngineError, Image, ImageProgress, Network, NetworkSpec, Volume
+from dftui.engine.api import (
+    Conflict,
+    Engine,
+    EngineError,
+    EngineUnreachable,
+    Image,
+    ImageProgress,
+    Network,
+    NetworkSpec,
+    NotFound,
+    Volume,
+)
 from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Links
@@ -19,7 +30,7 @@ from dftui.engine.swarm_shape import SERVICE_ID
 from dftui.stack.names import LABEL_STACK, data_label
 
 IN_USE_PATIENCE = 20.0
-"""Seconds for which the removal of a network or a volume is tried while the swarm still has something on it."""
+"""Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""
 _TICK = 0.05
 
 
@@ -92,21 +103,34 @@ class Shared:
         """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
         before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
         stack = before.pop(name, "")
-        end = time.monotonic() + IN_USE_PATIENCE
-        while True:
-            try:
-                await self.links.each(lambda engine: engine.remove_volume(name))
-                break
-            except EngineError as error:
-                if "in use" not in str(error) or not stack or time.monotonic() > end:
-                    raise
-            # The swarm takes away what is left of tasks that ended, as on a node that was lost, only some time later.
-            await self.links.each(lambda engine: _remove_ended(engine, stack))
-            await asyncio.sleep(_TICK)
+        await asyncio.gather(*(self._remove_volume(engine, name, stack) for engine in self.links.engines.values()))
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
                 if data_label(stack) in node.labels:
                     await self.services.label_node(node.id, data_label(stack), None)
+
+    async def _remove_volume(self, engine: DockerEngine, name: str, stack: str) -> None:
+        """From one node, once what ended there of services that are gone has gone, too: the swarm removes it, but
+        some time later. A node that is lost meanwhile keeps it."""
+        end = time.monotonic() + IN_USE_PATIENCE
+        looks = 0
+        with suppress(EngineUnreachable):
+            while True:
+                try:
+                    await engine.remove_volume(name)
+                    return
+                except Conflict:
+                    stay = {None, *(str(one["ID"]) for one in await self.services.list({LABEL_STACK: stack}))}
+                    held = await engine.containers({LABEL_STACK: stack}) if stack else ()
+                    going = [one for one in held if one.labels.get(SERVICE_ID) not in stay]
+                    looks = 0 if going else looks + 1  # it may have gone since
+                    if looks > 1 or time.monotonic() > end:
+                        raise
+                for one in going:
+                    if one.state in ("exited", "dead", "created"):
+                        with suppress(NotFound, Conflict):  # the swarm is at it
+                            await engine.remove(one.id, force=True)
+                await asyncio.sleep(_TICK)
 
     # -- images ----------------------------------------------------------------------------------------------------
 
@@ -154,11 +178,3 @@ class Shared:
             async for progress in told:
                 if progress.stage == "carrying":
                     yield replace(progress, text=f"to {progress.layer}")
-
-
-async def _remove_ended(engine: DockerEngine, stack: str) -> None:
-    """Remove the containers of a stack's tasks that do not run any more."""
-    for one in await engine.containers({LABEL_STACK: stack}):
-        if SERVICE_ID in one.labels and one.state in ("exited", "dead", "created"):
-            with suppress(EngineError):  # the swarm may be at it
-                await engine.remove(one.id, force=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dftui.control.pool import Pool
 from dftui.control.repair import find
+from dftui.control.steps import service_create
 from dftui.engine.api import Attachment, Container, ContainerSpec
 from dftui.engine.nodes import Node
 from dftui.engine.swarm_links import address_of
+from dftui.engine.swarm_secrets import Hidden, behind, into, told
 from dftui.engine.swarm_shape import LABEL_IMAGE, SERVICE_ID, SERVICE_NAME, current, merge, service_body
 from dftui.stack.names import stack_labels
 from dftui.stack.spec import StackSpec
@@ -90,6 +93,14 @@ def test_a_service_that_is_being_placed_is_starting_and_waited_for() -> None:
     assert finding.kind == "stopped" and "no suitable node" in finding.what
 
 
+def test_one_that_the_swarm_is_about_to_start_is_waited_for_too() -> None:
+    made = replace(container("c2"), state="created")
+    ((one, _),) = merge([service()], [task("c2", state="ready", desired="ready")], NODES, {"a": [made], "b": []})
+    assert (one.state, one.pending) == ("restarting", "ready")
+    (finding,) = find([one], Pool([one], {}), None, None, services=())
+    assert finding.kind == "stopped" and "wait until the swarm has placed it" in finding.repair
+
+
 def test_a_service_that_was_scaled_to_nothing_is_stopped() -> None:
     ((one, _),) = merge([service(replicas=0)], [], NODES, {"a": [], "b": []})
     assert (one.state, one.pending, one.exit_code) == ("exited", "", 0)
@@ -110,6 +121,23 @@ def test_a_service_names_its_image_by_id_and_is_pinned_to_the_data() -> None:
     assert body["EndpointSpec"] == {"Mode": "dnsrr"} and body["Mode"] == {"Replicated": {"Replicas": 1}}
     (mount,) = template["ContainerSpec"]["Mounts"]
     assert mount["VolumeOptions"]["Labels"] == labels
+
+
+def test_a_service_with_secrets_names_them_alone() -> None:
+    labels = stack_labels("df", "cache")
+    env = {"REDIS_PASSWORD": "hunter2hunter2", "TZ": "UTC"}
+    spec = ContainerSpec("df-redis", "redis:7", labels, env, secrets={"REDIS_PASSWORD": "0123456789ab"}, place="data")
+    body = service_body(spec, "sha256:7", {})
+    ref = "id", "df.REDIS_PASSWORD.0123456789ab"
+    into(body, spec, Hidden({"REDIS_PASSWORD": ref}, ("entry.sh",), ("redis-server",)))
+    made = body["TaskTemplate"]["ContainerSpec"]
+    assert made["Env"] == ["TZ=UTC"] and "hunter2" not in str(body) + service_create(spec)
+    assert f"--secret source={ref[1]},target=REDIS_PASSWORD" in service_create(spec)
+    assert (made["Command"][0], made["Command"][-1], made["Args"]) == ("sh", "entry.sh", ["redis-server"])
+    assert told(made["Labels"]) == {"REDIS_PASSWORD": ref[1]}
+    (mounted,) = made["Secrets"]
+    assert (mounted["SecretID"], mounted["SecretName"], mounted["File"]["Name"]) == (*ref, "REDIS_PASSWORD")
+    assert behind((), ("ls",)) == ("ls",)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Lengths:
     """Docker's own; a node that is silent for three of them is down."""
 
 
-SHORT = Lengths(1.0, 1.0, 1.0, runs=1, counted=0, many=6, screen=2.0, heartbeat="1s")
+SHORT = Lengths(1.0, 1.0, 1.0, runs=1, counted=0, many=12, screen=2.0, heartbeat="1s")
 """Everything once: that it works, not what it costs."""
 
 
@@ -236,7 +236,7 @@ def screen(stack: Stack, lengths: Lengths) -> dict[str, list[float]]:
     `-` are pressed and done."""
     many = lengths.many
     found: dict[str, list[float]] = {"idle": [], "operated": []}
-    stack.ok("scale", str(many))
+    found["start"] = [stack.json("scale", str(many))["seconds"] / (many - MOST)]
     for _ in range(lengths.runs):
         found["idle"].append(idle(stack, many, lengths.screen)[0])
         with PtyRun(stack.argv(), columns=120, rows=40, env=stack.env, cwd=str(stack.folder)) as shown:
@@ -341,6 +341,7 @@ def rows(measured: Measured, lengths: Lengths) -> list[Row]:
     row(counted, manager.lost(*GETS, "POST"))
     away = Sample(tuple(tally.failures / measured.rate for tally in manager.tallies), "s")
     row(f"{MANAGER}: nobody answered for", away)
+    row(f"scale {MOST} → {lengths.many}, for each replica", Sample(tuple(measured.screen["start"]), "s"))
     for name, said in (("idle", "idle"), ("operated", f"+ and - within {lengths.screen:g} s")):
         sample = Sample(tuple(measured.screen[name]), "% of a core")
         row(f"CPU of the screen, {lengths.many} replicas on three nodes, {said}", sample, goal=f"≤ {SCREEN_CPU:g} %")

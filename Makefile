@@ -3,6 +3,7 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS ?=
+ON_SWARM = $(VENV)/bin/dftui --docker unix://$(CURDIR)/.run/swarm/node1/docker.sock --stack .run/swarm/dftui.yaml
 
 .PHONY: help run test check bench soak screenshots swarm swarm-down clean
 
@@ -13,7 +14,7 @@ help:
 	@echo "make bench        the figures of the README"
 	@echo "make soak         the long trials"
 	@echo "make screenshots  the pictures of the README, from a live stack"
-	@echo "make swarm        a Docker Swarm of three nodes on this machine; make swarm-down ends it"
+	@echo "make swarm        a Docker Swarm of three nodes on this machine, the stack on it, the screen; make swarm-down ends it"
 	@echo "make clean        remove what was built here (a running stack stays: dftui down)"
 
 run:
@@ -45,6 +46,8 @@ screenshots:
 swarm:
 	@.ci/setup swarm
 	@$(PYTHON) -m tests.swarmlab up $(ARGS)
+	@$(ON_SWARM) up
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(ON_SWARM); fi
 
 swarm-down:
 	@$(PYTHON) -m tests.swarmlab down $(ARGS)

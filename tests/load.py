@@ -34,6 +34,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
 _LOOK = 0.1
 """Seconds between two looks for requests whose time is up, and for the order to stop."""
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 _KEPT = 50
 """Failures of which each is told."""
 
@@ -380,7 +381,11 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         text = json.dumps(asdict(plan))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.load", text], stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+            [sys.executable, "-m", "tests.load", text],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parent.parent,
+            # An order to stop that comes before it listens for one waits.
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS),
         )
         self._tally: Tally | None = None
 
@@ -415,8 +420,9 @@ def main(argv: Sequence[str]) -> None:
     plan = Plan(**json.loads(argv[0]))
     plan = replace(plan, headers=tuple((k, v) for k, v in plan.headers))
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDS:
         signal.signal(number, lambda *_: stop.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     print(json.dumps(drive(plan, stop).to_json()))
 
 

@@ -18,8 +18,7 @@ eval "$3"
 trap 'exit 0' TERM
 echo ready
 exec >&- 2>&-
-sleep infinity &
-while :; do wait; done
+while :; do sleep infinity & wait; done
 """
 _KINDS = {"net": "net", "uts": "uts", "mount": "mnt", "pid": "pid_for_children"}
 

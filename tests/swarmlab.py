@@ -54,6 +54,10 @@ for file in "$1/pid" "$1/exec/containerd/containerd.pid"; do
     [ ! -e "$file" ] || { kill -9 "$(cat "$file")" 2>/dev/null || :; rm -f "$file"; }
 done
 """
+_CRASH = """
+kill -9 -1
+rm -f "$1/pid" "$1/exec/containerd/containerd.pid"
+"""
 
 
 def missing() -> str:
@@ -126,10 +130,24 @@ class LabNode:
         if self._daemon is not None:
             self._daemon.wait(PATIENCE)
 
+    def crash(self) -> None:
+        """End everything on it at once: its daemon and its containers."""
+        # -1 from inside spares the namespace's first process alone.
+        subprocess.run(self.space.inside("sh", "-c", _CRASH, "sh", str(self.folder)), check=True)
+        if self._daemon is not None:
+            self._daemon.wait(PATIENCE)
+
     def again(self) -> None:
         """Start its daemon after it was killed."""
         self.start()
         self.until_it_answers()
+
+    def restart(self) -> None:
+        """Start its daemon anew, as a service manager does: its containers end, and come back."""
+        subprocess.run(self.space.inside("sh", "-c", 'kill "$(cat "$1/pid")"', "sh", str(self.folder)), check=True)
+        if self._daemon is not None:
+            self._daemon.wait(PATIENCE)
+        self.again()
 
     def docker(self, *words: str) -> str:
         """What the docker client, spoken to this node's engine, prints. Raises LabError."""
@@ -338,10 +356,9 @@ def _told(lab: SwarmLab) -> str:
         [
             f"A swarm of {len(lab.nodes)} nodes runs on this machine. Their engines:",
             *(f"  {node.name}  {role:8} {node.host}" for node, role in zip(lab.nodes, roles, strict=True)),
-            f"What {lab.manager.name} publishes is reached at http://{lab.address}. Type next:",
+            f"What {lab.manager.name} publishes is reached at http://{lab.address}. Commands go to its stack by:",
             f"  export DOCKER_HOST={lab.manager.host}",
-            "  .venv/bin/dftui nodes",
-            f"  .venv/bin/dftui --stack {stack} up    # then without up: the screen",
+            f"  .venv/bin/dftui --stack {stack} status    # or scale, nodes, …; without one: the screen",
             "  make swarm-down    # ends all of it, and leaves nothing",
         ]
     )

@@ -249,7 +249,7 @@ def _defaults() -> list[str]:
         "    retries 3",
         "    retry-on conn-failure empty-response junk-response 0rtt-rejected",
         "    http-reuse safe",
-        "    timeout connect 1s",
+        "    timeout connect 500ms",
         "    timeout client 10m",
         "    timeout server 10m",
         "    timeout queue 30s",

@@ -123,11 +123,13 @@ class Services:
         ended = task is not None and _ended(str(task["Status"].get("State")))
         again = task is not None and ended and task.get("DesiredState") != "running"
         raw = await self._wire.json("GET", f"/services/{service}", doing)
-        if wanted_tasks(raw) != replicas or (replicas and again):
+        anew = wanted_tasks(raw) != replicas or (replicas and again)
+        if anew:
             await self._update(service, doing, scale)
         if not replicas:
             return None
-        return await self.until_runs(service, name, container_id(task) if again and task is not None else "")
+        # The task of before a stop may not be told as ended yet.
+        return await self.until_runs(service, name, container_id(task) if anew and task is not None else "")
 
     async def remove(self, service: str, name: str) -> str:
         """A service; its container is stopped and goes soon. Missing is no error. The stack of one that had secrets,

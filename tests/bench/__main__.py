@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, verifying
+from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, swarm, verifying
 from tests.stacks import Stack
+from tests.swarmlab import missing
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "sound", "ledger")
 LOGS = tuple(f"logs:{group}" for group in logs.GROUPS)
-ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs", *LOGS)
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "swarm", "logs", *LOGS)
 
 
 def main() -> int:
@@ -25,7 +26,9 @@ def main() -> int:
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
     parser.add_argument("--many-runs", type=int, default=3, help="runs of drift and fifty (default 3)")
-    parser.add_argument("--short", action="store_true", help="churn and logs only long enough to see that they work")
+    parser.add_argument(
+        "--short", action="store_true", help="churn, swarm and logs only long enough to see that they work"
+    )
     args = parser.parse_args()
     if args.what == ["table"]:
         print(rows.saved() or "No table is kept yet: python -m tests.bench")
@@ -56,6 +59,11 @@ def main() -> int:
     if "fifty" in chosen:
         _say("fifty replicas")
         keep("fifty", fifty.fifty(args.many_runs))
+    if "swarm" in chosen and (lacks := missing()):
+        _say(f"no swarm: {lacks}")
+    elif "swarm" in chosen:
+        _say("a swarm of three nodes: scaled, rolled, drained, its nodes lost, under load; a hundred replicas")
+        keep("swarm", swarm.swarm(swarm.SHORT if args.short else swarm.Lengths()))
     groups = [group for group in logs.GROUPS if {"logs", f"logs:{group}"} & set(chosen)]
     if groups:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dftui.control.operator import Operator
 from dftui.control.world import webs
 from dftui.engine.api import Engine
-from dftui.engine.connect import connect
+from dftui.engine.connect import connect_for
 from dftui.stack.file import load
 from dftui.stack.names import LABEL_STACK
 from dftui.watch.records import Step
@@ -23,8 +23,9 @@ from tests.stacks import Stack
 async def operating(stack: Stack, heard: list[Step] | None = None) -> AsyncIterator[tuple[Operator, Engine]]:
     """An operator with the stack's own folders; its steps go to `heard`."""
     os.environ.update({k: v for k, v in stack.env.items() if k.startswith("DFTUI_")})
-    engine = await connect(stack.host or None)
-    operator = Operator(engine, load(stack.file), report=(heard if heard is not None else []).append)
+    spec = load(stack.file)
+    engine = await connect_for(spec, stack.host or None)
+    operator = Operator(engine, spec, report=(heard if heard is not None else []).append)
     try:
         yield operator, engine
     finally:

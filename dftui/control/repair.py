@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dftui.balancer.config import Marked
-from dftui.control import ground, replicas
+from dftui.control import ground, replicas, standby
 from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError, NotUp
 from dftui.control.pool import Pool, look
@@ -189,7 +189,10 @@ class Repairer:
         plan = await ground.current_plan(self._world, odd_keys=True)
         pool, marked = await look(self._world), await self._world.marked()
         setup_open = await self._setup_open(containers)
-        return find(containers, pool, plan, marked, setup_open=setup_open, services=self._world.spec.services)
+        found = find(containers, pool, plan, marked, setup_open=setup_open, services=self._world.spec.services)
+        if (off := await standby.off(self._world, containers)) is not None:
+            found.append(Finding("standby", off.node, off.what, off.repair))
+        return found
 
     async def _setup_open(self, containers: Sequence[Container]) -> bool:
         if self._world.spec.plain or await self._world.setup_closed():
@@ -275,6 +278,9 @@ class Repairer:
         if finding.kind == "setup-open":
             with progress.step("close the setup form in the balancer"):
                 await world.close_setup(plan)
+            return
+        if finding.kind == "standby":
+            await standby.ensure(world, progress)
             return
         if finding.kind == "server":
             with progress.step(f"take server {finding.who} out of the balancer"):

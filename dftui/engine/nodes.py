@@ -103,6 +103,11 @@ class Cluster(Protocol):
 class Spread(Protocol):
     """An engine of several machines."""
 
+    @property
+    def away(self) -> frozenset[str]:
+        """Names of those whose own engine is not connected to."""
+        ...
+
     def bring(self, ref: str) -> AsyncIterator[ImageProgress]:
         """Have an image on every machine, as it is; progress by machine."""
         ...

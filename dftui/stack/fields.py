@@ -103,6 +103,7 @@ class Section:
 Field = Key | Items | Table | Section
 
 
+NODE = values.Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a node's name")
 ENGINE = values.Text(r"(?:unix|ssh|tcp|https?)://\S+", "an engine's address, as ssh://user@host")
 
 
@@ -200,6 +201,12 @@ BALANCER = Section(
             "[10.1.0.5, 10.2.0.0/16]",
         ),
         "tls": TLS,
+        "nodes": Items(
+            NODE,
+            "on a swarm two managers, named in nodes: a balancer on each, one of which stands by; `dftui help standby`",
+            "[node1, node2]",
+            also=("standby",),
+        ),
     },
     also=("lb", "loadbalancer", "haproxy"),
 )

@@ -77,6 +77,8 @@ class BalancerSpec:
     trusted_proxies: tuple[str, ...] = ()
     tls: TlsSpec | None = None
     """With it `publish` is where http is sent on to https."""
+    nodes: tuple[str, ...] = ()
+    """Two managers of a swarm that have a balancer each: the one that is spoken to, and one that stands by."""
 
 
 @dataclass(frozen=True, slots=True)

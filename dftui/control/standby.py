@@ -98,9 +98,8 @@ async def off(world: World, containers: Sequence[Container]) -> Off | None:
     behind = await link.also(lambda _: link.behind(), now=True)
     if behind is None:
         return Off(node, f"the standby balancer on {node} does not answer", "restart it")
-    return (
-        Off(node, f"the standby balancer on {node} is out of step: {behind}", "bring it in step") if behind else None
-    )
+    what = f"the standby balancer on {node} is out of step: {behind}"
+    return Off(node, what, "bring it in step") if behind else None
 
 
 def unlike(active: Container, standby: Container) -> bool:
@@ -110,7 +109,7 @@ def unlike(active: Container, standby: Container) -> bool:
 
 
 async def in_step(world: World) -> None:
-    """Bring the balancer that was not told the last change in step with the other, where both run; what cannot be done
+    """Bring the one that was not told the last change in step with the other, where both run; what cannot be done
     now is seen, and is a repair's. The stack's lock is held by the caller."""
     link = world.link
     if not isinstance(link, PairedLink):
@@ -136,7 +135,7 @@ async def in_step(world: World) -> None:
 
 
 async def ensure(world: World, progress: Progress) -> None:
-    """A standby that runs, made as the balancer is, and in step with it; nothing without one in the stack file.
+    """A standby that runs, made as the balancer is, in step with it; nothing without one in the stack file.
     Raises ActionError."""
     link = world.link
     if not isinstance(link, PairedLink):

@@ -98,15 +98,17 @@ async def connect(host: str | None = None) -> Engine:
 
 
 async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
-    """The engine that a stack file asks for: the one at `host`, or the swarm that it manages; of one with two balancers
-    by the other's manager, when the one at `host` does not answer (`EngineInfo.host` then says which). Raises as
+    """The engine that a stack file asks for: the one at `host`, or the swarm that it manages; of one with two
+    balancers by the other's manager, when the one at `host` does not answer (its `moved` says so). Raises as
     `connect`."""
+    moved = ""
     try:
         engine = await connect(host)
     except EngineUnreachable as error:
         if not (spec.swarm and spec.balancer.nodes):
             raise
-        engine = await _other_manager(spec, error)
+        name, engine = await _other_manager(spec, error)
+        moved = f"{error} The standby on {name} takes over: dftui speaks to that manager."
     if not spec.swarm:
         return engine
     from dftui.engine.docker import DockerEngine
@@ -119,15 +121,17 @@ async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
 
     assert isinstance(engine, DockerEngine)
     try:
-        return await open_swarm(engine, spec.nodes, to_node, spec.balancer.nodes)
+        swarm = await open_swarm(engine, spec.nodes, to_node, spec.balancer.nodes)
+        swarm.moved = moved
+        return swarm
     except BaseException:
         await engine.close()
         raise
 
 
-async def _other_manager(spec: StackSpec, why: EngineUnreachable) -> Engine:
-    """One of the two managers that have a balancer, once its swarm has a leader: the one that was lost may have been
-    it. Raises `why` when neither answers."""
+async def _other_manager(spec: StackSpec, why: EngineUnreachable) -> tuple[str, Engine]:
+    """One of the two managers that have a balancer, and its name, once its swarm has a leader: the one that was lost
+    may have been it. Raises `why` when neither answers."""
     from dftui.engine.cluster import cluster_of
 
     for name in spec.balancer.nodes:
@@ -144,7 +148,7 @@ async def _other_manager(spec: StackSpec, why: EngineUnreachable) -> Engine:
                 break  # it is told by whoever asks next
             except EngineError:
                 await asyncio.sleep(0.2)
-        return engine
+        return name, engine
     raise why
 
 

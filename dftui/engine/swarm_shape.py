@@ -202,8 +202,8 @@ def seen_from(manager: str, found: Sequence[tuple[Container, str]]) -> list[tupl
             balancers.setdefault(one[0].labels.get(LABEL_STACK, ""), []).append(one)
     aside: set[str] = set()
     for several in balancers.values():
-        first, *others = sorted(several, key=lambda one: (one[1] != manager, one[0].node))
-        aside |= {one.id for one, _ in others}
+        several.sort(key=lambda one: (one[1] != manager, one[0].node))
+        aside |= {one.id for one, _ in several[1:]}
     return [(stands_by(one), node) if one.id in aside else (one, node) for one, node in found]
 
 

@@ -41,13 +41,15 @@ class Shared:
     """The part of the `Engine` Protocol that is about no container."""
 
     def __init__(self, manager: DockerEngine, links: Links, cluster: str, pair: Collection[str] = ()) -> None:
-        """`cluster` is the swarm's id; `pair` names two managers, of which one is spoken to when the other is lost."""
+        """`cluster` is the swarm's id; `pair` names two managers: one is spoken to when the other is lost."""
         self.manager = manager
         self.links = links
         self.services = Services(manager)
         self._cluster = cluster
         self._pair = frozenset(pair)
         self._moving = asyncio.Lock()
+        self.moved = ""
+        """Why another manager than the one that was asked for is spoken to, in a sentence."""
 
     # -- the manager -----------------------------------------------------------------------------------------------
 

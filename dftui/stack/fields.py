@@ -203,7 +203,7 @@ BALANCER = Section(
         "tls": TLS,
         "nodes": Items(
             NODE,
-            "on a swarm two managers, named in nodes: a balancer on each, one of which stands by; `dftui help standby`",
+            "two managers of a swarm that stand in nodes: a balancer on each, one stands by; `dftui help swarm`",
             "[node1, node2]",
             also=("standby",),
         ),

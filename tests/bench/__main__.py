@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, verifying
+from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, swarm_standby, verifying
 from tests.stacks import Stack
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "sound", "ledger")
-ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs")
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "logs", "standby")
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="runs of start, plus, line and verify (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
-    parser.add_argument("--many-runs", type=int, default=3, help="runs of drift and fifty (default 3)")
+    parser.add_argument("--many-runs", type=int, default=3, help="runs of drift, fifty and standby (default 3)")
     parser.add_argument("--short", action="store_true", help="churn and logs only long enough to see that they work")
     args = parser.parse_args()
     if args.what == ["table"]:
@@ -55,6 +55,9 @@ def main() -> int:
     if "fifty" in chosen:
         _say("fifty replicas")
         keep("fifty", fifty.fifty(args.many_runs))
+    if "standby" in chosen:
+        _say("the active balancer's manager lost, its standby taking over")
+        keep("standby", swarm_standby.standby(args.many_runs))
     if "logs" in chosen:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")
         with tempfile.TemporaryDirectory(prefix="dftui-bench-") as folder:

@@ -1,0 +1,142 @@
+"""Two balancers on two managers of a real swarm: in step through every change, and one of them lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import pytest
+
+from dftui.engine.bundled import bundled_tag
+from dftui.engine.carry import carry
+from dftui.engine.connect import connect
+from tests import tinyweb
+from tests.engine.swarm_rig import left
+from tests.stacks import Stack
+from tests.swarmlab import LabNode, SwarmLab
+from tests.twohomes import TwoHomes
+
+
+@pytest.fixture(scope="module")
+def web() -> str:
+    return tinyweb.tiny_image()
+
+
+@pytest.fixture(scope="module")
+def lab(web: str) -> Iterator[SwarmLab]:
+    """Three managers, so that the swarm acts without one of them; the first leads it, and has no balancer: nobody has
+    to wait for an election."""
+    with SwarmLab(3, 3, heartbeat="1s") as found:
+
+        async def fill() -> None:
+            here, there = await connect(), await connect(found.nodes[1].host)
+            for image in (web, bundled_tag("balancer")):
+                async with aclosing(carry(here, image, {"manager": there})) as told:  # type: ignore[type-var]
+                    async for _ in told:
+                        pass
+            await here.close()
+            await there.close()
+
+        asyncio.run(fill())
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stack(lab: SwarmLab, web: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    one, two = lab.nodes[1:]
+    text = f"  nodes: [{one.name}, {two.name}]\n{lab.stack_lines}"
+    text += f"images: {{source: bundled, web: '{web}'}}\nweb: {{replicas: 2, kind: plain, health: /status}}\n"
+    with Stack(tmp_path_factory.mktemp("standby"), text, host=one.host, address=one.address) as found:
+        found.ok("up")
+        yield found
+        found.ok("down", "--volumes", "--yes")
+        assert left(lab, found.name) == []
+
+
+def table(stack: Stack, node: LabNode) -> dict[str, tuple[str, str]]:
+    """Address and administrative state of every server of a node's balancer, as HAProxy itself says."""
+    ask = "echo show servers state web | socat - UNIX:/var/lib/haproxy/admin.sock"
+    rows = node.docker("exec", f"{stack.name}-lb", "sh", "-c", ask).splitlines()[2:]
+    return {row.split()[3]: (row.split()[4], row.split()[6]) for row in rows if row}
+
+
+def test_the_standby_serves_the_same_replicas_through_every_change(stack: Stack, lab: SwarmLab) -> None:
+    one, two = lab.nodes[1:]
+    status = stack.json("status")
+    assert (status["balancer"]["node"], status["standby"]["node"]) == (one.name, two.name)
+    assert (status["standby"]["state"], status["standby"]["in_step"]) == ("running", True)
+    assert (status["url"], status["standby"]["url"]) == (stack.url, f"http://{two.address}:{stack.port}")
+    with TwoHomes((status["standby"]["url"],)) as clients:
+        scaled = stack.json("scale", "4")
+        assert table(stack, one) == table(stack, two) and len(table(stack, two)) == 4
+        stack.ok("drain", "1")
+        assert table(stack, one) == table(stack, two) and len(set(table(stack, two).values())) > 1
+        stack.ok("undrain", "1")
+        back = stack.json("scale", "2")
+    assert clients.failed == [] and len(clients.hosts) == 4
+    # All of them came to the standby, and were counted.
+    assert scaled["receipt"]["requests"] > 0 and scaled["receipt"]["failed"] == back["receipt"]["failed"] == 0
+    assert table(stack, one) == table(stack, two) and len(table(stack, two)) == 2
+    assert stack.json("status")["drift"] == []
+
+
+def test_what_is_off_with_the_standby_is_told_and_repaired(stack: Stack, lab: SwarmLab) -> None:
+    two = lab.nodes[2]
+    name, ask = f"{stack.name}-lb", "socat - UNIX:/var/lib/haproxy/admin.sock"
+    server = next(iter(table(stack, two)))
+    two.docker("exec", name, "sh", "-c", f"echo set server web/{server} state drain | {ask}")
+    status = stack.json("status")
+    assert status["standby"]["in_step"] is False
+    assert [(one["kind"], server in one["what"]) for one in status["drift"]] == [("standby", True)]
+    stack.ok("repair")
+    assert stack.json("status")["drift"] == []
+    two.docker("rm", "-f", name)
+    assert [one["kind"] for one in stack.json("status")["drift"]] == ["standby"]
+    assert "missing" in stack.json("repair")["repaired"][0]["what"]
+    status = stack.json("status")
+    assert (status["standby"]["in_step"], status["drift"]) == (True, [])
+    assert table(stack, lab.nodes[1]) == table(stack, two)
+
+
+def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_step(stack: Stack, lab: SwarmLab) -> None:
+    one, two = lab.nodes[1:]
+    status = stack.json("status")
+    before = {web["host"] for web in status["web"]}
+    with TwoHomes((status["url"], status["standby"]["url"])) as clients:
+        clients.until_answered(20)
+        lab.cut(one)
+        one.kill()  # its containers run on, where nobody reaches them
+        clients.until_answered(20, at=1)
+        found = stack.run("status", "--json")
+        assert "The standby on node3 takes over" in found.stderr
+        status = json.loads(found.stdout)
+        assert (status["balancer"]["node"], status["url"]) == (two.name, f"http://{two.address}:{stack.port}")
+        assert status["standby"]["state"] == "lost"
+        assert "balancer-lost" in [drift["kind"] for drift in status["drift"]]
+        _until_placed(stack, one)
+        stack.ok("repair")
+        scaled = stack.json("scale", "3")
+        assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
+        clients.until_answered(20, at=1)
+    # What was under way at the lost one, and nothing else, was sent again to the other.
+    assert {at for at, _ in clients.failed} == {0}
+    lab.mend(one)
+    one.again()
+    lab.until_ready()
+    assert stack.json("status")["drift"] != []  # the one that came back was not told of three replicas
+    stack.ok("repair")
+    status = stack.json("status")
+    assert (status["balancer"]["node"], status["balancer"]["state"], status["drift"]) == (one.name, "running", [])
+    assert status["standby"]["in_step"] and status["wanted"] == 3
+    assert table(stack, one) == table(stack, two) and len(table(stack, one)) == 3
+    assert before != {web["host"] for web in status["web"]}
+
+
+def _until_placed(stack: Stack, lost: LabNode) -> None:
+    """What the lost node had runs elsewhere."""
+    end = time.monotonic() + 60
+    while any(web["node"] in ("", lost.name) for web in stack.json("status")["web"]):
+        assert time.monotonic() < end

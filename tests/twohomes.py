@@ -15,8 +15,9 @@ PATIENCE = 60.0
 
 
 class TwoHomes:
-    """Some clients, one GET after the other each. One that fails (no answer within `timeout`, a cut, another status
-    than 200) is noted and sent again at the next address, where its client stays.
+    """Some clients, one GET after the other each. One that fails (no answer within `first` seconds at the first
+    address, `then` at the next; a cut; another status than 200) is noted and sent again at the next, where its client
+    stays.
 
     Use as a context manager: they end with it."""
 
@@ -26,11 +27,13 @@ class TwoHomes:
         clients: int = 4,
         *,
         path: str = "/status",
-        timeout: float = 1.0,
+        first: float = 1.0,
+        then: float = 10.0,
         pause: float = 0.005,
     ) -> None:
         self._homes = [(str(urlsplit(url).hostname), urlsplit(url).port or 80) for url in urls]
-        self._path, self._timeout, self._pause = path, timeout, pause
+        self._path, self._pause = path, pause
+        self._patience = (first, *(then for _ in urls[1:]))
         self.failed: list[tuple[int, str]] = []
         """Which address, and how."""
         self.answered = [0] * len(urls)
@@ -49,7 +52,7 @@ class TwoHomes:
         moved = False
         while not self._stop.is_set():
             try:
-                line = line or http.client.HTTPConnection(*self._homes[at], timeout=self._timeout)
+                line = line or http.client.HTTPConnection(*self._homes[at], timeout=self._patience[at])
                 line.request("GET", self._path)
                 answer = line.getresponse()
                 body = answer.read()

@@ -79,7 +79,9 @@ class PairedLink(BalancerLink):
             return None
         try:
             async with asyncio.timeout(patience):
-                return await work(self.other)
+                done = await work(self.other)
+            self._rest = 0.0
+            return done
         except (EngineError, TimeoutError) as error:
             if not isinstance(error, BalancerError) or isinstance(error, BalancerGone):
                 self._rest = loop.time() + REST

@@ -108,9 +108,9 @@ def unlike(active: Container, standby: Container) -> bool:
     return active.image_id != standby.image_id or (bool(ports[1]) and ports[0] != ports[1])
 
 
-async def in_step(world: World) -> None:
+async def in_step(world: World, *, now: bool = False) -> None:
     """Bring the one that was not told the last change in step with the other, where both run; what cannot be done
-    now is seen, and is a repair's. The stack's lock is held by the caller."""
+    now is seen, and is a repair's. The stack's lock is held by the caller; `now` as of `PairedLink.also`."""
     link = world.link
     if not isinstance(link, PairedLink):
         return
@@ -131,7 +131,7 @@ async def in_step(world: World) -> None:
             await alone.close()
         Progress("standby", world.report).tell("the balancer is in step again with the one that stood in for it")
 
-    await link.also(step, PATIENCE)
+    await link.also(step, PATIENCE, now=now)
 
 
 async def ensure(world: World, progress: Progress) -> None:
@@ -161,7 +161,7 @@ async def ensure(world: World, progress: Progress) -> None:
         await _until_it_answers(link)
     except EngineError as error:
         raise ActionError(f"the standby balancer on {node} does not come up: {error}", error.hint) from None
-    await in_step(world)
+    await in_step(world, now=True)
 
 
 async def _make(world: World, progress: Progress, active: Container, old: Container | None, node: str) -> None:

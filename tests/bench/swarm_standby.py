@@ -1,5 +1,5 @@
-"""The rows about a standby balancer: what it costs clients that know both addresses when the manager of the active one
-is lost with all that runs there, and how long dftui takes to act by the other one."""
+"""The rows about a standby balancer: what it costs clients that know both addresses when the manager of the active
+one is lost with all that runs there, and how long dftui takes to act by the other one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def standby(runs: int) -> list[Row]:
                 begin = time.monotonic()
                 stack.ok("scale", "+1")
                 plain.append(time.monotonic() - begin)
-                with TwoHomes(urls, CLIENTS, timeout=PATIENCE) as clients:
+                with TwoHomes(urls, CLIENTS, first=PATIENCE) as clients:
                     clients.until_answered(_CALM)
                     calm.append(clients.longest())
                     lab.cut(lost_one)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 from contextlib import aclosing
 
@@ -72,20 +71,19 @@ def test_the_standby_serves_the_same_replicas_through_every_change(stack: Stack,
     one, two = lab.nodes[1:]
     status = stack.json("status")
     assert (status["balancer"]["node"], status["standby"]["node"]) == (one.name, two.name)
-    assert (status["standby"]["state"], status["standby"]["in_step"]) == ("running", True)
+    assert (status["standby"]["state"], status["standby"]["in_step"], status["drift"]) == ("running", True, [])
     assert (status["url"], status["standby"]["url"]) == (stack.url, f"http://{two.address}:{stack.port}")
     with TwoHomes((status["standby"]["url"],)) as clients:
-        scaled = stack.json("scale", "4")
-        assert table(stack, one) == table(stack, two) and len(table(stack, two)) == 4
+        scaled = stack.json("scale", "3")
+        assert table(stack, one) == table(stack, two) and len(table(stack, two)) == 3
         stack.ok("drain", "1")
-        assert table(stack, one) == table(stack, two) and len(set(table(stack, two).values())) > 1
-        stack.ok("undrain", "1")
+        assert table(stack, one) == table(stack, two)
+        assert len({state for _, state in table(stack, two).values()}) == 2  # one is drained at the standby, too
         back = stack.json("scale", "2")
-    assert clients.failed == [] and len(clients.hosts) == 4
+    assert clients.failed == [] and len(clients.hosts) == 3
     # All of them came to the standby, and were counted.
     assert scaled["receipt"]["requests"] > 0 and scaled["receipt"]["failed"] == back["receipt"]["failed"] == 0
     assert table(stack, one) == table(stack, two) and len(table(stack, two)) == 2
-    assert stack.json("status")["drift"] == []
 
 
 def test_what_is_off_with_the_standby_is_told_and_repaired(stack: Stack, lab: SwarmLab) -> None:
@@ -96,11 +94,8 @@ def test_what_is_off_with_the_standby_is_told_and_repaired(stack: Stack, lab: Sw
     status = stack.json("status")
     assert status["standby"]["in_step"] is False
     assert [(one["kind"], server in one["what"]) for one in status["drift"]] == [("standby", True)]
-    stack.ok("repair")
-    assert stack.json("status")["drift"] == []
     two.docker("rm", "-f", name)
-    assert [one["kind"] for one in stack.json("status")["drift"]] == ["standby"]
-    assert "missing" in stack.json("repair")["repaired"][0]["what"]
+    assert "standby balancer on node3 is missing" in stack.json("repair")["repaired"][0]["what"]
     status = stack.json("status")
     assert (status["standby"]["in_step"], status["drift"]) == (True, [])
     assert table(stack, lab.nodes[1]) == table(stack, two)
@@ -110,11 +105,10 @@ async def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_s
     stack: Stack, lab: SwarmLab
 ) -> None:
     one, two = lab.nodes[1:]
-    status = stack.json("status")
+    urls = (stack.url, f"http://{two.address}:{stack.port}")
     engine = await connect_for(load(stack.file), one.host)  # as a screen has it that runs on
     assert len(await engine.containers({LABEL: stack.name})) == 4
-    before = {web["host"] for web in status["web"]}
-    with TwoHomes((status["url"], status["standby"]["url"])) as clients:
+    with TwoHomes(urls) as clients:
         clients.until_answered(20)
         lab.cut(one)
         one.kill()  # its containers run on, where nobody reaches them
@@ -122,14 +116,12 @@ async def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_s
         found = stack.run("status", "--json")
         assert "The standby on node3 takes over" in found.stderr
         status = json.loads(found.stdout)
-        assert (status["balancer"]["node"], status["url"]) == (two.name, f"http://{two.address}:{stack.port}")
+        assert (status["balancer"]["node"], status["url"]) == (two.name, urls[1])
         assert status["standby"]["state"] == "lost"
         assert "balancer-lost" in [drift["kind"] for drift in status["drift"]]
         roles = {one.labels[LABEL_ROLE]: one.node for one in await engine.containers({LABEL: stack.name})}
         assert (await engine.info()).host == two.host and roles["balancer"] == two.name
         await engine.close()
-        _until_placed(stack, one)
-        stack.ok("repair")
         scaled = stack.json("scale", "3")
         assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
         clients.until_answered(20, at=1)
@@ -138,17 +130,8 @@ async def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_s
     lab.mend(one)
     one.again()
     lab.until_ready()
-    assert stack.json("status")["drift"] != []  # the one that came back was not told of three replicas
-    stack.ok("repair")
+    stack.ok("repair")  # the one that came back was not told of three replicas
     status = stack.json("status")
     assert (status["balancer"]["node"], status["balancer"]["state"], status["drift"]) == (one.name, "running", [])
     assert status["standby"]["in_step"] and status["wanted"] == 3
     assert table(stack, one) == table(stack, two) and len(table(stack, one)) == 3
-    assert before != {web["host"] for web in status["web"]}
-
-
-def _until_placed(stack: Stack, lost: LabNode) -> None:
-    """What the lost node had runs elsewhere."""
-    end = time.monotonic() + 60
-    while any(web["node"] in ("", lost.name) for web in stack.json("status")["web"]):
-        assert time.monotonic() < end

@@ -310,8 +310,7 @@ class Repairer:
 
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
         if container.pending:  # the swarm has placed it since: another container, with an address
-            there = [c for c in await self._world.containers() if c.name == container.name]
-            container = there[0] if there else container
+            container = next((c for c in await self._world.containers() if c.name == container.name), container)
         state = await replicas.state_of(self._world, container.short)
         expected = self._world.server(plan, container)
         half_way = state is not None and state.admin == "drain"

@@ -260,7 +260,7 @@ TOP = Section(
         "nodes": Table(
             ENGINE,
             "how the engine of a swarm's node is reached, by the node's name; those not named are found",
-            "{node2: ssh://user@node2}",
+            "{node1: ssh://user@node1, node2: ssh://user@node2}",
         ),
         "repair": Key(
             Choice(("ask", "auto")), "auto: drift is put right while the screen or `dftui watch` runs", also=("heal",)

@@ -97,8 +97,8 @@ def test_a_receipt_counts_both_balancers_and_nobody_twice() -> None:
         return FrontendState(requests=requests)
 
     def counted(before: dict[str, int], after: dict[str, int]) -> int:
-        ends = ({run: front(n) for run, n in end.items()} for end in (before, after))
-        return receipt(*ends, ()).requests
+        first, last = ({run: front(n) for run, n in end.items()} for end in (before, after))
+        return receipt(first, last, ()).requests
 
     assert counted({"a": 10, "b": 5}, {"a": 30, "b": 6}) == 21
     assert counted({"a": 10, "b": 5}, {"b": 50}) == 45  # the other one was lost, and this one is active now
@@ -116,15 +116,18 @@ def test_each_of_two_hosts_publishes_at_its_own_address() -> None:
 async def test_a_standby_that_does_not_answer_keeps_nobody_waiting_twice() -> None:
     asked: list[str] = []
 
-    async def gone(other: BalancerLink) -> None:
-        asked.append("")
+    async def gone(other: BalancerLink) -> str:
+        asked.append("gone")
         raise BalancerGone("the balancer does not answer")
+
+    async def slow(other: BalancerLink) -> str:
+        await asyncio.sleep(60)
+        return "too late"
 
     async def well(other: BalancerLink) -> str:
         return "done"
 
     link = PairedLink(cast(Engine, object()), "df-lb", "df-standby")
-    assert await link.also(gone) is None and await link.also(gone) is None
-    assert len(asked) == 1
-    assert await link.also(well, now=True) == "done" and await link.also(well) == "done"
-    assert await link.also(lambda other: asyncio.sleep(60), 0.01) is None and await link.also(well) is None
+    assert [await link.also(gone), await link.also(gone), asked] == [None, None, ["gone"]]
+    assert [await link.also(well, now=True), await link.also(well)] == ["done", "done"]
+    assert [await link.also(slow, 0.01), await link.also(well)] == [None, None]

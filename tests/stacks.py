@@ -121,6 +121,17 @@ class Stack:
         """`dftui ARGV` in the background, its lines as they come."""
         return Follower(self.argv(*argv), self.env, self.folder)
 
+    @property
+    def secrets_file(self) -> Path:
+        """Where dftui keeps its secrets."""
+        (found,) = Path(self.env["DFTUI_CONFIG_DIR"]).glob(f"*/{self.name}.env")
+        return found
+
+    def secret_values(self) -> list[str]:
+        """What must stand nowhere else: the key and the passwords."""
+        pairs = [line.partition("=") for line in self.secrets_file.read_text().splitlines()]
+        return [value for name, _, value in pairs if name == "APP_KEY" or name.endswith("PASSWORD")]
+
     def left(self) -> list[str]:
         """Names of every container, network and volume that carries this stack's label."""
         wanted = ("--filter", f"label={LABEL}={self.name}", "--format")

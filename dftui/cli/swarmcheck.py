@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from dftui.engine.api import Engine
     from dftui.engine.nodes import Node
 
+OVERLAYS = ("CONFIG_VXLAN",)
+"""What carries a network from node to node."""
 VIRTUAL_IPS = ("CONFIG_IP_VS",)
 ENCRYPTION = ("CONFIG_INET_ESP", "CONFIG_CRYPTO_GCM")
 """What an encrypted overlay's packets are made with: ESP with AES-GCM (RFC 4106)."""
-MODULES = {"CONFIG_IP_VS": "ip_vs", "CONFIG_INET_ESP": "esp4", "CONFIG_CRYPTO_GCM": "gcm"}
+MODULES = {"CONFIG_VXLAN": "vxlan", "CONFIG_IP_VS": "ip_vs", "CONFIG_INET_ESP": "esp4", "CONFIG_CRYPTO_GCM": "gcm"}
 
 
 async def look(engine: Engine, local: bool) -> list[Finding]:
@@ -59,13 +61,20 @@ def _node(node: Node) -> Finding:
 
 
 def kernel(local: bool, root: Path = Path("/"), release: str = os.uname().release) -> list[Finding]:
-    """What else a swarm can do on this machine's kernel; dftui needs neither."""
+    """What a swarm can do on this machine's kernel: the first is needed, dftui does without the others."""
     if not local:
         return []
+    carried = has(OVERLAYS, root, release)
     virtual = has(VIRTUAL_IPS, root, release)
     hidden = has(ENCRYPTION, root, release)
     words = {True: "yes", False: "no", None: "the kernel does not tell"}
     return [
+        Finding(
+            "kernel",
+            carried,
+            f"overlay networks (VXLAN): {words[carried]}",
+            "" if carried is not False else "a stack's services need them: take a kernel that has vxlan",
+        ),
         Finding(
             "kernel",
             None if virtual is None else True,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dftui.control import ground
-from dftui.control.backup import HELPER_MOUNT, helper, keep_one
+from dftui.control.backup import keep_one
 from dftui.control.errors import ActionError
+from dftui.control.spread import spread_files
 from dftui.control.steps import Progress
-from dftui.control.world import World, by_role, webs
-from dftui.dreamfactory.variables import STORAGE_PATH
+from dftui.control.world import World, webs
 from dftui.engine.api import EngineError
 from dftui.stack.secrets import SecretsError, save_secrets
 
@@ -86,23 +86,8 @@ async def _migrate(
         raise ActionError(f"{error}; the stack runs on one engine again, on the same data", error.hint) from None
     gap = time.monotonic() - begin
     if not new.spec.plain:
-        await _spread_files(new, progress)
+        await spread_files(new, progress)
     nodes: dict[str, int] = {}
     for one in webs(await new.containers()):
         nodes[one.node] = nodes.get(one.node, 0) + 1
     return MigrateResult(new.stack, plan.key, wanted, nodes, gap, kept)
-
-
-async def _spread_files(world: World, progress: Progress) -> None:
-    """The storage's files to the nodes that did not have them: a volume is of one node."""
-    everyone = await world.containers()
-    db = by_role(everyone, "db")
-    if db is None:
-        return
-    first = {one.node: one for one in webs(everyone) if one.node != db.node}
-    async with helper(world, db.image_id) as ref:
-        for node, one in first.items():
-            with progress.step(f"the storage's files to {node}"):
-                folder = STORAGE_PATH.rpartition("/")[0]
-                source = world.engine.get_archive(ref, HELPER_MOUNT)
-                await world.engine.put_archive(one.id, folder, source)

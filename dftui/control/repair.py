@@ -263,13 +263,28 @@ class Repairer:
             await self._one(progress, plan, finding, containers.get(finding.who), wanted)
 
         simple = [f for f in findings if f.kind not in ("count", "replace", "file")]
-        await bounded(PARALLEL, one, simple)
+        last = await self._serving(simple)
+        await bounded(PARALLEL, one, [f for f in simple if f not in last])
+        await bounded(PARALLEL, one, last)
         await self._scaler.keep(plan, wanted)
         for finding in findings:
             if finding.kind == "replace":
                 await one(finding)
         if any(f.kind == "count" for f in findings):
             await self._scaler.settle(wanted)
+
+    async def _serving(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Those of servers without a container that serve all the same, as on a swarm's node that was lost and runs
+        on: they go when others have come. One at another replica's address is not among them: it would have that
+        serve before it was let in."""
+        pool = await look(self._world)
+        taken = {self._world.address(c) for c in pool.containers}
+        found: list[Finding] = []
+        for finding in findings:
+            state = pool.states.get(finding.who) if finding.kind == "server" else None
+            if state is not None and state.status == "UP" and state.address.rpartition(":")[0] not in taken:
+                found.append(finding)
+        return found
 
     async def _one(
         self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int
@@ -294,6 +309,8 @@ class Repairer:
                 command = docker_begin(word, container.name, service=world.spec.swarm)
                 with progress.step(f"{word} {container.name}", command=command):
                     await (world.engine.unpause if word == "unpause" else world.engine.start)(container.id)
+                if world.spec.swarm:  # a service's container is another one then
+                    container = next((c for c in await world.containers() if c.name == container.name), container)
                 await self._admit_again(progress, plan, container)
             case "created":
                 with progress.step(f"remove {container.name}", command=f"docker rm {container.name}"):

@@ -20,6 +20,7 @@ from dftui.control.contents import Count, dump_of, pieces_of, storage_of
 from dftui.control.down import down, remove_volumes
 from dftui.control.errors import ActionError, SteppedAside
 from dftui.control.specs import Plan
+from dftui.control.spread import spread_files
 from dftui.control.steps import Progress
 from dftui.control.up import DB_TIMEOUT, answers, networks, service, volumes_made
 from dftui.control.world import World, by_role
@@ -138,6 +139,7 @@ async def restore(
         progress.done = 95
         progress.tell("the data is in place; bringing the stack up", state="running")
         await bring_up(wanted if fits else None)
+        await spread_files(world, progress)
     except (ArchiveError, SecretsError) as error:
         raise ActionError(str(error), error.hint) from None
     except EngineError as error:

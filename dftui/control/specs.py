@@ -84,6 +84,16 @@ class Plan:
         that may act on this stack knows it, and no client does."""
         return probe_nonce(self.secrets.app_key)
 
+    def versions(self, env: Mapping[str, str]) -> dict[str, str]:
+        """For each of these variables that holds a secret, a word that is another one for another value, and that
+        tells nothing of it to who has not got the key."""
+        key = self.secrets.app_key.encode()
+        return {
+            name: hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()[:12]
+            for name, value in env.items()
+            if name in variables.SECRET_VARIABLES
+        }
+
 
 def probe_nonce(app_key: str) -> str:
     """The same from the key alone."""
@@ -126,16 +136,18 @@ def back_network(stack: str) -> NetworkSpec:
 def database(plan: Plan) -> ContainerSpec:
     """MySQL or MariaDB, on the back network alone."""
     stack = plan.spec.name
+    env = {
+        "MYSQL_ROOT_PASSWORD": plan.secrets.db_root_password,
+        "MYSQL_DATABASE": plan.secrets.db_name,
+        "MYSQL_USER": plan.secrets.db_user,
+        "MYSQL_PASSWORD": plan.secrets.db_password,
+    }
     return ContainerSpec(
         name=names.container_name(stack, "db"),
         image=plan.images["db"],
         labels=names.stack_labels(stack, "db", source=plan.source),
-        env={
-            "MYSQL_ROOT_PASSWORD": plan.secrets.db_root_password,
-            "MYSQL_DATABASE": plan.secrets.db_name,
-            "MYSQL_USER": plan.secrets.db_user,
-            "MYSQL_PASSWORD": plan.secrets.db_password,
-        },
+        env=env,
+        secrets=plan.versions(env),
         networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.DB_HOST,)),),
         volumes={"/var/lib/mysql": names.volume_name(stack, "db")},
         health=HealthCheck(DB_CHECK),
@@ -146,11 +158,13 @@ def database(plan: Plan) -> ContainerSpec:
 def cache(plan: Plan) -> ContainerSpec:
     """Redis, on the back network alone."""
     stack = plan.spec.name
+    env = {"REDIS_PASSWORD": plan.secrets.cache_password}
     return ContainerSpec(
         name=names.container_name(stack, "cache"),
         image=plan.images["cache"],
         labels=names.stack_labels(stack, "cache", source=plan.source),
-        env={"REDIS_PASSWORD": plan.secrets.cache_password},
+        env=env,
+        secrets=plan.versions(env),
         command=None if plan.bundled else _OFFICIAL_CACHE_COMMAND,
         networks=(Attachment(names.network_name(stack, "back"), aliases=(variables.CACHE_HOST,)),),
         volumes={"/data": names.volume_name(stack, "cache")},
@@ -198,11 +212,13 @@ def web(plan: Plan, number: int) -> ContainerSpec:
     reaches it."""
     stack = plan.spec.name
     key = {} if plan.spec.plain else {"key": plan.key}
+    env = web_env(plan.spec, plan.secrets)
     return ContainerSpec(
         name=names.container_name(stack, "web", number),
         image=plan.images["web"],
         labels=names.stack_labels(stack, "web", number=str(number), spec=spec_hash(plan), source=plan.source, **key),
-        env=web_env(plan.spec, plan.secrets),
+        env=env,
+        secrets={} if plan.spec.plain else plan.versions(env),
         command=web_command(plan.spec),
         networks=(
             Attachment(names.network_name(stack, "back")),

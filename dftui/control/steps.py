@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -112,13 +112,17 @@ def service_create(spec: ContainerSpec) -> str:
         words += ["--limit-cpu", f"{spec.cpus:g}"]
     if spec.memory:
         words += ["--limit-memory", str(spec.memory)]
-    return shlex.join([*words, *_env(spec), spec.image, *(spec.command or ())])
+    for variable, version in spec.secrets.items():
+        source = names.secret_name(spec.labels[names.LABEL_STACK], variable, version)
+        words += ["--secret", f"source={source},target={variable}"]
+    return shlex.join([*words, *_env(spec, spec.secrets), spec.image, *(spec.command or ())])
 
 
-def _env(spec: ContainerSpec) -> list[str]:
+def _env(spec: ContainerSpec, without: Collection[str] = ()) -> list[str]:
     return [
         word
         for name, value in spec.env.items()
+        if name not in without
         for word in ("-e", f"{name}=***" if name in SECRET_VARIABLES else f"{name}={value}")
     ]
 

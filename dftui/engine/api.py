@@ -187,6 +187,9 @@ class ContainerSpec:
     """No network at all."""
     stop_signal: str = ""
     """What the engine stops it with; "": what the image says, else SIGTERM."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Which of `env` a service of a swarm has as secrets of the swarm, and a version of each: another value has
+    another. Elsewhere it says nothing."""
     place: str = ""
     """On a swarm: a service on "any" node, or on the one that has the stack's "data"; "": a container of the manager
     that is spoken to, "node:NAME": of that node. Elsewhere it says nothing."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dftui.engine import swarm_events
 from dftui.engine.api import (
@@ -35,8 +35,8 @@ from dftui.engine.api import (
     Stats,
 )
 from dftui.engine.docker import DockerEngine
-from dftui.engine.nodes import find
 from dftui.engine.swarm_links import Connect, Links
+from dftui.engine.swarm_secrets import Secrets, behind, into, told
 from dftui.engine.swarm_services import membership
 from dftui.engine.swarm_shape import SERVICE_ID, container_id, merge, named, seen_from, service_body
 from dftui.engine.swarm_shared import Shared
@@ -75,6 +75,9 @@ class SwarmEngine(Shared):
         """Node, container and service ("" for a plain one) by id and by name, as last seen."""
         self._made: dict[str, float] = {}
         """When each container of a service was made here (monotonic seconds) that was not started since."""
+        self._secrets = Secrets(manager)
+        self._has: dict[str, dict[str, str]] = {}
+        """The secrets of each container that has some, by variable."""
 
     # -- what answers ----------------------------------------------------------------------------------------------
 
@@ -103,18 +106,22 @@ class SwarmEngine(Shared):
         found = seen_from(self.links.manager_id, merge(services, tasks, self.links.nodes, listed))
         if labels is None or len(self._known) > _MOST_KNOWN:
             self._known.clear()
+            self._has.clear()
         for one, node_id in found:
             self._note(one, node_id)
         return tuple(one for one, _ in found)
 
     def _forget(self) -> None:
         self._known.clear()
+        self._secrets = Secrets(self.manager)
 
     def _note(self, one: Container, node_id: str) -> None:
         service = one.labels.get(SERVICE_ID, "") or self.services.id_of(one.name)
         place = node_id, "" if one.pending or one.id == service else one.id, service
         for key in (one.id, one.name, one.short):
             self._known[key] = place
+        if place[1] and (secrets := told(one.labels)):
+            self._has[one.id] = secrets
 
     async def _find(self, ref: str, *, anew: bool = False) -> tuple[str, str, str]:
         """Node, container and service of what is called so. What no look has seen is the manager's own."""
@@ -148,7 +155,11 @@ class SwarmEngine(Shared):
             if one is not None:
                 return ContainerDetail(one, {}, error=one.pending)
         detail = await self._there(ref, f"look at {ref}", lambda engine, there: engine.inspect(there))
-        node = self.links.nodes.get((await self._find(detail.container.id))[0])
+        node_id = (await self._find(detail.container.id))[0]
+        node = self.links.nodes.get(node_id)
+        if secrets := told(detail.container.labels):
+            values = await self._secrets.read(self.links.engine(node_id), detail.container.id, secrets)
+            detail = replace(detail, env={**detail.env, **values})
         return replace(detail, container=named(detail.container, node.name if node else ""))
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -158,7 +169,9 @@ class SwarmEngine(Shared):
         when this ends."""
         kind, _, name = spec.place.partition(":")
         if kind in ("", "node"):
-            return await self._plain(spec, name)
+            node_id, ref = await self.plain(spec, name)
+            self._known |= dict.fromkeys((ref,) if name else (ref, spec.name), (node_id, ref, ""))
+            return ref
         if spec.files or spec.ports:
             raise EngineError(f"Could not create {spec.name}: a service of dftui's has neither files nor ports.")
         stack = spec.labels.get(LABEL_STACK, "")
@@ -173,36 +186,36 @@ class SwarmEngine(Shared):
         ids = {one.name: one.id for one in await self.networks()}
         if missing := [one.network for one in spec.networks if one.network not in ids]:
             raise NotFound(f"Could not create {spec.name}: network {missing[0]} not found.")
-        service = await self.services.create(spec.name, service_body(spec, image.id, ids))
+        service = await self._service(spec, image.id, service_body(spec, image.id, ids))
         try:
             task = await self.services.until_runs(service, spec.name)
         except BaseException:
             await asyncio.shield(self._undo(service, spec.name))
             raise
-        found = str(task.get("NodeID") or ""), container_id(task), service
+        found = self._placed(task, service)
         for key in (found[1], found[1][:12], spec.name):
             self._known[key] = found
         self._made[found[1]] = time.monotonic()
         return found[1]
 
-    async def _plain(self, spec: ContainerSpec, name: str) -> str:
-        """A container that is no service, on the node of that name ("": the manager). What is to be published on
-        another node's address, which one node has alone, is published on its own."""
-        nodes = await self.services.nodes()
-        await self.links.know(nodes)
-        node_id = find(tuple(nodes.values()), name).id if name else self.links.manager_id
-        others = {node.address for node in nodes.values()} - {nodes[node_id].address}
-        ports = tuple(replace(p, host_ip=nodes[node_id].address) if p.host_ip in others else p for p in spec.ports)
-        engine = await self.links.reach(node_id)
-        if name:
-            async with aclosing(self.bring(spec.image, {node_id})) as told:  # type: ignore[type-var]
-                async for _ in told:
-                    pass
-        ref = await engine.create(replace(spec, ports=ports))
-        self._known[ref] = node_id, ref, ""
-        if not name:
-            self._known[spec.name] = self._known[ref]
-        return ref
+    async def _service(self, spec: ContainerSpec, image_id: str, body: dict[str, Any]) -> str:
+        if not spec.secrets:
+            return await self.services.create(spec.name, body)
+        for again in (True, False):
+            into(body, spec, await self._secrets.hide(spec, image_id))
+            try:
+                return await self.services.create(spec.name, body)
+            except EngineError as error:  # the last service that had one was removed meanwhile, and it with that
+                if not again or "secret" not in str(error):
+                    raise
+        raise AssertionError
+
+    def _placed(self, task: Mapping[str, Any], service: str) -> tuple[str, str, str]:
+        ref = container_id(task)
+        labels = ((task.get("Spec") or {}).get("ContainerSpec") or {}).get("Labels") or {}
+        if secrets := told(labels):
+            self._has[ref] = secrets
+        return str(task.get("NodeID") or ""), ref, service
 
     async def _undo(self, service: str, name: str) -> None:
         with suppress(EngineError):  # the first error is the one to tell
@@ -218,7 +231,7 @@ class SwarmEngine(Shared):
             return
         task = await self.services.scaled(service, 1, ref)
         if task is not None:
-            self._known[ref] = str(task.get("NodeID") or ""), container_id(task), service
+            self._known[ref] = self._placed(task, service)
 
     async def stop(self, ref: str, timeout: float = 10.0) -> None:
         """SIGTERM, then SIGKILL; of a service by its scale, for it would be started again."""
@@ -270,10 +283,12 @@ class SwarmEngine(Shared):
                     state = (await self.links.engine(node_id).inspect(container)).container.state
                     if state in ("running", "paused"):
                         raise Conflict(f"Could not remove {ref}: it is {state}.")
-            await self.services.remove(service, ref)
+            stack = await self.services.remove(service, ref)
             if container:
                 with suppress(NotFound, EngineUnreachable):  # a lost node's goes when it comes back
                     await self.links.engine(node_id).remove(container, force=True)
+            if stack:
+                await self._secrets.sweep(stack, await self.services.list({LABEL_STACK: stack}))
         self._made.pop(container, None)
         for key in [key for key, place in self._known.items() if place == (node_id, container, service)]:
             del self._known[key]
@@ -313,7 +328,8 @@ class SwarmEngine(Shared):
         """Run to its end, on the node that has it."""
 
         async def run(engine: DockerEngine, there: str) -> ExecResult:
-            return await engine.exec(there, argv, env=env, stdin=stdin, user=user, timeout=timeout)
+            words = self._inside(there, argv, env)
+            return await engine.exec(there, words, env=env, stdin=stdin, user=user, timeout=timeout)
 
         return await self._there(ref, f"run {argv[0]} in {ref}", run)
 
@@ -323,7 +339,7 @@ class SwarmEngine(Shared):
         """Run with stdin and stdout held open."""
 
         async def run(engine: DockerEngine, there: str) -> ByteStream:
-            return await engine.exec_stream(there, argv, env=env, user=user)
+            return await engine.exec_stream(there, self._inside(there, argv, env), env=env, user=user)
 
         return await self._there(ref, f"run {argv[0]} in {ref}", run)
 
@@ -339,9 +355,12 @@ class SwarmEngine(Shared):
         """Run at a terminal of `size`, or without one at a pipe."""
 
         async def run(engine: DockerEngine, there: str) -> Session:
-            return await engine.exec_session(there, argv, env=env, user=user, size=size)
+            return await engine.exec_session(there, self._inside(there, argv, env), env=env, user=user, size=size)
 
         return await self._there(ref, f"run {argv[0]} in {ref}", run)
+
+    def _inside(self, container: str, argv: tuple[str, ...], env: Mapping[str, str] | None) -> tuple[str, ...]:
+        return behind(set(self._has.get(container, ())) - set(env or ()), argv)
 
     async def connect(self, network: str, ref: str, attachment: Attachment) -> None:
         """Join a plain container to a network; a service is on all of its networks from the start."""

@@ -17,6 +17,7 @@ from dftui.engine.cluster import ManagerCluster
 from dftui.engine.docker import DockerEngine
 from dftui.engine.nodes import Node
 from dftui.engine.swarm_shape import container_id, current, node_error, wanted_tasks
+from dftui.stack.names import LABEL_STACK
 
 START_PATIENCE = 60.0
 """Seconds for a service's container to run."""
@@ -128,11 +129,17 @@ class Services:
             return None
         return await self.until_runs(service, name, container_id(task) if again and task is not None else "")
 
-    async def remove(self, service: str, name: str) -> None:
-        """A service; its container is stopped and goes soon. Missing is no error."""
+    async def remove(self, service: str, name: str) -> str:
+        """A service; its container is stopped and goes soon. Missing is no error. The stack of one that had secrets,
+        else ""."""
+        stack = ""
         with suppress(NotFound):
+            spec = (await self._wire.json("GET", f"/services/{service}", f"remove {name}"))["Spec"]
+            if spec["TaskTemplate"]["ContainerSpec"].get("Secrets"):
+                stack = str((spec.get("Labels") or {}).get(LABEL_STACK, ""))
             await self._wire.json("DELETE", f"/services/{service}", f"remove {name}")
         self._names.pop(name, None)
+        return stack
 
     async def label_node(self, node: str, label: str, value: str | None) -> None:
         """Give a node a label, or with None take it away."""

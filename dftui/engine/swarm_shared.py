@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from dftui.engine.api import (
     Conflict,
+    ContainerSpec,
     Engine,
     EngineError,
     EngineUnreachable,
@@ -20,12 +21,15 @@ from dftui.engine.api import (
     ImageProgress,
     Network,
     NetworkSpec,
+    NotFound,
     Volume,
 )
 from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
+from dftui.engine.nodes import find
 from dftui.engine.swarm_links import Links
 from dftui.engine.swarm_services import Services, membership
+from dftui.engine.swarm_shape import SERVICE_ID
 from dftui.stack.names import LABEL_STACK, data_label
 
 T = TypeVar("T")
@@ -84,6 +88,21 @@ class Shared:
 
     def _forget(self) -> None:
         """Another manager is spoken to: what is known of who is called what does not hold."""
+
+    async def plain(self, spec: ContainerSpec, name: str) -> tuple[str, str]:
+        """Create a container that is no service, on the node of that name ("": the manager); its node and id. What is
+        to be published on another node's address, which that one has alone, is published on its own."""
+        nodes = await self.services.nodes()
+        await self.links.know(nodes)
+        node_id = find(tuple(nodes.values()), name).id if name else self.links.manager_id
+        others = {node.address for node in nodes.values()} - {nodes[node_id].address}
+        ports = tuple(replace(p, host_ip=nodes[node_id].address) if p.host_ip in others else p for p in spec.ports)
+        engine = await self.links.reach(node_id)
+        if name:
+            async with aclosing(self.bring(spec.image, {node_id})) as told:  # type: ignore[type-var]
+                async for _ in told:
+                    pass
+        return node_id, await engine.create(replace(spec, ports=ports))
 
     @property
     def away(self) -> frozenset[str]:
@@ -150,12 +169,31 @@ class Shared:
     async def remove_volume(self, name: str) -> None:
         """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
         before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
-        await self.links.each(lambda engine: engine.remove_volume(name))
         stack = before.pop(name, "")
+        await asyncio.gather(*(self._remove_volume(engine, name, stack) for engine in self.links.engines.values()))
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
                 if data_label(stack) in node.labels:
                     await self.services.label_node(node.id, data_label(stack), None)
+
+    async def _remove_volume(self, engine: DockerEngine, name: str, stack: str) -> None:
+        """From one node, once what ended there of services that are gone has gone, too: the swarm removes it, but
+        some time later. A node that is lost meanwhile keeps it."""
+        end = time.monotonic() + IN_USE_PATIENCE
+        with suppress(EngineUnreachable):
+            while True:
+                try:
+                    await engine.remove_volume(name)
+                    return
+                except Conflict:
+                    if not stack or time.monotonic() > end:
+                        raise
+                stay = {None, *(str(one["ID"]) for one in await self.services.list({LABEL_STACK: stack}))}
+                for one in await engine.containers({LABEL_STACK: stack}):
+                    if one.labels.get(SERVICE_ID) not in stay and one.state in ("exited", "dead", "created"):
+                        with suppress(NotFound, Conflict):  # the swarm is at it
+                            await engine.remove(one.id, force=True)
+                await asyncio.sleep(_TICK)
 
     # -- images ----------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,12 @@ def data_label(stack: str) -> str:
     return f"dftui.data.{stack}"
 
 
+def secret_name(stack: str, variable: str, version: str) -> str:
+    """Of a swarm's secret, which cannot be changed, so that another value has another name. At most the 64 characters
+    that a swarm takes: a stack's name has 31, a version 12."""
+    return f"{stack}.{variable}.{version}"
+
+
 def stack_labels(stack: str, role: str, **more: str) -> dict[str, str]:
     """Labels of one object; keys of `more` are put behind "dftui."."""
     return {

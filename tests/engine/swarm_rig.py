@@ -22,7 +22,7 @@ def left(lab: SwarmLab, stack: str) -> list[str]:
             name = "{{.Names}}" if kind == "container" else "{{.Name}}"
             listed = node.docker(*words, *wanted, "--format", name).split()
             found += [f"{kind} {one} on {node.name}" for one in listed]
-    for kind in ("service", "network"):
+    for kind in ("service", "network", "secret"):
         found += [f"{kind} {one}" for one in lab.manager.docker(kind, "ls", *wanted, "--format", "{{.Name}}").split()]
     found += [word for word in _data_labels(lab) if word == f"dftui.data.{stack}"]
     return found

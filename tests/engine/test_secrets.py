@@ -54,15 +54,6 @@ class Up:
     said: str
     ran: set[bytes]
 
-    @property
-    def file(self) -> Path:
-        (found,) = Path(self.stack.env["DFTUI_CONFIG_DIR"]).glob(f"*/{self.stack.name}.env")
-        return found
-
-    def values(self) -> list[str]:
-        pairs = [line.partition("=") for line in self.file.read_text().splitlines()]
-        return [value for name, _, value in pairs if name == "APP_KEY" or name.endswith("PASSWORD")]
-
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
@@ -81,13 +72,13 @@ def assert_none_in(values: list[str], text: str | bytes, where: str) -> None:
 
 
 def test_the_file_is_the_owners_alone(up: Up) -> None:
-    assert stat.S_IMODE(up.file.stat().st_mode) == 0o600
-    assert len(set(up.values())) == 5
-    assert all(re.fullmatch(r"[A-Za-z0-9]{24,}", value) for value in up.values())
+    assert stat.S_IMODE(up.stack.secrets_file.stat().st_mode) == 0o600
+    assert len(set(up.stack.secret_values())) == 5
+    assert all(re.fullmatch(r"[A-Za-z0-9]{24,}", value) for value in up.stack.secret_values())
 
 
 def test_nothing_says_a_secret(up: Up) -> None:
-    values = up.values()
+    values = up.stack.secret_values()
     assert_none_in(values, up.said, "what `up --verbose` said")
     for argv in (
         ["status"],
@@ -119,29 +110,31 @@ def test_the_web_does_leak_its_key_and_dftui_masks_it(up: Up) -> None:
 def test_no_command_line_holds_a_secret(up: Up) -> None:
     assert len(up.ran) > 20
     for line in up.ran:
-        assert_none_in(up.values(), line, f"the command line of {line[:40]!r}")
+        assert_none_in(up.stack.secret_values(), line, f"the command line of {line[:40]!r}")
 
 
 def test_no_container_that_stays_holds_the_admins_password(up: Up) -> None:
     ids = docker("ps", "-aq", "--filter", f"label=dftui.stack={up.stack.name}").split()
     assert len(ids) == 5
-    password = re.search(r"ADMIN_PASSWORD=(.*)", up.file.read_text())
+    password = re.search(r"ADMIN_PASSWORD=(.*)", up.stack.secrets_file.read_text())
     assert password
     facts = docker("inspect", *ids)
     assert password[1] not in facts
     assert "ADMIN_" not in facts
     for container in json.loads(facts):
         container["Config"].pop("Env")
-        assert_none_in(up.values(), json.dumps(container), f"{container['Name']} outside of its variables")
+        assert_none_in(
+            up.stack.secret_values(), json.dumps(container), f"{container['Name']} outside of its variables"
+        )
 
 
 def test_no_image_holds_a_secret(up: Up) -> None:
     images = [ref for role, ref in up.stack.json("status")["images"].items() if role != "source"]
     assert len(images) == 4
-    values = [value.encode() for value in up.values()]
+    values = [value.encode() for value in up.stack.secret_values()]
     for image in images:
         told = docker("history", "--no-trunc", image) + docker("inspect", image)
-        assert_none_in(up.values(), told, f"the history of {image}")
+        assert_none_in(up.stack.secret_values(), told, f"the history of {image}")
         assert not re.search(r"(APP_KEY|PASSWORD|TOKEN|SECRET)=\w", told), f"{image} is born with a secret"
         with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
             assert saving.stdout is not None
@@ -161,14 +154,14 @@ def test_doctor_finds_a_live_stack_sound(up: Up) -> None:
 
 def test_a_lost_file_is_recovered_from_the_replicas(up: Up) -> None:
     before = up.stack.json("key", "show")
-    old = up.file.read_text()
-    up.file.unlink()
+    old = up.stack.secrets_file.read_text()
+    up.stack.secrets_file.unlink()
     assert up.stack.run("key", "check").returncode == 4
     assert up.stack.json("key", "show") == before
     done = up.stack.run("up")
     assert done.returncode == 0, done.stderr
     assert "recovered from the running containers: APP_KEY" in done.stdout + done.stderr
-    now = up.file.read_text()
+    now = up.stack.secrets_file.read_text()
     for name in ("APP_KEY", "DB_ROOT_PASSWORD", "DB_PASSWORD", "CACHE_PASSWORD"):
         line = re.compile(rf"^{name}=.*$", re.MULTILINE)
         assert line.findall(now) == line.findall(old)
@@ -177,8 +170,8 @@ def test_a_lost_file_is_recovered_from_the_replicas(up: Up) -> None:
 
 def test_data_without_its_secrets_is_never_given_new_ones(up: Up) -> None:
     up.stack.ok("down", "--yes")
-    kept = up.file.read_text()
-    where = up.file
+    kept = up.stack.secrets_file.read_text()
+    where = up.stack.secrets_file
     where.unlink()
     before = up.stack.left()
     done = up.stack.run("up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections import Counter
@@ -17,6 +18,8 @@ from dftui.engine.bundled import bundled_tag
 from dftui.engine.carry import carry
 from dftui.engine.connect import connect, connect_for
 from dftui.engine.nodes import NoCluster
+from dftui.stack import appkey
+from dftui.stack.names import LABEL_STACK
 from dftui.stack.spec import StackSpec
 from tests import tinyweb
 from tests.engine.conftest import everything_of, remove_stack
@@ -117,6 +120,40 @@ async def test_a_service_lives_and_goes(rig: Rig) -> None:
         await rig.engine.inspect(third.id)
 
 
+async def test_a_secret_stands_in_no_specification(rig: Rig, lab: SwarmLab) -> None:
+    word = "it's `a` $HOME \\ word"
+
+    async def serve(name: str) -> str:
+        said = ("sh", "-c", 'printf "%s\\n" "$APP_KEY"; exec sleep 600')
+        env = {"APP_KEY": word, "ROLE": "seen"}
+        return await rig.run(name, *said, env=env, secrets={"APP_KEY": "version"})
+
+    def kept() -> list[str]:
+        wanted = ("--filter", f"label={LABEL_STACK}={rig.stack}", "--format", "{{.Name}}")
+        return lab.manager.docker("secret", "ls", *wanted).split()
+
+    refs = [await serve("one"), await serve("two")]
+    assert kept() == [f"{rig.stack}.APP_KEY.version"]
+    asked = ("sh", "-c", 'printf %s "$APP_KEY"')
+    # Also to a dftui that has not made it.
+    spec = StackSpec(engine="swarm", nodes={node.name: node.host for node in lab.nodes})
+    another = await connect_for(spec, lab.manager.host)
+    for engine in (rig.engine, another):
+        detail = await engine.inspect(refs[0])
+        assert (detail.env["APP_KEY"], detail.env["ROLE"], word in repr(detail)) == (word, "seen", False)
+        assert (await engine.exec(refs[1], asked)).stdout.decode() == word
+    await another.close()
+    assert (await rig.engine.exec(refs[0], asked, env={"APP_KEY": "mine"})).stdout == b"mine"
+    assert [line.data.decode() async for lines in rig.engine.logs(refs[0]) for line in lines] == [word]
+    told = lab.manager.docker("service", "inspect", f"{rig.stack}-one", f"{rig.stack}-two")
+    told += "".join(node.docker("inspect", *ids) for node in lab.nodes if (ids := node.docker("ps", "-aq").split()))
+    assert "ROLE=seen" in told and "it's" not in told
+    await rig.engine.remove(refs[0], force=True)
+    assert len(kept()) == 1
+    await rig.engine.remove(refs[1], force=True)
+    assert kept() == []
+
+
 async def test_an_engine_that_manages_no_swarm_says_what_to_do(lab: SwarmLab) -> None:
     with pytest.raises(NoCluster, match="is a worker of its swarm") as told:
         await connect_for(StackSpec(engine="swarm"), lab.nodes[1].host)
@@ -169,6 +206,43 @@ def test_it_is_up_on_several_nodes_and_scales_and_replaces_under_load(stack: Sta
     assert status["drift"] == []
 
 
+def test_its_key_and_passwords_stand_in_no_specification_and_a_roll_changes_the_key(
+    stack: Stack, lab: SwarmLab
+) -> None:
+    mine = ("--filter", f"label={LABEL_STACK}={stack.name}")
+
+    def told() -> str:
+        asked = [(lab.manager, kind, lab.manager.docker(kind, "ls", *mine, "-q")) for kind in ("service", "secret")]
+        asked += [(node, "container", node.docker("ps", "-aq", *mine)) for node in lab.nodes]
+        return "".join(node.docker(kind, "inspect", *ids.split()) for node, kind, ids in asked if ids)
+
+    def kept() -> set[str]:
+        return set(lab.manager.docker("secret", "ls", *mine, "--format", "{{.Name}}").split())
+
+    def keys() -> set[str]:
+        return {web["key"] for web in stack.json("status")["web"]}
+
+    values = stack.secret_values()
+    assert "MYSQL_DATABASE=dreamfactory" in told() and not any(value in told() for value in values)
+    # The file lost, it is read from where a container has it.
+    text, file = stack.secrets_file.read_text(), stack.secrets_file
+    file.unlink()
+    assert stack.json("key", "show")["app_key"] in values
+    other = appkey.new_key()
+    file.touch(mode=0o600)
+    file.write_text(re.sub("APP_KEY=.*", f"APP_KEY={other}", text))
+    before = kept()
+    with traffic(stack) as load:
+        rolled = stack.json("roll", "--new-key")
+        assert (len(rolled["replaced"]), rolled["rolled_back"], rolled["receipt"]["failed"]) == (3, False, 0)
+        tally = load.stop()
+    assert tally.failed == Counter() and tally.ok == tally.sent > 0
+    assert keys() == {appkey.fingerprint(other)} and not any(value in told() for value in stack.secret_values())
+    gone = {name.split(".")[1] for name in before - kept()}
+    assert gone == {"APP_KEY", "DB_PASSWORD", "CACHE_PASSWORD"}, "those that only the old replicas had"
+    assert stack.json("status")["drift"] == []
+
+
 def test_a_node_is_drained_by_way_of_the_balancer(stack: Stack, lab: SwarmLab) -> None:
     full = next(node for node in lab.nodes[1:] if nodes_of(stack)[node.name])
     count = sum(nodes_of(stack).values())
@@ -189,8 +263,9 @@ def test_a_node_is_drained_by_way_of_the_balancer(stack: Stack, lab: SwarmLab) -
 
 
 def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, lab: SwarmLab) -> None:
+    stack.ok("scale", "5")  # two to the node that was drained: with the only one that has any, all would be lost
     before = {web["name"]: web for web in stack.json("status")["web"]}
-    lost = next(node for node in lab.nodes[1:] if nodes_of(stack)[node.name])
+    lost = next(node for node in lab.nodes[1:] if 0 < nodes_of(stack)[node.name] < len(before))
     moved = {name for name, web in before.items() if web["node"] == lost.name}
     # A POST that was on its way to the node when that was lost is not repeated.
     with traffic(stack, posts=0) as load:

@@ -144,7 +144,7 @@ def test_what_a_swarm_has_of_the_kernel(tmp_path: Path) -> None:
         return [swarmcheck.has(one, tmp_path, "6.1") for one in (swarmcheck.VIRTUAL_IPS, swarmcheck.ENCRYPTION)]
 
     assert answers() == [None, None], "a kernel that does not tell was taken for one that lacks it"
-    assert [finding.ok for finding in swarmcheck.kernel(True, tmp_path, "6.1")] == [None, None]
+    assert [finding.ok for finding in swarmcheck.kernel(True, tmp_path, "6.1")] == [None, None, None]
     (tmp_path / "boot").mkdir()
     config = "# CONFIG_IP_VS is not set\nCONFIG_INET_ESP=m\nCONFIG_CRYPTO_GCM=y\n"
     (tmp_path / "boot/config-6.1").write_text(config)
@@ -157,7 +157,8 @@ def test_what_a_swarm_has_of_the_kernel(tmp_path: Path) -> None:
     (tmp_path / "proc/config.gz").write_bytes(gzip.compress(b"CONFIG_IP_VS=y\n"))
     assert answers() == [True, False], "the running kernel's own word counts before a file's"
     said = swarmcheck.kernel(True, tmp_path, "6.1")
-    assert [": yes" in one.what for one in said] == [True, False] and said[1].do
+    assert [": yes" in one.what for one in said] == [False, True, False] and said[0].do and said[2].do
+    assert [one.ok for one in said] == [False, True, True], "only what a stack needs is wrong where it lacks"
     assert swarmcheck.kernel(False) == []
 
 

@@ -186,6 +186,7 @@ def test_nothing_that_a_container_can_have_was_forgotten() -> None:
     known = {field.name for field in fields(ContainerSpec)}
     not_written = {"labels": "dftui's own", "files": "the balancer's, mounted", "entrypoint": "never set"}
     not_written |= {"auto_remove": "helpers alone", "isolated": "helpers alone", "place": "a swarm's alone"}
+    not_written |= {"secrets": "of the variables, which are written: swarm.py makes its own of them"}
     written = "name image env command networks volumes ports health restart log_max_size log_max_file cpus memory"
     assert known == set(not_written) | set(written.split()) | {"stop_signal", "cpu_shares"}
 

@@ -133,6 +133,7 @@ LEAVES = {
     "logs --output new.log": "logs --output new.log",
     "export compose --output new": "export compose --output new",
     "nodes drain node2 --yes": "nodes drain node2",
+    "migrate swarm --yes": "migrate swarm",
 }
 """A command line for each command that does more than look, and what the history calls it."""
 

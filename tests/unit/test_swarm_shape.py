@@ -8,9 +8,11 @@ import pytest
 
 from dftui.control.pool import Pool
 from dftui.control.repair import find
+from dftui.control.steps import service_create
 from dftui.engine.api import Attachment, Container, ContainerSpec
 from dftui.engine.nodes import Node
 from dftui.engine.swarm_links import address_of
+from dftui.engine.swarm_secrets import Hidden, behind, into, told
 from dftui.engine.swarm_shape import LABEL_IMAGE, SERVICE_ID, SERVICE_NAME, current, merge, service_body
 from dftui.stack.names import stack_labels
 from dftui.stack.spec import StackSpec
@@ -110,6 +112,23 @@ def test_a_service_names_its_image_by_id_and_is_pinned_to_the_data() -> None:
     assert body["EndpointSpec"] == {"Mode": "dnsrr"} and body["Mode"] == {"Replicated": {"Replicas": 1}}
     (mount,) = template["ContainerSpec"]["Mounts"]
     assert mount["VolumeOptions"]["Labels"] == labels
+
+
+def test_a_service_with_secrets_names_them_alone() -> None:
+    labels = stack_labels("df", "cache")
+    env = {"REDIS_PASSWORD": "hunter2hunter2", "TZ": "UTC"}
+    spec = ContainerSpec("df-redis", "redis:7", labels, env, secrets={"REDIS_PASSWORD": "0123456789ab"}, place="data")
+    body = service_body(spec, "sha256:7", {})
+    ref = "id", "df.REDIS_PASSWORD.0123456789ab"
+    into(body, spec, Hidden({"REDIS_PASSWORD": ref}, ("entry.sh",), ("redis-server",)))
+    made = body["TaskTemplate"]["ContainerSpec"]
+    assert made["Env"] == ["TZ=UTC"] and "hunter2" not in str(body) + service_create(spec)
+    assert f"--secret source={ref[1]},target=REDIS_PASSWORD" in service_create(spec)
+    assert (made["Command"][0], made["Command"][-1], made["Args"]) == ("sh", "entry.sh", ["redis-server"])
+    assert told(made["Labels"]) == {"REDIS_PASSWORD": ref[1]}
+    (mounted,) = made["Secrets"]
+    assert (mounted["SecretID"], mounted["SecretName"], mounted["File"]["Name"]) == (*ref, "REDIS_PASSWORD")
+    assert behind((), ("ls",)) == ("ls",)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ REST = 5.0
 def link_to(engine: Engine, spec: StackSpec) -> BalancerLink:
     """The link to a stack's balancer, and to its standby if the stack file asks for one."""
     name = names.container_name(spec.name, "balancer")
-    if not spec.balancer.nodes:
+    if not spec.pair:
         return BalancerLink(engine, name)
     return PairedLink(engine, name, names.container_name(spec.name, "standby"))
 

@@ -241,7 +241,7 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
             live.append(f"trusted_proxies: {_arrow(old, new)}")
     detail = look.details.get(there.id)
     ports = detail.container.ports if detail else there.ports
-    moved, paired = False, bool(spec.balancer.nodes)
+    moved, paired = False, bool(spec.pair)
     for number, word in ((80, "publish"), (HTTPS_PORT, "tls")):
         wanted = next((p for p in specs.ports(spec, source) if p.container_port == number), None)
         have = [p for p in ports if p.container_port == number]

@@ -37,14 +37,14 @@ class Off:
 
 def other_node(world: World, active: Container | None) -> str:
     """The node of the pair on which the balancer is not; by default it comes to the first."""
-    pair = world.spec.balancer.nodes
+    pair = world.spec.pair
     at = active.node if active is not None else pair[0]
     return next(node for node in pair if node != at)
 
 
 def lacking(world: World, containers: Sequence[Container]) -> str:
     """The node that is to have a standby and has none, though it can be reached; "" for none."""
-    if not world.spec.balancer.nodes or by_role(containers, "standby") is not None:
+    if not world.spec.pair or by_role(containers, "standby") is not None:
         return ""
     node = other_node(world, by_role(containers, "balancer"))
     return "" if isinstance(world.engine, Spread) and node in world.engine.away else node

@@ -137,7 +137,7 @@ class World:
             plain=self.spec.plain,
             held=tuple(held),
             filed=self.refiled or self.filed,
-            turn=self.turn + 1 if self.spec.balancer.nodes else 0,
+            turn=self.turn + 1 if self.spec.pair else 0,
         )
 
     def address(self, container: Container) -> str:

@@ -105,7 +105,7 @@ async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
     try:
         engine = await connect(host)
     except EngineUnreachable as error:
-        if not (spec.swarm and spec.balancer.nodes):
+        if not spec.pair:
             raise
         name, engine = await _other_manager(spec, error)
         moved = f"{error} The standby on {name} takes over: dftui speaks to that manager."
@@ -121,7 +121,7 @@ async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
 
     assert isinstance(engine, DockerEngine)
     try:
-        swarm = await open_swarm(engine, spec.nodes, to_node, spec.balancer.nodes)
+        swarm = await open_swarm(engine, spec.nodes, to_node, spec.pair)
         swarm.moved = moved
         return swarm
     except BaseException:
@@ -134,7 +134,7 @@ async def _other_manager(spec: StackSpec, why: EngineUnreachable) -> tuple[str, 
     may have been it. Raises `why` when neither answers."""
     from dftui.engine.cluster import cluster_of
 
-    for name in spec.balancer.nodes:
+    for name in spec.pair:
         try:
             engine = await connect(spec.nodes[name])
         except EngineUnreachable:

@@ -145,6 +145,11 @@ class StackSpec:
         return self.engine == "swarm"
 
     @property
+    def pair(self) -> tuple[str, ...]:
+        """The two managers of a swarm that have a balancer each; () for one balancer."""
+        return self.balancer.nodes if self.swarm else ()
+
+    @property
     def makes_admin(self) -> bool:
         """dftui itself makes the first admin."""
         return not self.plain and self.admin.mode == "auto"

@@ -295,7 +295,7 @@ def standing_by(
     spec: StackSpec, balancer: Service, found: Sequence[Container], facts: Facts, safe: Callable[[str], str]
 ) -> Service | None:
     """The balancer that stands by; None where the stack file asks for none."""
-    pair = spec.balancer.nodes
+    pair = spec.pair
     if not pair:
         return None
     node = next(one for one in pair if one != (balancer.node or pair[0]))

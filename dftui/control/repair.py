@@ -6,9 +6,12 @@ engine and in the balancer.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dftui.balancer.config import Marked
@@ -53,9 +56,12 @@ class RepairResult:
         }
 
 
+_LOOK_AGAIN = 0.5
+"""Seconds between two looks at a server that is to leave when others have come."""
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
 REPLACE = "replace it, a new one first"
+_ASKED = "is to be replaced"
 _SERVICES = {"db": "the database", "cache": "the cache", "balancer": "the balancer"}
 
 
@@ -224,7 +230,7 @@ class Repairer:
         progress = Progress("repair", self._world.report)
         try:
             done: list[Finding] = []
-            asked = [Finding("replace", name, f"{name} is to be replaced", REPLACE) for name in replaced]
+            asked = [Finding("replace", name, f"{name} {_ASKED}", REPLACE) for name in replaced]
             if asked:
                 progress.total += len(asked)
                 await self._put_right(progress, asked)
@@ -264,8 +270,17 @@ class Repairer:
 
         simple = [f for f in findings if f.kind not in ("count", "replace", "file")]
         last = await self._serving(simple)
-        await bounded(PARALLEL, one, [f for f in simple if f not in last])
-        await bounded(PARALLEL, one, last)
+        others_came = asyncio.Event()
+
+        async def come() -> None:
+            await bounded(PARALLEL, one, [f for f in simple if f not in last])
+            others_came.set()
+
+        async def leave(finding: Finding) -> None:
+            await self._until_spent(finding.who, others_came)
+            await one(finding)
+
+        await bounded(1 + len(last), lambda work: work(), [come, *(partial(leave, finding) for finding in last)])
         await self._scaler.keep(plan, wanted)
         for finding in findings:
             if finding.kind == "replace":
@@ -285,6 +300,16 @@ class Repairer:
             if state is not None and state.status == "UP" and state.address.rpartition(":")[0] not in taken:
                 found.append(finding)
         return found
+
+    async def _until_spent(self, server: str, others_came: asyncio.Event) -> None:
+        """Until others serve, or it does no more: what it was asked last is asked of others once it is out."""
+        while not others_came.is_set():
+            state = await replicas.state_of(self._world, server)
+            if state is None or state.status != "UP":
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN):
+                    await others_came.wait()
 
     async def _one(
         self, progress: Progress, plan: Plan, finding: Finding, container: Container | None, wanted: int
@@ -323,7 +348,8 @@ class Repairer:
             case "replace" if (await look(world)).outside(container):
                 await replicas.dispose(world, progress, container)  # it serves nothing, and another is there for it
             case "replace":
-                await self._scaler.replace(progress, plan, container, wanted, "it is not like the others")
+                why = "as asked" if finding.what.endswith(_ASKED) else "it is not like the others"
+                await self._scaler.replace(progress, plan, container, wanted, why)
 
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
         if container.pending:  # the swarm has placed it since: another container, with an address

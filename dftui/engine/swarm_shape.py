@@ -184,7 +184,7 @@ def merge(
         node_id = str(task.get("NodeID") or "") if task is not None else ""
         node = nodes[node_id].name if node_id in nodes else ""
         ref = container_id(task) if task is not None else ""
-        if ref in by_id:
+        if ref in by_id and by_id[ref][0].state != "created":  # those are about to be started
             found.append(by_id[ref])
         elif ref and task is not None and task["Status"].get("State") == "running":
             found.append((_from_task(service, task, node), node_id))

@@ -180,17 +180,21 @@ class Shared:
         """From one node, once what ended there of services that are gone has gone, too: the swarm removes it, but
         some time later. A node that is lost meanwhile keeps it."""
         end = time.monotonic() + IN_USE_PATIENCE
+        looks = 0
         with suppress(EngineUnreachable):
             while True:
                 try:
                     await engine.remove_volume(name)
                     return
                 except Conflict:
-                    if not stack or time.monotonic() > end:
+                    stay = {None, *(str(one["ID"]) for one in await self.services.list({LABEL_STACK: stack}))}
+                    held = await engine.containers({LABEL_STACK: stack}) if stack else ()
+                    going = [one for one in held if one.labels.get(SERVICE_ID) not in stay]
+                    looks = 0 if going else looks + 1  # it may have gone since
+                    if looks > 1 or time.monotonic() > end:
                         raise
-                stay = {None, *(str(one["ID"]) for one in await self.services.list({LABEL_STACK: stack}))}
-                for one in await engine.containers({LABEL_STACK: stack}):
-                    if one.labels.get(SERVICE_ID) not in stay and one.state in ("exited", "dead", "created"):
+                for one in going:
+                    if one.state in ("exited", "dead", "created"):
                         with suppress(NotFound, Conflict):  # the swarm is at it
                             await engine.remove(one.id, force=True)
                 await asyncio.sleep(_TICK)

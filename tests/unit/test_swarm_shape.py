@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,14 @@ def test_a_service_that_is_being_placed_is_starting_and_waited_for() -> None:
     assert replica.state is ReplicaState.STARTING and "no suitable node" in replica.why
     (finding,) = find([one], Pool([one], {}), None, None, services=())
     assert finding.kind == "stopped" and "no suitable node" in finding.what
+
+
+def test_one_that_the_swarm_is_about_to_start_is_waited_for_too() -> None:
+    made = replace(container("c2"), state="created")
+    ((one, _),) = merge([service()], [task("c2", state="ready", desired="ready")], NODES, {"a": [made], "b": []})
+    assert (one.state, one.pending) == ("restarting", "ready")
+    (finding,) = find([one], Pool([one], {}), None, None, services=())
+    assert finding.kind == "stopped" and "wait until the swarm has placed it" in finding.repair
 
 
 def test_a_service_that_was_scaled_to_nothing_is_stopped() -> None:

@@ -14,6 +14,7 @@ from dftui.balancer.pair import PairedLink
 from dftui.balancer.stat import FrontendState, Standing
 from dftui.control.changes import same_place
 from dftui.control.counters import receipt
+from dftui.control.ground import port_holder
 from dftui.engine.api import Container, Engine, Port
 from dftui.engine.swarm_shape import seen_from
 from dftui.stack import names
@@ -111,6 +112,12 @@ def test_each_of_two_hosts_publishes_at_its_own_address() -> None:
     assert same_place(here, there, paired=True) and not same_place(here, there)
     for other in (Port(80, "0.0.0.0", 80), Port(80, "127.0.0.1", 80), Port(80, "10.0.0.2", 81)):
         assert not same_place(here, other, paired=True)
+
+
+def test_the_standby_holds_no_port_against_its_own_stack() -> None:
+    standby = balancer("one", name="df-standby", labels=names.stack_labels("df", "standby"))
+    assert port_holder([standby], Port(80, "10.0.0.1", 80), "df") == ""
+    assert port_holder([standby], Port(80, "10.0.0.1", 80), "another") == "df-standby"
 
 
 async def test_a_standby_that_does_not_answer_keeps_nobody_waiting_twice() -> None:

@@ -105,15 +105,15 @@ class PairedLink(BalancerLink):
         own, theirs = await asyncio.gather(super().marked(), self.also(lambda other: other.marked()))
         return theirs if theirs is not None and (own is None or theirs.turn > own.turn) else own
 
-    async def standing(self) -> Standing | None:
-        """How the standby stands; None while it cannot be asked."""
+    async def standing(self, patience: float) -> Standing | None:
+        """How the standby stands; None while it cannot be asked, or does not answer within so many seconds."""
 
         async def ask(other: BalancerLink) -> Standing:
             front = await other.frontend()
             own, theirs = await self.turns()
             return Standing(front.requests, front.rate, await self.behind(), theirs > own)
 
-        return await self.also(ask)
+        return await self.also(ask, patience)
 
     async def turns(self) -> tuple[int, int]:
         """How often the first's file was written, and the standby's. Raises EngineError."""

@@ -8,6 +8,7 @@ from dftui.balancer.config import CONFIG_PATH, Server
 from dftui.balancer.link import BalancerLink
 from dftui.balancer.pair import rules_of
 from dftui.balancer.running import reload_as
+from dftui.balancer.stat import ServerState
 from dftui.balancer.tls import CERTIFICATE_PATH
 from dftui.engine.api import Engine
 
@@ -37,21 +38,23 @@ async def bring(engine: Engine, source: BalancerLink, of: str, target: BalancerL
 async def _servers(source: BalancerLink, target: BalancerLink) -> None:
     wanted = {server.name: server for server in (await source.table()).servers}
     have = {server.name: server for server in (await target.table()).servers}
-    odd = [
-        name
-        for name, server in have.items()
-        if name not in wanted or (server.address, server.weight) != (wanted[name].address, wanted[name].weight)
-    ]
+    odd = [name for name, server in have.items() if name not in wanted or _unlike(server, wanted[name])]
     await asyncio.gather(*(_take_out(target, name) for name in odd))
     for name, server in wanted.items():
         closed = server.admin != "ready"
         if name not in have or name in odd:
             host, _, port = server.address.rpartition(":")
             await target.add(Server(name, host.strip("[]"), int(port), name), closed=closed)
-            if server.weight != 1:
+            if not closed and server.weight != 1:
                 await target.command(f"set server web/{name} weight {server.weight}")
         elif have[name].admin != server.admin:
             await (target.drain if closed else target.ready)(name)
+
+
+def _unlike(one: ServerState, other: ServerState) -> bool:
+    """What a drain does not explain; it takes the weight, too."""
+    weights = one.admin == other.admin == "ready" and one.weight != other.weight
+    return weights or one.address != other.address
 
 
 async def _take_out(target: BalancerLink, name: str) -> None:

@@ -89,7 +89,7 @@ class Operator:
                 async with held_for(self._world, what):
                     await standby.in_step(self._world)
                     yield
-                    await standby.in_step(self._world)
+                    await standby.in_step(self._world, now=True)
             finally:
                 _HOLDS.reset(token)
 

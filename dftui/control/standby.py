@@ -131,7 +131,8 @@ async def in_step(world: World, *, now: bool = False) -> None:
             await alone.close()
         Progress("standby", world.report).tell("the balancer is in step again with the one that stood in for it")
 
-    await link.also(step, PATIENCE, now=now)
+    if await link.also(lambda other: other.shell.who(), now=now) is not None:
+        await link.also(step, PATIENCE)
 
 
 async def ensure(world: World, progress: Progress) -> None:

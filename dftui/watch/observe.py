@@ -47,7 +47,6 @@ class Balancer:
     certificate: Certificate | None = None
     error: str = ""
     acting: str = ""
-    standing: Standing | None = None
 
 
 async def observe(
@@ -63,9 +62,10 @@ async def observe(
     info, containers = await asyncio.gather(engine.info(), engine.containers({names.LABEL_STACK: spec.name}))
     own = link or link_to(engine, spec)
     try:
-        noted, balancer, db, cache = await asyncio.gather(
+        noted, balancer, beside, db, cache = await asyncio.gather(
             marked(engine, own, containers),
             _ask_balancer(running(containers, "balancer"), own),
+            standing(own),
             _ask(Database, engine, running(containers, "db")),
             _ask(Cache, engine, running(containers, "cache")),
         )
@@ -93,7 +93,7 @@ async def observe(
         setup_closed=balancer.setup_closed,
         certificate=balancer.certificate,
         acting=balancer.acting,
-        standing=balancer.standing,
+        standing=beside,
         away=away(engine),
     )
     return derive(spec, facts, mask)
@@ -112,7 +112,6 @@ async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer
                 await link.setup_closed(),
                 await link.certificate(),
                 acting=words,
-                standing=await standing(link),
             )
     except EngineError as failed:
         return Balancer(error=str(failed))
@@ -120,9 +119,9 @@ async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer
         return Balancer(error="it did not answer in time")
 
 
-async def standing(link: BalancerLink) -> Standing | None:
+async def standing(link: BalancerLink, patience: float = PATIENCE) -> Standing | None:
     """What the standby says; None without one, and while it does not answer."""
-    return await link.standing() if isinstance(link, PairedLink) else None
+    return await link.standing(patience) if isinstance(link, PairedLink) else None
 
 
 def away(engine: Engine) -> frozenset[str]:

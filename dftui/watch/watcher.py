@@ -303,7 +303,7 @@ class Watcher:
                                 self._know(
                                     setup_closed=await self._link.setup_closed(),
                                     certificate=await self._link.certificate(),
-                                    standing=await standing(self._link),
+                                    standing=await standing(self._link, TABLE_PERIOD),
                                 )
                             latencies: dict[str, Latency] = {}
                             if rounds % _LATENCY_EVERY == 0 and table.frontend.requests != requests:

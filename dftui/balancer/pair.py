@@ -133,7 +133,7 @@ class PairedLink(BalancerLink):
                 return f"it looks for {name} at {same.address}"
             if same.admin != server.admin:
                 return f"to it {name} is {_admin(same)}"
-            if same.weight != server.weight:
+            if same.status == server.status == "UP" and same.weight != server.weight:
                 return f"it gives {name} the weight {same.weight}"
         if await self.shell.marks() != await self.other.shell.marks():
             return "its file is another one"

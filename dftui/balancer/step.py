@@ -52,9 +52,8 @@ async def _servers(source: BalancerLink, target: BalancerLink) -> None:
 
 
 def _unlike(one: ServerState, other: ServerState) -> bool:
-    """What a drain does not explain; it takes the weight, too."""
-    weights = one.admin == other.admin == "ready" and one.weight != other.weight
-    return weights or one.address != other.address
+    """What a drain or a failed check does not explain; those take the weight, too."""
+    return one.address != other.address or (one.status == other.status == "UP" and one.weight != other.weight)
 
 
 async def _take_out(target: BalancerLink, name: str) -> None:

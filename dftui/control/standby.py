@@ -22,6 +22,8 @@ from dftui.engine.nodes import Spread
 
 PATIENCE = 30.0
 """Seconds to bring one in step: a server that leaves has its last requests."""
+SILENT = 10.0
+"""Seconds without an answer after which one that runs is started anew."""
 MAJORITY = 3
 """Managers of a swarm that goes on acting when one of them is lost (Raft: more than half must be there)."""
 
@@ -95,7 +97,7 @@ async def off(world: World, containers: Sequence[Container]) -> Off | None:
         return Off(node, f"the standby balancer on {node} does not run", "start it in step")
     if unlike(active, standby):
         return Off(node, f"the standby balancer on {node} was made otherwise than the other", "replace it")
-    behind = await link.also(lambda _: link.behind(), now=True)
+    behind = await link.also(lambda _: link.behind(), SILENT, now=True)
     if behind is None:
         return Off(node, f"the standby balancer on {node} does not answer", "restart it")
     what = f"the standby balancer on {node} is out of step: {behind}"
@@ -153,7 +155,7 @@ async def ensure(world: World, progress: Progress) -> None:
         if standby is not None and standby.state == "paused":
             await world.engine.unpause(standby.id)
         elif standby is not None and (standby.state == "running" and not unlike(active, standby)):
-            if await link.also(lambda _: link.behind(), now=True) is None:
+            if await link.also(lambda _: link.behind(), SILENT, now=True) is None:
                 await world.engine.restart(standby.id, 1)
         elif standby is not None and not unlike(active, standby):
             await _start(world, progress, active, standby.id, f"docker -H {node} start {standby.name}")

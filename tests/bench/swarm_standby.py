@@ -76,8 +76,8 @@ def standby(runs: int) -> list[Row]:
             Sample(tuple(waits), "s"),
             Sample(tuple(calm), "s"),
             "their longest wait while nothing is lost",
-            f"at most {PATIENCE + TRIED + MARGIN:g} s: their own {PATIENCE:g} s, {TRIED:g} s for two replicas of the lost "
-            "machine that the standby tries first, and a margin",
+            f"at most {PATIENCE + TRIED + MARGIN:g} s: their own {PATIENCE:g} s, {TRIED:g} s for two replicas of the "
+            "lost machine that the standby tries first, and a margin",
             max(waits) <= PATIENCE + TRIED + MARGIN,
         ),
         Row(

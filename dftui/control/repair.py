@@ -280,7 +280,8 @@ class Repairer:
             await self._until_spent(finding.who, others_came)
             await one(finding)
 
-        await bounded(1 + len(last), lambda work: work(), [come, *(partial(leave, finding) for finding in last)])
+        both: list[Work] = [come, *(partial(leave, finding) for finding in last)]
+        await bounded(len(both), lambda work: work(), both)
         await self._scaler.keep(plan, wanted)
         for finding in findings:
             if finding.kind == "replace":

@@ -188,8 +188,7 @@ class ContainerSpec:
     stop_signal: str = ""
     """What the engine stops it with; "": what the image says, else SIGTERM."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Which of `env` a service of a swarm has as secrets of the swarm, and a version of each: another value has
-    another. Elsewhere it says nothing."""
+    """Which of `env` are secrets of the swarm, on one, with a version of each: another value has another."""
     place: str = ""
     """On a swarm: a service on "any" node, or on the one that has the stack's "data"; "": a container of the manager
     that is spoken to, "node:NAME": of that node. Elsewhere it says nothing."""

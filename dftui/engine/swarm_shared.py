@@ -168,9 +168,12 @@ class Shared:
 
     async def remove_volume(self, name: str) -> None:
         """From every node that has it; missing is no error. With a stack's last one no node has its data any more."""
-        before = {one.name: one.labels.get(LABEL_STACK, "") for one in await self.volumes()}
+        await self.links.know(await self.services.nodes())
+        told = await self.links.each(lambda engine: engine.volumes())
+        before = {one.name: one.labels.get(LABEL_STACK, "") for listed in told.values() for one in listed or ()}
         stack = before.pop(name, "")
-        await asyncio.gather(*(self._remove_volume(engine, name, stack) for engine in self.links.engines.values()))
+        having = [node for node, listed in told.items() if any(one.name == name for one in listed or ())]
+        await asyncio.gather(*(self._remove_volume(self.links.engine(node), name, stack) for node in having))
         if stack and stack not in before.values():
             for node in (await self.services.nodes()).values():
                 if data_label(stack) in node.labels:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dftui.dreamfactory.variables import STORAGE_PATH
 from dftui.engine.api import Conflict, Engine, NotFound
 from dftui.engine.bundled import bundled_tag
 from dftui.engine.carry import carry
@@ -285,6 +286,16 @@ def test_what_a_lost_node_had_comes_back_elsewhere_and_is_let_in(stack: Stack, l
     lost.again()
     lab.until_ready()
     stack.wait_serving(len(before))
+
+
+def test_a_restore_brings_the_files_to_every_node(stack: Stack, tmp_path: Path) -> None:
+    file, archive = f"{STORAGE_PATH}/mine", str(tmp_path / "one.tar")
+    stack.ok("shell", stack.json("status")["web"][0]["name"], "--", "sh", "-c", f"echo kept >{file}")
+    stack.ok("backup", archive)
+    stack.ok("restore", archive, "--replace", "--no-backup", "--yes")
+    webs = stack.json("status")["web"]
+    assert len({web["node"] for web in webs}) >= 2
+    assert {stack.ok("shell", web["name"], "--", "cat", file) for web in webs[:3]} == {"kept\n"}
 
 
 def test_a_stack_of_one_engine_goes_on_as_services(lab: SwarmLab, web: str, tmp_path: Path) -> None:

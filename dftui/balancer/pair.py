@@ -19,6 +19,7 @@ from dftui.balancer.running import run_of, running
 from dftui.balancer.stat import FrontendState, ServerState, Standing
 from dftui.balancer.tls import Certificate
 from dftui.engine.api import Engine, EngineError
+from dftui.engine.nodes import Spread
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 
@@ -68,6 +69,17 @@ class PairedLink(BalancerLink):
         super().__init__(engine, container)
         self.other = BalancerLink(engine, standby)
         self._rest = 0.0
+        self._leaving: set[asyncio.Task[object]] = set()
+        if isinstance(engine, Spread):
+            engine.moves.append(self._turned)
+
+    def _turned(self) -> None:
+        """The other balancer is the one that is spoken to now: streams that were opened lead to the wrong one."""
+        self._rest = 0.0
+        for part in (self, self.shell, self.other, self.other.shell):
+            task = asyncio.create_task(part.leave())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     async def also(
         self, work: Callable[[BalancerLink], Awaitable[T]], patience: float = PATIENCE, *, now: bool = False

@@ -52,6 +52,7 @@ class Shared:
         self._cluster = cluster
         self._pair = frozenset(pair)
         self._moving = asyncio.Lock()
+        self.moves: list[Callable[[], None]] = []
         self.moved = ""
         """Why another manager than the one that was asked for is spoken to, in a sentence."""
 
@@ -83,6 +84,8 @@ class Shared:
                     self.links.lead(node_id, why)
                     self.manager, self.services = engine, Services(engine)
                     self._forget()
+                    for told in self.moves:
+                        told()
                     return True
         return False
 

@@ -325,12 +325,13 @@ def standing_by(
 
 
 def beside(balancer: Service, standby: Service) -> Service:
-    """The balancer with its place and how its standby stands, in words, before its figures."""
+    """The balancer with its place and how its standby stands, in words, before its figures; after them where that
+    is."""
     word = standby.state
     if word == "running":
         word = {True: "in step", False: "behind", None: "silent"}[standby.in_step]
-    both = {"active on": balancer.node, "standby": f"{standby.node} {word}"}
-    return replace(balancer, figures={**both, **balancer.figures})
+    first = {"active on": balancer.node, "standby": word}
+    return replace(balancer, figures={**first, **balancer.figures, "standby on": standby.node})
 
 
 def _url(spec: StackSpec, balancers: Iterable[Container], engine: str) -> tuple[str, bool]:

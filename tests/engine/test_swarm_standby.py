@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import aclosing
 
 import pytest
 
+from dftui.control.operator import Operator
 from dftui.engine.bundled import bundled_tag
-from dftui.engine.carry import carry
-from dftui.engine.connect import connect, connect_for
+from dftui.engine.connect import connect_for
 from dftui.stack.file import load
 from dftui.stack.names import LABEL_ROLE
 from tests import tinyweb
@@ -32,17 +30,7 @@ def lab(web: str) -> Iterator[SwarmLab]:
     """Three managers, so that the swarm acts without one of them; the first leads it, and has no balancer: nobody has
     to wait for an election."""
     with SwarmLab(3, 3, heartbeat="1s") as found:
-
-        async def fill() -> None:
-            here, there = await connect(), await connect(found.nodes[1].host)
-            for image in (web, bundled_tag("balancer")):
-                async with aclosing(carry(here, image, {"manager": there})) as told:  # type: ignore[type-var]
-                    async for _ in told:
-                        pass
-            await here.close()
-            await there.close()
-
-        asyncio.run(fill())
+        found.load(web, bundled_tag("balancer"))
         yield found
 
 
@@ -55,9 +43,8 @@ def stack(lab: SwarmLab, web: str, tmp_path_factory: pytest.TempPathFactory) -> 
         found.ok("up")
         yield found
         found.ok("down", "--volumes", "--yes")
-        until(
-            lambda: not left(lab, found.name), f"something is left of {found.name}"
-        )  # not all managers know at once
+        # Not all managers know at once.
+        until(lambda: not left(lab, found.name), f"something is left of {found.name}")
 
 
 def table(stack: Stack, node: LabNode) -> dict[str, tuple[str, str]]:
@@ -102,12 +89,16 @@ def test_what_is_off_with_the_standby_is_told_and_repaired(stack: Stack, lab: Sw
 
 
 async def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_step(
-    stack: Stack, lab: SwarmLab
+    stack: Stack, lab: SwarmLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = lab.nodes[1:]
     urls = (stack.url, f"http://{two.address}:{stack.port}")
-    engine = await connect_for(load(stack.file), one.host)  # as a screen has it that runs on
-    assert len(await engine.containers({LABEL: stack.name})) == 4
+    for name in ("DFTUI_CONFIG_DIR", "DFTUI_STATE_DIR"):
+        monkeypatch.setenv(name, stack.env[name])
+    spec = load(stack.file)
+    engine = await connect_for(spec, one.host)  # as a screen has it that runs on
+    operator = Operator(engine, spec)
+    assert (await operator.scale(to=2)).after == 2
     with TwoHomes(urls) as clients:
         clients.until_answered(20)
         lab.cut(one)
@@ -121,9 +112,10 @@ async def test_when_a_manager_is_lost_its_standby_goes_on_and_it_comes_back_in_s
         assert "balancer-lost" in [drift["kind"] for drift in status["drift"]]
         roles = {one.labels[LABEL_ROLE]: one.node for one in await engine.containers({LABEL: stack.name})}
         assert (await engine.info()).host == two.host and roles["balancer"] == two.name
+        scaled = await operator.scale(to=3)
+        assert (scaled.after, scaled.receipt.failed) == (3, 0)
+        await operator.close()
         await engine.close()
-        scaled = stack.json("scale", "3")
-        assert (scaled["to"], scaled["receipt"]["failed"]) == (3, 0)
         clients.until_answered(20, at=1)
     # What was under way at the lost one, and nothing else, was sent again to the other.
     assert {at for at, _ in clients.failed} == {0}

@@ -79,7 +79,7 @@ def test_how_the_standby_stands_is_shown_and_what_is_off_is_drift() -> None:
     standby = balancer("one", name="df-standby", labels=names.stack_labels("df", "standby"))
     sound = looked(active, standby, standing=Standing(7, 1, "", False))
     assert of_standby(sound) == [] and sound.standby is not None and sound.standby.in_step
-    assert (sound.standby.url, sound.balancer.figures["standby"]) == ("http://10.0.0.1:80", "one in step")
+    assert (sound.standby.url, sound.balancer.figures["standby"]) == ("http://10.0.0.1:80", "in step")
     behind = looked(active, standby, standing=Standing(7, 1, "it lacks the server a", False))
     assert of_standby(behind) == [
         (Alarm.STANDBY, "the standby balancer on one is out of step: it lacks the server a")

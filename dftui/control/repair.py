@@ -280,8 +280,8 @@ class Repairer:
             await self._until_spent(finding.who, others_came)
             await one(finding)
 
-        both: list[Work] = [come, *(partial(leave, finding) for finding in last)]
-        await bounded(len(both), lambda work: work(), both)
+        works: list[Work] = [come, *(partial(leave, finding) for finding in last)]
+        await bounded(len(works), lambda work: work(), works)
         await self._scaler.keep(plan, wanted)
         for finding in findings:
             if finding.kind == "replace":

@@ -50,7 +50,7 @@ elsewhere, 5 of 35,000 in 20 kills against none of 69,000 in 36 without it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _HEALTH = re.compile(r"/[A-Za-z0-9._~!&()*+,;=:@%/?-]{0,199}")
-_NONCE = re.compile(r"[A-Za-z0-9]{0,64}")
+NONCE = re.compile(r"[A-Za-z0-9]{0,64}")
 
 
 class ConfigError(ValueError):
@@ -110,6 +110,8 @@ class BalancerConfig:
     """The published port of HTTPS, to which http is sent on; 0: there is none."""
     plain: bool = False
     """The web is not DreamFactory, so no path of it is a setup form."""
+    turn: int = 0
+    """How many times the file was written: of two balancers' files the higher one holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Marked:
     held: tuple[Held, ...] = ()
     filed: Filed | None = None
     https: int = 0
+    turn: int = 0
 
 
 def check_server(server: Server) -> Server:
@@ -162,7 +165,7 @@ def _check(cfg: BalancerConfig) -> None:
         raise ConfigError(f"balance {cfg.balance!r}: one of {', '.join(BALANCES)}")
     if not _HEALTH.fullmatch(cfg.health_path):
         raise ConfigError(f"health path {cfg.health_path!r}: starts with / and is made of plain URL characters")
-    if not _NONCE.fullmatch(cfg.probe_nonce):
+    if not NONCE.fullmatch(cfg.probe_nonce):
         raise ConfigError("probe nonce: letters and digits only")
     for proxy in cfg.trusted_proxies:
         check_proxy(proxy)
@@ -342,6 +345,7 @@ def render(cfg: BalancerConfig) -> str:
         "deny_setup": cfg.deny_setup,
         "probe_nonce": cfg.probe_nonce,
         **({"https": cfg.https} if cfg.https else {}),
+        **({"turn": cfg.turn} if cfg.turn else {}),
     }
     if cfg.filed is not None:
         state["filed"] = {"replicas": cfg.filed.replicas, "image": cfg.filed.image}
@@ -360,79 +364,3 @@ def render(cfg: BalancerConfig) -> str:
         *read,
     ]
     return "\n".join(lines) + "\n"
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _number(value: object, least: int) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
-
-
-def _server(found: dict[str, Any] | None) -> Server | None:
-    if found is None:
-        return None
-    port = _number(found.get("port"), 1)
-    words = [found.get(key) for key in ("name", "address", "replica")]
-    if port is None or not all(isinstance(word, str) for word in words):
-        return None
-    try:
-        return check_server(Server(str(words[0]), str(words[1]), port, str(words[2])))
-    except ConfigError:
-        return None
-
-
-def _filed(found: object) -> Filed | None:
-    if not isinstance(found, dict) or (replicas := _number(found.get("replicas"), 0)) is None:
-        return None
-    image = found.get("image")
-    return Filed(replicas, image) if image is None or isinstance(image, str) else None
-
-
-def parse(text: str) -> Marked | None:
-    """What the marked comments say; None when there are none. Never raises: what cannot be read is left out and
-    `whole` is False."""
-    state: dict[str, Any] | None = None
-    servers: dict[str, Server] = {}
-    held: list[Held] = []
-    whole = True
-    for line in text.splitlines():
-        if line.startswith(MARK_HELD):
-            note = _object(line[len(MARK_HELD) :]) or {}
-            if isinstance(note.get("name"), str) and isinstance(note.get("why"), str):
-                held.append(Held(note["name"], note["why"]))
-            continue
-        if line.startswith(MARK_SERVER):
-            server = _server(_object(line[len(MARK_SERVER) :]))
-            if server is None or server.name in servers:
-                whole = False
-            else:
-                servers[server.name] = server
-        elif line.startswith(MARK):
-            found = _object(line[len(MARK) :])
-            if found is None or state is not None:
-                whole = False
-            else:
-                state = found
-    wanted = _number(state.get("wanted"), 0) if state else None
-    if state is None or wanted is None:
-        return None
-    schema = _number(state.get("schema"), 1) or 0
-    stack, nonce = state.get("stack"), state.get("probe_nonce", "")
-    return Marked(
-        wanted=wanted,
-        servers=tuple(servers.values()),
-        stack=stack if isinstance(stack, str) else "",
-        schema=schema,
-        deny_setup=state.get("deny_setup") is True,
-        probe_nonce=nonce if isinstance(nonce, str) and _NONCE.fullmatch(nonce) else "",
-        whole=whole and schema == SCHEMA and state.get("count") == len(servers),
-        held=tuple(held),
-        filed=_filed(state.get("filed")),
-        https=_number(state.get("https"), 1) or 0,
-    )

@@ -24,11 +24,11 @@ from dftui.balancer.config import (
     check_proxy,
     check_server,
     endpoint,
-    parse,
     render,
 )
 from dftui.balancer.errors import BalancerError, BalancerGone, UnknownServer
 from dftui.balancer.holder import Holder
+from dftui.balancer.marks import parse
 from dftui.balancer.records import RawRequest, RingReader
 from dftui.balancer.rules import NOBODY, TRUSTED_ACL
 from dftui.balancer.runtime import SOCAT, Session, check_command, why_gone

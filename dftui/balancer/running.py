@@ -49,15 +49,20 @@ async def running(link: BalancerLink) -> Running:
 async def reload(engine: Engine, container: str, link: BalancerLink, health_path: str) -> None:
     """Let it take up its file, and wait until the new worker answers. Its counters begin anew, and no server is
     drained any more. Raises EngineError; the old worker then goes on."""
-    before = await _boot(link)
+    await reload_as(engine, container, link, spelled(health_path))
+
+
+async def reload_as(engine: Engine, container: str, link: BalancerLink, health: str) -> None:
+    """The same with the health path as `Running` has it."""
+    before = await run_of(link)
     await engine.kill(container, RELOAD)
     loop = asyncio.get_running_loop()
     end = loop.time() + _TIMEOUT
     while loop.time() < end:
         await link.leave()  # the old worker answers its old connections as long as they last
-        if await _boot(link) != before:
+        if await run_of(link) != before:
             found = await running(link)
-            if found.health == spelled(health_path):
+            if found.health == health:
                 return
         await asyncio.sleep(_PAUSE)
     raise BalancerError(
@@ -66,6 +71,6 @@ async def reload(engine: Engine, container: str, link: BalancerLink, health_path
     )
 
 
-async def _boot(link: BalancerLink) -> str:
-    """What tells one worker from the next."""
+async def run_of(link: BalancerLink) -> str:
+    """What tells one worker from the next, of whichever balancer."""
     return await link.command("get var proc.boot")

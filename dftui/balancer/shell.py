@@ -150,6 +150,10 @@ class Shell:
     async def close(self) -> None:
         """End it for good; never raises."""
         self._closed = True
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End it until the next question, and let go of a lock that it holds; never raises."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()

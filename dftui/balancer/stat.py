@@ -126,6 +126,17 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a standby says: its clients' requests so far, those of the last second, and where it differs from the
+    balancer that is spoken to ("" while it is in step); `ahead`: that one was not told the last change."""
+
+    requests: int
+    rate: int
+    behind: str
+    ahead: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Milliseconds from request to response headers over `count` requests, by interpolation in a histogram."""
 

@@ -71,6 +71,8 @@ async def opened(args: argparse.Namespace, *, one_action: bool = True) -> AsyncI
 
     spec = load_spec(args)
     engine = await connect_for(spec, args.docker)
+    if moved := getattr(engine, "moved", ""):
+        say(moved)
     try:
         if effect(args) is Effect.LOOK or not one_action:
             yield Opened(spec, engine)

@@ -15,7 +15,7 @@ from dftui.watch.snapshot import Service, Snapshot
 from dftui.watch.trends import Trends, total_load
 
 _CODES = {"good": "32", "info": "36", "warning": "33", "bad": "31", "muted": "37"}
-_ROLES = {"db": "database", "cache": "cache", "balancer": "balancer"}
+_ROLES = {"db": "database", "cache": "cache", "balancer": "balancer", "standby": "standby"}
 
 
 def paint(text: str, code: str, colour: bool) -> str:
@@ -59,7 +59,8 @@ def status_text(snapshot: Snapshot, colour: bool = False) -> str:
         lines.append("  There is no first admin yet: whoever reaches the port can become it. `dftui admin create`")
     elif snapshot.admin == "not migrated":
         lines.append("  The database holds no tables of DreamFactory yet.")
-    services = [_service(service) for service in snapshot.services]
+    beside = () if snapshot.standby is None else (snapshot.standby,)
+    services = [_service(service) for service in (*snapshot.services, *beside)]
     webs = [
         (
             "web",

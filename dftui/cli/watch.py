@@ -21,10 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Until a signal ends it; each step and each new drift is a line."""
-    from dftui.balancer.link import BalancerLink
+    from dftui.balancer.pair import link_to
     from dftui.control.autopilot import Autopilot
     from dftui.control.operator import Operator
-    from dftui.stack.names import container_name
     from dftui.watch.logs import LogHub
     from dftui.watch.watcher import Watcher
 
@@ -51,7 +50,7 @@ async def run(args: argparse.Namespace) -> int:
 
     async with opened(args, one_action=False) as world:
         mask = await masker(world)
-        link = BalancerLink(world.engine, container_name(world.spec.name, "balancer"))
+        link = link_to(world.engine, world.spec)
         watcher = Watcher(world.engine, world.spec, link, masker=mask, logs=LogHub(world.engine, masker=mask, tail=0))
         operator = Operator(world.engine, world.spec, link=link, report=report)
         autopilot = Autopilot(operator, world.spec, lambda: watcher.snapshot, report, acting=watcher.acting)

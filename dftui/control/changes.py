@@ -241,11 +241,13 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
             live.append(f"trusted_proxies: {_arrow(old, new)}")
     detail = look.details.get(there.id)
     ports = detail.container.ports if detail else there.ports
-    moved = False
+    moved, paired = False, bool(spec.pair)
     for number, word in ((80, "publish"), (HTTPS_PORT, "tls")):
         wanted = next((p for p in specs.ports(spec, source) if p.container_port == number), None)
         have = [p for p in ports if p.container_port == number]
-        if ports and not (any(same_place(one, wanted) for one in have) if wanted is not None else not have):
+        if ports and not (
+            any(same_place(p, wanted, paired=paired) for p in have) if wanted is not None else not have
+        ):
             moved = True
             old, new = (where(p) if p is not None else "none" for p in (have[0] if have else None, wanted))
             replace.append(f"{word}: {_arrow(old, new)}")
@@ -255,10 +257,11 @@ def balancer_edit(look: Look, spec: StackSpec, source: str) -> BalancerEdit:
     return BalancerEdit(tuple(live), tuple(reload), tuple(replace), moved)
 
 
-def same_place(one: Port, other: Port) -> bool:
-    """Whether two published ports are the same one of the host."""
+def same_place(one: Port, other: Port, *, paired: bool = False) -> bool:
+    """Whether two published ports are the same one of the host; `paired`: each of two hosts has its own address."""
     both_open = one.host_ip in OPEN and other.host_ip in OPEN
-    return one.host_port == other.host_port and (both_open or one.host_ip == other.host_ip)
+    both_own = paired and not any(p.host_ip in OPEN or p.host_ip.startswith("127.") for p in (one, other))
+    return one.host_port == other.host_port and (both_open or both_own or one.host_ip == other.host_ip)
 
 
 def where(port: Port) -> str:

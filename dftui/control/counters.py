@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
+from dftui.balancer.pair import frontends
+from dftui.balancer.stat import FrontendState
 from dftui.control.receipts import Drained, Receipt, Served
 from dftui.control.world import World
 
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Client requests (not attempts) answered, how many with a 5xx, and what the balancer did to save others."""
-
-    requests: int = 0
-    failed: int = 0
-    retries: int = 0
-    redispatches: int = 0
+Counters = Mapping[str, FrontendState]
+"""By the balancer's run, first that of the balancer that is spoken to."""
+_COUNTED = ("requests", "failed", "retries", "redispatches")
 
 
 async def read_counters(world: World) -> Counters:
-    """Of the frontend: it outlives every server, so what a removed one served stays counted."""
-    front = await world.link.frontend()
-    return Counters(front.requests, front.failed, front.retries, front.redispatches)
+    """Client requests (not attempts) answered, how many with a 5xx, and what was done to save others: of the
+    frontend, which outlives every server, so that what a removed one served stays counted. Of a standby, too."""
+    return await frontends(world.link)
 
 
 def receipt(before: Counters, after: Counters, drained: Iterable[Drained], served: Iterable[Served] = ()) -> Receipt:
-    """What happened in between; after a restart of the balancer counters begin anew, and count from 0."""
-
-    def delta(now: int, then: int) -> int:
-        return now - then if now >= then else now
-
-    return Receipt(
-        requests=delta(after.requests, before.requests),
-        failed=delta(after.failed, before.failed),
-        retries=delta(after.retries, before.retries),
-        redispatches=delta(after.redispatches, before.redispatches),
-        drained=tuple(drained),
-        served=tuple(served),
-    )
+    """What happened in between; of a balancer that was restarted meanwhile counters begin anew, and count from 0. A
+    standby counts if it answered at both ends."""
+    sums = dict.fromkeys(_COUNTED, 0)
+    for index, (run, now) in enumerate(after.items()):
+        then = before.get(run)
+        if then is None and index:
+            continue
+        for name in _COUNTED:
+            sums[name] += getattr(now, name) - (getattr(then, name) if then is not None else 0)
+    return Receipt(**sums, drained=tuple(drained), served=tuple(served))

@@ -12,7 +12,7 @@ from dftui.engine.api import Container, EngineError
 from dftui.stack import names
 from dftui.stack.secrets import secrets_path
 
-_ORDER = ("balancer", "web", "setup", "cache", "db")
+_ORDER = ("balancer", "standby", "web", "setup", "cache", "db")
 
 
 async def down(world: World, *, volumes: bool) -> None:

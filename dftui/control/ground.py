@@ -68,8 +68,9 @@ async def check_whole(world: World) -> None:
 
 def port_holder(containers: Iterable[Container], port: Port, stack: str) -> str:
     """The name of another container that publishes this host port, else ""."""
+    own = ("balancer", "standby")
     for container in containers:
-        if container.labels.get(names.LABEL_STACK) == stack and container.labels.get(names.LABEL_ROLE) == "balancer":
+        if container.labels.get(names.LABEL_STACK) == stack and container.labels.get(names.LABEL_ROLE) in own:
             continue
         for held in container.ports:
             same = held.host_ip == port.host_ip or held.host_ip in OPEN or port.host_ip in OPEN

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dftui.balancer.holder import Holder
+from dftui.balancer.pair import PairedLink
 from dftui.balancer.shell import LOCK_PATH, STALE, Shell
 from dftui.control.errors import ActionError
 from dftui.control.steps import Progress
@@ -156,11 +157,26 @@ async def held_for(world: World, what: str, image: str = "") -> AsyncIterator[No
         async with held(world.link.shell, world.stack, what, taken=taken):
             for other in taken:
                 Progress(what, world.report).tell(f"took over from {other.words()}: no sign of life")
-            yield
+            async with _held_beside(world, what):
+                yield
     elif balancer is not None or image:
         async with held_outside(world.engine, world.stack, balancer.image_id if balancer else image, what):
             yield
     else:
+        yield
+
+
+@asynccontextmanager
+async def _held_beside(world: World, what: str) -> AsyncIterator[None]:
+    """The standby's lock, too: another dftui may speak to that one's manager. One that does not answer has none."""
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(world.link, PairedLink) and await world.link.also(lambda other: other.shell.who()) is not None:
+            try:
+                await stack.enter_async_context(held(world.link.other.shell, world.stack, what))
+            except Busy:
+                raise
+            except ActionError:
+                pass  # it has gone since
         yield
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dftui.balancer.holder import Holder
 from dftui.balancer.link import BalancerLink
-from dftui.control import ground, hold, inside, replicas, tls
+from dftui.balancer.pair import link_to
+from dftui.control import ground, hold, inside, replicas, standby, tls
 from dftui.control.admin import AdminResult, create_admin
 from dftui.control.backup import BackupResult, backup
 from dftui.control.down import down
@@ -66,7 +67,7 @@ class Operator:
     ) -> None:
         self._read_only = read_only
         self._own_link = link is None
-        self.link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+        self.link = link or link_to(engine, spec)
         self._report = report
         self._world = World(engine, spec, self.link, self.told)
         self._scaler = Scaler(self._world, self._locked)
@@ -86,7 +87,9 @@ class Operator:
             token = _HOLDS.set(self)
             try:
                 async with held_for(self._world, what):
+                    await standby.in_step(self._world)
                     yield
+                    await standby.in_step(self._world, now=True)
             finally:
                 _HOLDS.reset(token)
 
@@ -126,6 +129,7 @@ class Operator:
             await self._repairer.recover()
             if edits:
                 await self._rollout.run(replicas_wanted)
+                await standby.ensure(self._world, Progress("up", self._world.report))
 
     async def plan(self, replicas_wanted: int | None = None) -> Preview:
         """What `up` would do; changes nothing."""

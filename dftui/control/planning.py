@@ -10,7 +10,7 @@ from typing import Any
 
 from dftui.balancer.config import spelled
 from dftui.balancer.running import running
-from dftui.control import changes, ground, replicas, rotation, specs, tls
+from dftui.control import changes, ground, replicas, rotation, specs, standby, tls
 from dftui.control.changes import Look, Refusal
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
@@ -229,6 +229,8 @@ def _steps(world: World, found: Look, plan: Plan | None, seen: Seen | None, want
     balancer = by_role(found.containers, "balancer")
     if step := changes.service_step(balancer):
         steps.append(Change(step, "container", world.name("balancer"), _published(world, seen, balancer)))
+    if node := standby.lacking(world, found.containers):
+        steps.append(Change("create", "container", world.name("standby"), (f"on {node}, beside the balancer",)))
     if plan is not None:
         steps += [Change("replace", "container", *odd) for odd in changes.to_replace(found, plan).items()]
     if found.marked is not None and wanted != first:

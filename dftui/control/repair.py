@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from dftui.balancer.config import Marked
-from dftui.control import ground, replicas
+from dftui.control import ground, replicas, standby
 from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError, NotUp
 from dftui.control.pool import Pool, look
@@ -195,7 +195,10 @@ class Repairer:
         plan = await ground.current_plan(self._world, odd_keys=True)
         pool, marked = await look(self._world), await self._world.marked()
         setup_open = await self._setup_open(containers)
-        return find(containers, pool, plan, marked, setup_open=setup_open, services=self._world.spec.services)
+        found = find(containers, pool, plan, marked, setup_open=setup_open, services=self._world.spec.services)
+        if (off := await standby.off(self._world, containers)) is not None:
+            found.append(Finding("standby", off.node, off.what, off.repair))
+        return found
 
     async def _setup_open(self, containers: Sequence[Container]) -> bool:
         if self._world.spec.plain or await self._world.setup_closed():
@@ -317,6 +320,9 @@ class Repairer:
             with progress.step("close the setup form in the balancer"):
                 await world.close_setup(plan)
             return
+        if finding.kind == "standby":
+            await standby.ensure(world, progress)
+            return
         if finding.kind == "server":
             with progress.step(f"take server {finding.who} out of the balancer"):
                 await replicas.forget(world, finding.who)
@@ -347,6 +353,8 @@ class Repairer:
                 await self._scaler.replace(progress, plan, container, wanted, why)
 
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
+        if container.pending:  # the swarm has placed it since: another container, with an address
+            container = next((c for c in await self._world.containers() if c.name == container.name), container)
         state = await replicas.state_of(self._world, container.short)
         expected = self._world.server(plan, container)
         half_way = state is not None and state.admin == "drain"

@@ -254,16 +254,18 @@ def setup(plan: Plan) -> ContainerSpec:
     )
 
 
-def balancer(plan: Plan, config: BalancerConfig) -> ContainerSpec:
-    """HAProxy, on the front network alone, with its configuration laid in before it starts."""
+def balancer(plan: Plan, config: BalancerConfig | bytes) -> ContainerSpec:
+    """HAProxy, on the front network alone, with its configuration (or another's, as it is) laid in before it
+    starts."""
     stack = plan.spec.name
+    text = config if isinstance(config, bytes) else render(config).encode()
     return ContainerSpec(
         name=names.container_name(stack, "balancer"),
         image=plan.images["balancer"],
         labels=names.stack_labels(stack, "balancer", source=plan.source),
         networks=(Attachment(names.network_name(stack, "front"), address=plan.fixed(BALANCER_HOST)),),
         ports=ports(plan.spec, plan.source),
-        files=(File(CONFIG_PATH, render(config).encode(), mode=0o644),),
+        files=(File(CONFIG_PATH, text, mode=0o644),),
         cpu_shares=BALANCER_SHARES,
         stop_signal=BALANCER_STOP,
     )

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 
 from dftui.balancer.config import Held
-from dftui.control import admission, changes, ground, replicas, specs, tls
+from dftui.control import admission, changes, ground, replicas, specs, standby, tls
 from dftui.control.admission import HeldOut
 from dftui.control.errors import ActionError
 from dftui.control.specs import Plan
@@ -41,6 +41,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     await ground.check_number(world, wanted)
     await ground.check_whole(world)
     await ground.check_names(world, wanted)
+    await standby.check(world)
     pair = await tls.read(world)
     images_seen: dict[str, str] = {}
 
@@ -62,6 +63,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
         plan = ground.pinned_to_pool(plan, webs(await world.containers()))
         await _webs(world, progress, plan, wanted)
         await _balancer(world, progress, plan, wanted, pair)
+        await standby.ensure(world, progress)
         return
     fresh = names.volume_name(world.stack, "db") not in await _volumes(world)
     recovered = await ground.gather_secrets(world, progress, new_admin=fresh and world.spec.makes_admin)
@@ -69,6 +71,7 @@ async def _up(world: World, progress: Progress, replicas_wanted: int | None) -> 
     await services(world, progress, plan)
     plan = await pool_up(world, progress, plan, wanted, fresh=fresh)
     await _balancer(world, progress, plan, wanted, pair)
+    await standby.ensure(world, progress)
 
 
 async def services(world: World, progress: Progress, plan: Plan) -> None:

@@ -45,6 +45,9 @@ class World:
     refiled: Filed | None = None
     """What the next writing notes instead."""
 
+    turn: int = 0
+    """How often the balancer's file was written, as far as seen: with two balancers it says whose holds."""
+
     _info: EngineInfo | None = None
 
     async def _engine_info(self) -> EngineInfo:
@@ -93,8 +96,9 @@ class World:
     async def marked(self) -> Marked | None:
         """What the balancer's configuration file says is wanted; None without a balancer."""
         found = await self.link.marked()
-        if found is not None and found.filed is not None:
-            self.filed = found.filed
+        if found is not None:
+            self.filed = found.filed or self.filed
+            self.turn = max(self.turn, found.turn)
         return found
 
     async def held(self) -> tuple[Held, ...]:
@@ -133,6 +137,7 @@ class World:
             plain=self.spec.plain,
             held=tuple(held),
             filed=self.refiled or self.filed,
+            turn=self.turn + 1 if self.spec.pair else 0,
         )
 
     def address(self, container: Container) -> str:

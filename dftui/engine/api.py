@@ -189,9 +189,9 @@ class ContainerSpec:
     """What the engine stops it with; "": what the image says, else SIGTERM."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Which of `env` are secrets of the swarm, on one, with a version of each: another value has another."""
-    place: Literal["", "any", "data"] = ""
-    """On a swarm: a service on any node, or on the one that has the stack's data; "": a container of the manager that
-    is spoken to. Elsewhere it says nothing."""
+    place: str = ""
+    """On a swarm: a service on "any" node, or on the one that has the stack's "data"; "": a container of the manager
+    that is spoken to, "node:NAME": of that node. Elsewhere it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

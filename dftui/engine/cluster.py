@@ -86,8 +86,9 @@ class ManagerCluster:
                 raise await self.why_not() from None
             if "does not have a leader" in words:
                 raise EngineError(
-                    f"Could not {doing}: the swarm has no leader, because half of its managers or more are lost.",
-                    "Start the lost managers again; services that run go on meanwhile.",
+                    f"Could not {doing}: the swarm has no leader. It elects one within some seconds, unless half of "
+                    "its managers or more are lost.",
+                    "If it stays so, start the lost managers again; services that run go on meanwhile.",
                 ) from None
             raise
 

@@ -5,18 +5,23 @@ Docker itself is imported at the first command, not here: the screen must be pai
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dftui.engine import contexts
 from dftui.engine.api import Engine, EngineError, EngineUnreachable
 from dftui.engine.errors import unreachable
+from dftui.engine.nodes import NoCluster
 from dftui.engine.tunnel import Tunnel
 from dftui.engine.wire import Address, Wire
 from dftui.stack.spec import StackSpec
 
+ELECTION = 30.0
+"""Seconds for a swarm whose leader was lost to elect another (it takes ten to twenty)."""
 OLDEST_API = (1, 40)
 NEWEST_API = (1, 47)
 """The newest API version whose answers were read for this; a newer engine is spoken to in this one."""
@@ -92,8 +97,17 @@ async def connect(host: str | None = None) -> Engine:
 
 
 async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
-    """The engine that a stack file asks for: the one at `host`, or the swarm that it manages. Raises as `connect`."""
-    engine = await connect(host)
+    """The engine that a stack file asks for: the one at `host`, or the swarm that it manages; of one with two
+    balancers by the other's manager, when the one at `host` does not answer (its `moved` says so). Raises as
+    `connect`."""
+    moved = ""
+    try:
+        engine = await connect(host)
+    except EngineUnreachable as error:
+        if not spec.pair:
+            raise
+        name, engine = await _other_manager(spec, error)
+        moved = f"{error} The standby on {name} takes over: dftui speaks to that manager."
     if not spec.swarm:
         return engine
     from dftui.engine.docker import DockerEngine
@@ -106,10 +120,35 @@ async def connect_for(spec: StackSpec, host: str | None = None) -> Engine:
 
     assert isinstance(engine, DockerEngine)
     try:
-        return await open_swarm(engine, spec.nodes, to_node)
+        swarm = await open_swarm(engine, spec.nodes, to_node, spec.pair)
+        swarm.moved = moved
+        return swarm
     except BaseException:
         await engine.close()
         raise
+
+
+async def _other_manager(spec: StackSpec, why: EngineUnreachable) -> tuple[str, Engine]:
+    """One of the two managers that have a balancer, and its name, once its swarm has a leader: the one that was lost
+    may have been it. Raises `why` when neither answers."""
+    from dftui.engine.cluster import cluster_of
+
+    for name in spec.pair:
+        try:
+            engine = await connect(spec.nodes[name])
+        except EngineUnreachable:
+            continue
+        end = time.monotonic() + ELECTION
+        while time.monotonic() < end:
+            try:
+                await cluster_of(engine).nodes()
+                break
+            except NoCluster:
+                break  # it is told by whoever asks next
+            except EngineError:
+                await asyncio.sleep(0.2)
+        return name, engine
+    raise why
 
 
 async def _ask(address: Address, tunnel: Tunnel | None) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -102,6 +102,16 @@ class Cluster(Protocol):
 @runtime_checkable
 class Spread(Protocol):
     """An engine of several machines."""
+
+    @property
+    def away(self) -> frozenset[str]:
+        """Names of those whose own engine is not connected to."""
+        ...
+
+    @property
+    def moves(self) -> list[Callable[[], None]]:
+        """What is called when another manager is spoken to from now on."""
+        ...
 
     def bring(self, ref: str) -> AsyncIterator[ImageProgress]:
         """Have an image on every machine, as it is; progress by machine."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ from dftui.engine.docker import DockerEngine
 from dftui.engine.swarm_links import Connect, Links
 from dftui.engine.swarm_secrets import Secrets, behind, into, told
 from dftui.engine.swarm_services import membership
-from dftui.engine.swarm_shape import SERVICE_ID, container_id, merge, named, service_body
+from dftui.engine.swarm_shape import SERVICE_ID, container_id, merge, named, seen_from, service_body
 from dftui.engine.swarm_shared import Shared
 from dftui.stack.names import LABEL_STACK
 
@@ -49,20 +49,28 @@ JUST = 5.0
 _MOST_KNOWN = 5000
 
 
-async def open_swarm(manager: DockerEngine, named_nodes: Mapping[str, str], connect: Connect) -> SwarmEngine:
-    """A swarm by one of its managers. Raises NoCluster where that is none."""
+async def open_swarm(
+    manager: DockerEngine, named_nodes: Mapping[str, str], connect: Connect, pair: Collection[str] = ()
+) -> SwarmEngine:
+    """A swarm by one of its managers; when that is lost, by the other of the `pair`. Raises NoCluster where it is no
+    manager."""
     node_id, cluster = await membership(manager)
-    return SwarmEngine(manager, node_id, cluster, named_nodes, connect)
+    return SwarmEngine(manager, node_id, cluster, named_nodes, connect, pair)
 
 
 class SwarmEngine(Shared):
     """A swarm, spoken to at one of its managers; made by `open_swarm`."""
 
     def __init__(
-        self, manager: DockerEngine, node_id: str, cluster: str, named_nodes: Mapping[str, str], connect: Connect
+        self,
+        manager: DockerEngine,
+        node_id: str,
+        cluster: str,
+        named_nodes: Mapping[str, str],
+        connect: Connect,
+        pair: Collection[str] = (),
     ) -> None:
-        super().__init__(manager, Links(manager, node_id, named_nodes, connect))
-        self._cluster = cluster
+        super().__init__(manager, Links(manager, node_id, named_nodes, connect), cluster, pair)
         self._known: dict[str, tuple[str, str, str]] = {}
         """Node, container and service ("" for a plain one) by id and by name, as last seen."""
         self._made: dict[str, float] = {}
@@ -75,26 +83,37 @@ class SwarmEngine(Shared):
 
     async def info(self) -> EngineInfo:
         """The manager, under the swarm's id: another manager of it is the same engine."""
-        return replace(await self.manager.info(), kind="swarm", id=self._cluster)
+
+        async def ask() -> EngineInfo:
+            return replace(await self.manager.info(), kind="swarm", id=self._cluster)
+
+        return await self._by_a_manager(ask)
 
     # -- who is where ----------------------------------------------------------------------------------------------
 
     async def containers(self, labels: Mapping[str, str] | None = None) -> tuple[Container, ...]:
         """All containers with these labels, whichever node has them; a node that does not answer is told for by the
         swarm."""
+        return await self._by_a_manager(lambda: self._containers(labels))
+
+    async def _containers(self, labels: Mapping[str, str] | None) -> tuple[Container, ...]:
         await self.links.know(await self.services.nodes())
         services, tasks, listed = await asyncio.gather(
             self.services.list(labels),
             self.services.tasks(labels),
             self.links.each(lambda engine: engine.containers(labels)),
         )
-        found = merge(services, tasks, self.links.nodes, listed)
+        found = seen_from(self.links.manager_id, merge(services, tasks, self.links.nodes, listed))
         if labels is None or len(self._known) > _MOST_KNOWN:
             self._known.clear()
             self._has.clear()
         for one, node_id in found:
             self._note(one, node_id)
         return tuple(one for one, _ in found)
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._secrets = Secrets(self.manager)
 
     def _note(self, one: Container, node_id: str) -> None:
         service = one.labels.get(SERVICE_ID, "") or self.services.id_of(one.name)
@@ -148,9 +167,10 @@ class SwarmEngine(Shared):
     async def create(self, spec: ContainerSpec) -> str:
         """A plain container at the manager, not started; or with a `place` a service, and its container, which runs
         when this ends."""
-        if not spec.place:
-            ref = await self.manager.create(spec)
-            self._known[ref] = self._known[spec.name] = self.links.manager_id, ref, ""
+        kind, _, name = spec.place.partition(":")
+        if kind in ("", "node"):
+            node_id, ref = await self.plain(spec, name)
+            self._known |= dict.fromkeys((ref,) if name else (ref, spec.name), (node_id, ref, ""))
             return ref
         if spec.files or spec.ports:
             raise EngineError(f"Could not create {spec.name}: a service of dftui's has neither files nor ports.")
@@ -353,7 +373,7 @@ class SwarmEngine(Shared):
 
     async def events(self, labels: Mapping[str, str] | None = None, since: float = 0.0) -> AsyncIterator[Event]:
         """Every node's events, and when a node or service changes; raises EngineUnreachable when the manager goes."""
-        await self.links.know(await self.services.nodes())
+        await self.links.know(await self._by_a_manager(lambda: self.services.nodes()))
         async with aclosing(swarm_events.merged(self.links, labels, since)) as events:
             async for event in events:
                 yield event

@@ -71,6 +71,17 @@ class Links:
         """Some node's engine is not connected to."""
         return bool(set(self.nodes) - set(self._engines))
 
+    @property
+    def away(self) -> frozenset[str]:
+        """Names of the nodes whose engine is not connected to."""
+        return frozenset(node.name for node_id, node in self.nodes.items() if node_id not in self._engines)
+
+    def lead(self, node_id: str, why: object) -> None:
+        """Speak to another manager from now on, which is connected to; the one before does not answer."""
+        before = self.manager_id
+        self.manager, self.manager_id = self._engines[node_id], node_id
+        self.give_up(before, why)
+
     def engine(self, node_id: str) -> DockerEngine:
         """The engine of a node. Raises EngineUnreachable, naming it, where there is none."""
         if node_id in self._engines:

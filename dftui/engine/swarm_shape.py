@@ -12,7 +12,7 @@ from typing import Any
 from dftui.engine.api import Container, ContainerSpec, EngineError, Event
 from dftui.engine.nodes import Node
 from dftui.engine.translate import stamp
-from dftui.stack.names import LABEL_STACK, data_label, stack_labels
+from dftui.stack.names import LABEL_ROLE, LABEL_STACK, container_name, data_label, stack_labels
 
 LABEL_IMAGE = "dftui.image.name"
 """The image's name: a service names it by its id, which no node tries to pull."""
@@ -191,6 +191,26 @@ def merge(
         else:
             found.append((_without(service, task, node), node_id))
     return found
+
+
+def seen_from(manager: str, found: Sequence[tuple[Container, str]]) -> list[tuple[Container, str]]:
+    """The same, with one balancer to a stack: that of the node that is spoken to, else the first by its node's name;
+    another one stands by. On their nodes all have the same name, since each can be either."""
+    balancers: dict[str, list[tuple[Container, str]]] = {}
+    for one in found:
+        if one[0].labels.get(LABEL_ROLE) == "balancer":
+            balancers.setdefault(one[0].labels.get(LABEL_STACK, ""), []).append(one)
+    aside: set[str] = set()
+    for several in balancers.values():
+        several.sort(key=lambda one: (one[1] != manager, one[0].node))
+        aside |= {one.id for one, _ in several[1:]}
+    return [(stands_by(one), node) if one.id in aside else (one, node) for one, node in found]
+
+
+def stands_by(balancer: Container) -> Container:
+    """A balancer as the standby of another one."""
+    name = container_name(balancer.labels.get(LABEL_STACK, ""), "standby")
+    return replace(balancer, name=name, labels={**balancer.labels, LABEL_ROLE: "standby"})
 
 
 def node_error(name: str, task: Mapping[str, Any]) -> EngineError:

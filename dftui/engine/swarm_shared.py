@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from dftui.engine.api import (
     Conflict,
+    ContainerSpec,
     Engine,
     EngineError,
     EngineUnreachable,
@@ -24,11 +26,16 @@ from dftui.engine.api import (
 )
 from dftui.engine.carry import carry
 from dftui.engine.docker import DockerEngine
+from dftui.engine.nodes import find
 from dftui.engine.swarm_links import Links
-from dftui.engine.swarm_services import Services
+from dftui.engine.swarm_services import Services, membership
 from dftui.engine.swarm_shape import SERVICE_ID
 from dftui.stack.names import LABEL_STACK, data_label
 
+T = TypeVar("T")
+
+SURE = 3.0
+"""Seconds for a manager that did not answer to answer after all, before another one is spoken to."""
 IN_USE_PATIENCE = 20.0
 """Seconds for which the removal of a network is tried while the swarm still sees tasks on it."""
 _TICK = 0.05
@@ -37,10 +44,73 @@ _TICK = 0.05
 class Shared:
     """The part of the `Engine` Protocol that is about no container."""
 
-    def __init__(self, manager: DockerEngine, links: Links) -> None:
+    def __init__(self, manager: DockerEngine, links: Links, cluster: str, pair: Collection[str] = ()) -> None:
+        """`cluster` is the swarm's id; `pair` names two managers: one is spoken to when the other is lost."""
         self.manager = manager
         self.links = links
         self.services = Services(manager)
+        self._cluster = cluster
+        self._pair = frozenset(pair)
+        self._moving = asyncio.Lock()
+        self.moves: list[Callable[[], None]] = []
+        self.moved = ""
+        """Why another manager than the one that was asked for is spoken to, in a sentence."""
+
+    # -- the manager -----------------------------------------------------------------------------------------------
+
+    async def _by_a_manager(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask, and once more where the manager is lost and another one is there to be spoken to."""
+        asked = self.manager
+        try:
+            return await ask()
+        except EngineUnreachable as error:
+            async with self._moving:
+                if self.manager is asked and not await self._move(error):
+                    raise
+        return await ask()
+
+    async def _move(self, why: EngineUnreachable) -> bool:
+        """To the other manager of the pair, if the one that is spoken to does not answer and that one does."""
+        for node_id, node in self.links.nodes.items():
+            if node_id == self.links.manager_id or node.name not in self._pair:
+                continue
+            with suppress(EngineError, TimeoutError):
+                async with asyncio.timeout(SURE):
+                    await self.manager.wire.json("GET", "/version", "ask whether it is there")
+                return False  # it was a moment's silence
+            with suppress(EngineError):
+                engine = await self.links.reach(node_id)
+                if await membership(engine) == (node_id, self._cluster):
+                    self.links.lead(node_id, why)
+                    self.manager, self.services = engine, Services(engine)
+                    self._forget()
+                    for told in self.moves:
+                        told()
+                    return True
+        return False
+
+    def _forget(self) -> None:
+        """Another manager is spoken to: what is known of who is called what does not hold."""
+
+    async def plain(self, spec: ContainerSpec, name: str) -> tuple[str, str]:
+        """Create a container that is no service, on the node of that name ("": the manager); its node and id. What is
+        to be published on another node's address, which that one has alone, is published on its own."""
+        nodes = await self.services.nodes()
+        await self.links.know(nodes)
+        node_id = find(tuple(nodes.values()), name).id if name else self.links.manager_id
+        others = {node.address for node in nodes.values()} - {nodes[node_id].address}
+        ports = tuple(replace(p, host_ip=nodes[node_id].address) if p.host_ip in others else p for p in spec.ports)
+        engine = await self.links.reach(node_id)
+        if name:
+            async with aclosing(self.bring(spec.image, {node_id})) as told:  # type: ignore[type-var]
+                async for _ in told:
+                    pass
+        return node_id, await engine.create(replace(spec, ports=ports))
+
+    @property
+    def away(self) -> frozenset[str]:
+        """Names of the nodes whose engine is not connected to."""
+        return self.links.away
 
     # -- networks and volumes --------------------------------------------------------------------------------------
 

@@ -103,6 +103,7 @@ class Section:
 Field = Key | Items | Table | Section
 
 
+NODE = values.Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a node's name")
 ENGINE = values.Text(r"(?:unix|ssh|tcp|https?)://\S+", "an engine's address, as ssh://user@host")
 
 
@@ -200,6 +201,12 @@ BALANCER = Section(
             "[10.1.0.5, 10.2.0.0/16]",
         ),
         "tls": TLS,
+        "nodes": Items(
+            NODE,
+            "two managers of a swarm that stand in nodes: a balancer on each, one stands by; `dftui help swarm`",
+            "[node1, node2]",
+            also=("standby",),
+        ),
     },
     also=("lb", "loadbalancer", "haproxy"),
 )
@@ -253,7 +260,7 @@ TOP = Section(
         "nodes": Table(
             ENGINE,
             "how the engine of a swarm's node is reached, by the node's name; those not named are found",
-            "{node2: ssh://user@node2}",
+            "{node1: ssh://user@node1, node2: ssh://user@node2}",
         ),
         "repair": Key(
             Choice(("ask", "auto")), "auto: drift is put right while the screen or `dftui watch` runs", also=("heal",)

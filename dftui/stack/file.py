@@ -97,6 +97,7 @@ def _check(reader: Reader, found: Found) -> None:
     _check_numbers(reader, web)
     _check_kind(reader, found, web)
     _check_tls(reader, found.below("balancer"))
+    _check_pair(reader, found)
     if {"target_rps", "target_cpu"} <= web.pairs.keys():
         told = "web.target_cpu stands beside web.target_rps; allowed: one of them"
         reader.error(web.pairs["target_cpu"].key, told, "one target")
@@ -144,6 +145,21 @@ def _check_tls(reader: Reader, balancer: Found) -> None:
     if publish is not None and publish == tls.get("publish"):
         told = f"balancer.publish is {show(publish)}, and so is its tls.publish; allowed: another port for each"
         reader.error(balancer.pairs["publish"].value, told, "HTTPS")
+
+
+def _check_pair(reader: Reader, found: Found) -> None:
+    """Each balancer's manager must be reached when the other one is lost, which could tell where it is."""
+    balancer = found.below("balancer")
+    pair = balancer.get("nodes") or ()
+    if not pair:
+        return
+    at = balancer.pairs["nodes"].value
+    if len(pair) != 2 or pair[0] == pair[1]:
+        reader.error(at, f"balancer.nodes holds {show(', '.join(pair))}; allowed: two different nodes", "standby")
+    known = found.get("nodes") or {}
+    if missing := [name for name in pair if name not in known]:
+        told = f"balancer.nodes names {missing[0]}, and nodes does not say how its engine is reached"
+        reader.error(at, f"{told}; allowed: names that stand in nodes", "standby")
 
 
 def _check_numbers(reader: Reader, web: Found) -> None:

@@ -8,7 +8,8 @@ SCHEMA = "1"
 LABEL_STACK = "dftui.stack"
 LABEL_ROLE = "dftui.role"
 """db, cache, balancer, web, or setup (the first web, which holds ADMIN_* and never stays), helper (never started: it
-holds the storage's volume while a backup is read or restored)."""
+holds the storage's volume while a backup is read or restored). Of two balancers on two nodes of a swarm, the one that
+is not spoken to is seen as standby."""
 LABEL_SCHEMA = "dftui.schema"
 LABEL_NUMBER = "dftui.number"
 LABEL_SPEC = "dftui.spec"
@@ -42,7 +43,7 @@ def container_name(stack: str, role: str, number: int = 0) -> str:
             return f"{stack}-lb"
         case "web":
             return f"{stack}-web{number}"
-        case "setup" | "helper":
+        case "setup" | "helper" | "standby":
             return f"{stack}-{role}"
     raise ValueError(f"no such role: {role}")
 

@@ -77,6 +77,8 @@ class BalancerSpec:
     trusted_proxies: tuple[str, ...] = ()
     tls: TlsSpec | None = None
     """With it `publish` is where http is sent on to https."""
+    nodes: tuple[str, ...] = ()
+    """Two managers of a swarm that have a balancer each: the one that is spoken to, and one that stands by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,11 @@ class StackSpec:
     def swarm(self) -> bool:
         """It runs on a swarm."""
         return self.engine == "swarm"
+
+    @property
+    def pair(self) -> tuple[str, ...]:
+        """The two managers of a swarm that have a balancer each; () for one balancer."""
+        return self.balancer.nodes if self.swarm else ()
 
     @property
     def makes_admin(self) -> bool:

@@ -93,10 +93,9 @@ class LiveBackend:
     nothing is done by itself either."""
 
     def __init__(self, engine: Engine, spec: StackSpec, engine_id: str, read_only: str = "") -> None:
-        from dftui.balancer.link import BalancerLink
+        from dftui.balancer.pair import link_to
         from dftui.control.autopilot import Autopilot
         from dftui.control.operator import Operator
-        from dftui.stack.names import container_name
         from dftui.watch.watcher import Watcher
 
         self._engine = engine
@@ -107,7 +106,7 @@ class LiveBackend:
         self._values: tuple[str, ...] = ()
         self._typed: Login | None = None
         self._learn()
-        self._link = BalancerLink(engine, container_name(spec.name, "balancer"))
+        self._link = link_to(engine, spec)
         self._watcher: Watcher = Watcher(engine, spec, self._link, masker=self._masker)
         self._operator: Operator = Operator(engine, spec, link=self._link, report=self._report, read_only=read_only)
         self._read_only = read_only

@@ -21,6 +21,9 @@ class Alarm(StrEnum):
     SERVICE_RESTARTS = "service-restarts"
     SERVICE_UNHEALTHY = "service-unhealthy"
 
+    STANDBY = "standby"
+    BALANCER_LOST = "balancer-lost"
+
     FAILED = "failed"
     UNREACHABLE = "unreachable"
     HELD = "held"

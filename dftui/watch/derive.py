@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from dftui.balancer.stat import FrontendState, ServerState
+from dftui.balancer.stat import FrontendState, ServerState, Standing
 from dftui.balancer.tls import PORT as HTTPS_PORT
 from dftui.balancer.tls import Certificate
 from dftui.engine.api import Container
@@ -68,6 +68,10 @@ class Facts:
     """What HTTPS is served with."""
     busy: bool = False
     """An action of this dftui runs: what it is about to put right is no drift."""
+    standing: Standing | None = None
+    """What the standby says; None while it cannot be asked."""
+    away: frozenset[str] = frozenset()
+    """Names of the nodes whose engine does not answer."""
     acting: str = ""
     """Who else acts on the stack, doing what, since when: what that one is about to put right is no drift either."""
 
@@ -90,6 +94,9 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
     services = {
         role: _service(spec, role, by_role.get(role, ()), facts, safe) for role in ("db", "cache", "balancer")
     }
+    standby = standing_by(spec, services["balancer"], by_role.get("standby", ()), facts, safe)
+    if standby is not None:
+        services["balancer"] = beside(services["balancer"], standby)
     url, exposed = _url(spec, by_role.get("balancer", ()), facts.engine.host)
     wanted = spec.web.replicas if facts.wanted is None else facts.wanted
     images = {role: one.image for role, one in services.items() if one.image}
@@ -112,7 +119,10 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         exposed=exposed,
         drift=()
         if facts.busy or facts.acting
-        else find_drift(wanted, webs, services, replicas, facts.servers, facts.at, safe, setup_open=setup_open),
+        else find_drift(
+            wanted, webs, services, replicas, facts.servers, facts.at, safe, setup_open=setup_open, standby=standby
+        ),
+        standby=standby,
         traffic=facts.total,
         admin=admin,
         setup_open=setup_open,
@@ -120,6 +130,24 @@ def derive(spec: StackSpec, facts: Facts, mask: Callable[[str], str] = lambda te
         certificate=facts.certificate
         and replace(facts.certificate, names=tuple(safe(name) for name in facts.certificate.names)),
         acting="" if facts.busy else safe(facts.acting),
+    )
+
+
+def nothing(spec: StackSpec) -> Snapshot:
+    """Before anything is known."""
+
+    def service(role: str) -> Service:
+        return Service(role=role, name=names.container_name(spec.name, role))
+
+    return Snapshot(
+        stack=spec.name,
+        at=0.0,
+        engine=EngineFacts(),
+        wanted=spec.web.replicas,
+        url="",
+        db=service("db"),
+        cache=service("cache"),
+        balancer=service("balancer"),
     )
 
 
@@ -259,7 +287,51 @@ def _service(
         figures={safe(k): safe(v) for k, v in reading.figures.items()},
         values=reading.values,
         load=facts.loads.get(container.id, Load()),
+        node=safe(container.node),
     )
+
+
+def standing_by(
+    spec: StackSpec, balancer: Service, found: Sequence[Container], facts: Facts, safe: Callable[[str], str]
+) -> Service | None:
+    """The balancer that stands by; None where the stack file asks for none."""
+    pair = spec.pair
+    if not pair:
+        return None
+    node = next(one for one in pair if one != (balancer.node or pair[0]))
+    name = names.container_name(spec.name, "standby")
+    if not found:
+        return Service("standby", name, state="lost" if node in facts.away else "missing", node=node)
+    container, standing = found[0], facts.standing
+    if container.state != "running":
+        standing = None
+    why = "" if standing is None else standing.behind
+    if standing is not None and standing.ahead:
+        why = f"it was told what the balancer on {balancer.node} was not"
+    return Service(
+        role="standby",
+        name=safe(container.name),
+        id=container.id,
+        state=container.state,
+        why=safe(why),
+        image=safe(container.image),
+        figures={} if standing is None else {"requests": f"{standing.requests:,}", "req/s": f"{standing.rate}"},
+        values={} if standing is None else {"requests": standing.requests, "rate": standing.rate},
+        load=facts.loads.get(container.id, Load()),
+        node=safe(container.node),
+        url=_url(spec, found, facts.engine.host)[0],
+        in_step=None if standing is None else not why,
+    )
+
+
+def beside(balancer: Service, standby: Service) -> Service:
+    """The balancer with its place and how its standby stands, in words, before its figures; after them where that
+    is."""
+    word = standby.state
+    if word == "running":
+        word = {True: "in step", False: "behind", None: "silent"}[standby.in_step]
+    first = {"active on": balancer.node, "standby": word}
+    return replace(balancer, figures={**first, **balancer.figures, "standby on": standby.node})
 
 
 def _url(spec: StackSpec, balancers: Iterable[Container], engine: str) -> tuple[str, bool]:

@@ -37,9 +37,10 @@ def find_drift(
     safe: Callable[[str], str],
     *,
     setup_open: bool = False,
+    standby: Service | None = None,
 ) -> tuple[Drift, ...]:
     """All differences, the gravest first; () for a stack that does not exist. `setup_open`: the setup form can be
-    reached although there is an admin."""
+    reached although there is an admin; `standby` is the other balancer, of a stack that has two."""
     if not webs and not any(service.id for service in services.values()):
         return ()
     # What is held out is kept on purpose, and counts as nothing.
@@ -48,6 +49,8 @@ def find_drift(
     replicas = [replica for replica in replicas if not replica.held_out]
     found = [SETUP_OPEN] if setup_open else []
     found += _services(services)
+    if standby is not None and services["balancer"].id:
+        found += _standby(standby)
     if servers is not None and services["balancer"].state == "running":
         found += _table(webs, servers, at, safe)
     found += _replicas(replicas)
@@ -77,6 +80,23 @@ def _services(services: Mapping[str, Service]) -> list[Drift]:
                 what = f"the {word} {name} restarts again and again"
                 found.append(Drift(what, _LOOK.format(name), Alarm.SERVICE_RESTARTS))
     return found
+
+
+def _standby(standby: Service) -> list[Drift]:
+    where = f"on {standby.node}"
+    if standby.state == "lost":
+        what = f"the balancer {where} is lost: its node does not answer"
+        return [Drift(what, f"wait for {standby.node}, then bring it in step", Alarm.BALANCER_LOST)]
+    if standby.state == "missing":
+        return [Drift(f"the standby balancer {where} is missing", "create it", Alarm.STANDBY)]
+    if standby.state != "running":
+        what = f"the standby balancer {where} does not run ({standby.state})"
+        return [Drift(what, "start it in step with the other", Alarm.STANDBY)]
+    if standby.in_step is False:
+        return [
+            Drift(f"the standby balancer {where} is out of step: {standby.why}", "bring it in step", Alarm.STANDBY)
+        ]
+    return []
 
 
 def _table(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from dftui.balancer.config import Marked
 from dftui.balancer.link import BalancerLink, read_config
-from dftui.balancer.stat import Latency, Table
+from dftui.balancer.pair import PairedLink, link_to
+from dftui.balancer.stat import Latency, Standing, Table
 from dftui.balancer.tls import Certificate
 from dftui.engine.api import Container, Engine, EngineError, EngineInfo
+from dftui.engine.nodes import Spread
 from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.datatier import NOTHING, Cache, Client, Database, Reading
@@ -58,11 +60,12 @@ async def observe(
     began. Raises EngineUnreachable or another EngineError when the engine cannot be asked; a balancer, database or
     cache that does not answer is a fact, not an error."""
     info, containers = await asyncio.gather(engine.info(), engine.containers({names.LABEL_STACK: spec.name}))
-    own = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+    own = link or link_to(engine, spec)
     try:
-        noted, balancer, db, cache = await asyncio.gather(
+        noted, balancer, beside, db, cache = await asyncio.gather(
             marked(engine, own, containers),
             _ask_balancer(running(containers, "balancer"), own),
+            standing(own),
             _ask(Database, engine, running(containers, "db")),
             _ask(Cache, engine, running(containers, "cache")),
         )
@@ -90,6 +93,8 @@ async def observe(
         setup_closed=balancer.setup_closed,
         certificate=balancer.certificate,
         acting=balancer.acting,
+        standing=beside,
+        away=away(engine),
     )
     return derive(spec, facts, mask)
 
@@ -112,6 +117,16 @@ async def _ask_balancer(found: Container | None, link: BalancerLink) -> Balancer
         return Balancer(error=str(failed))
     except TimeoutError:
         return Balancer(error="it did not answer in time")
+
+
+async def standing(link: BalancerLink, patience: float = PATIENCE) -> Standing | None:
+    """What the standby says; None without one, and while it does not answer."""
+    return await link.standing(patience) if isinstance(link, PairedLink) else None
+
+
+def away(engine: Engine) -> frozenset[str]:
+    """Names of an engine's machines that do not answer."""
+    return engine.away if isinstance(engine, Spread) else frozenset()
 
 
 async def _ask(client: type[Client], engine: Engine, found: Container | None) -> Reading:

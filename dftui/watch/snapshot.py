@@ -80,8 +80,9 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Database, cache or balancer; `state` is the engine's word, "missing" or "unused". `figures` are ready to draw:
-    name → value, in the order to show them; `values` are numbers, as they were when a figure last changed."""
+    """Database, cache or balancer; `state` is the engine's word, "missing", "unused" or (a standby's) "lost".
+    `figures` are ready to draw: name → value, in the order to show them; `values` are numbers, as they were when a
+    figure last changed."""
 
     role: str
     name: str
@@ -93,6 +94,12 @@ class Service:
     figures: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict, compare=False)
     load: Load = field(default_factory=Load)
+    node: str = ""
+    """On a swarm, the machine that runs it."""
+    url: str = ""
+    """Where clients reach a standby."""
+    in_step: bool | None = None
+    """A standby has the table of the balancer; None while that is not known."""
 
     @property
     def unused(self) -> bool:
@@ -151,6 +158,8 @@ class Snapshot:
     """The setup form can be reached although there is an admin."""
     kind: str = "dreamfactory"
     """What the web is: "dreamfactory", or "plain" for any other stateless image."""
+    standby: Service | None = None
+    """The balancer that stands by on another manager, if the stack file asks for one."""
     certificate: Certificate | None = None
     """What the balancer serves HTTPS with."""
     acting: str = ""
@@ -195,6 +204,7 @@ class Snapshot:
                 "why": s.why,
                 "figures": dict(s.figures),
                 "values": {k: int(v) if v == int(v) else v for k, v in s.values.items()},
+                "node": s.node,
             }
 
         return {
@@ -216,6 +226,8 @@ class Snapshot:
             "db": service(self.db),
             "cache": service(self.cache),
             "balancer": service(self.balancer),
+            "standby": self.standby
+            and {**service(self.standby), "url": self.standby.url, "in_step": self.standby.in_step},
             "web": [
                 {
                     "name": r.name,

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from dftui.balancer.link import BalancerLink
+from dftui.balancer.pair import link_to
 from dftui.engine.api import Container, Engine, EngineError
-from dftui.stack import names
 from dftui.stack.spec import StackSpec
 from dftui.watch.changes import Story
 from dftui.watch.derive import Facts, derive, ever_up
@@ -43,7 +43,7 @@ class States:
         self._spec = spec
         self._tell = tell
         self._mask = mask
-        self._link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+        self._link = link or link_to(engine, spec)
         self._own_link = link is None
         self._containers: tuple[Container, ...] = ()
         self._held: Mapping[str, str] = {}

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from dftui.balancer.link import BalancerLink
+from dftui.balancer.pair import link_to
 from dftui.balancer.stat import Latency, Table
 from dftui.engine.api import Container, Engine, EngineError, EngineUnreachable, Event
 from dftui.stack import names
@@ -21,15 +22,15 @@ from dftui.watch.answers import Answers
 from dftui.watch.changes import Story
 from dftui.watch.conversations import Conversations
 from dftui.watch.datatier import Reading
-from dftui.watch.derive import Facts, derive, ever_up
+from dftui.watch.derive import Facts, derive, ever_up, nothing
 from dftui.watch.heard import Heard
 from dftui.watch.ledger import Ledger
 from dftui.watch.loads import Loads
 from dftui.watch.logs import LogHub
 from dftui.watch.mask import Masker
-from dftui.watch.observe import engine_facts, held_out, marked, running
+from dftui.watch.observe import away, engine_facts, held_out, marked, running, standing
 from dftui.watch.sanitise import clean
-from dftui.watch.snapshot import Drift, EngineFacts, Service, Snapshot
+from dftui.watch.snapshot import Drift, EngineFacts, Snapshot
 from dftui.watch.traffic import Traffics
 
 Callback = Callable[[Snapshot], None]
@@ -74,10 +75,10 @@ class Watcher:
         self.ledger = Ledger(self.masker)
         self._engine = engine
         self._spec = spec
-        self._link = link or BalancerLink(engine, names.container_name(spec.name, "balancer"))
+        self._link = link or link_to(engine, spec)
         self._own_link = link is None
         self._facts = Facts(engine=EngineFacts(), at=0.0)
-        self._snapshot = _nothing(spec)
+        self._snapshot = nothing(spec)
         self._story = Story()
         self._callbacks: list[Callback] = []
         self._loads = Loads(engine, self._load_changed)
@@ -250,7 +251,7 @@ class Watcher:
         self.logs.sync(containers)
         webs = [c for c in containers if c.labels.get(names.LABEL_ROLE) == "web"]
         self.ledger.know({c.short: clean(c.name, 128) for c in webs})
-        self._know(containers=containers)
+        self._know(containers=containers, away=away(self._engine))
         if running(containers, "balancer") is not None:
             self._balanced.set()
         self._follow_stats()
@@ -302,6 +303,7 @@ class Watcher:
                                 self._know(
                                     setup_closed=await self._link.setup_closed(),
                                     certificate=await self._link.certificate(),
+                                    standing=await standing(self._link, TABLE_PERIOD),
                                 )
                             latencies: dict[str, Latency] = {}
                             if rounds % _LATENCY_EVERY == 0 and table.frontend.requests != requests:
@@ -408,19 +410,3 @@ class Watcher:
             loop = asyncio.get_running_loop()
             loop.call_later(max(0.05, GRACE - (now - youngest) + 0.01), self._stale.set)
         return lasting
-
-
-def _nothing(spec: StackSpec) -> Snapshot:
-    def service(role: str) -> Service:
-        return Service(role=role, name=names.container_name(spec.name, role))
-
-    return Snapshot(
-        stack=spec.name,
-        at=0.0,
-        engine=EngineFacts(),
-        wanted=spec.web.replicas,
-        url="",
-        db=service("db"),
-        cache=service("cache"),
-        balancer=service("balancer"),
-    )

@@ -9,13 +9,26 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.bench import churn, drift, fifty, images, ledger, logs, rows, scaling, screen, swarm, verifying
+from tests.bench import (
+    churn,
+    drift,
+    fifty,
+    images,
+    ledger,
+    logs,
+    rows,
+    scaling,
+    screen,
+    swarm,
+    swarm_standby,
+    verifying,
+)
 from tests.stacks import Stack
 from tests.swarmlab import missing
 
 ON_ONE_STACK = ("start", "plus", "line", "idle", "verify", "sound", "ledger")
 LOGS = tuple(f"logs:{group}" for group in logs.GROUPS)
-ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "swarm", "logs", *LOGS)
+ROWS = ("images", *ON_ONE_STACK, "churn", "drift", "fifty", "swarm", "standby", "logs", *LOGS)
 
 
 def main() -> int:
@@ -25,7 +38,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10, help="runs of start, plus, line and verify (default 10)")
     parser.add_argument("--idle-runs", type=int, default=3, help="runs of idle, 30 s each (default 3)")
     parser.add_argument("--image-runs", type=int, default=3, help="builds of all images (default 3)")
-    parser.add_argument("--many-runs", type=int, default=3, help="runs of drift and fifty (default 3)")
+    parser.add_argument("--many-runs", type=int, default=3, help="runs of drift, fifty and standby (default 3)")
     parser.add_argument(
         "--short", action="store_true", help="churn, swarm and logs only long enough to see that they work"
     )
@@ -64,6 +77,9 @@ def main() -> int:
     elif "swarm" in chosen:
         _say("a swarm of three nodes: scaled, rolled, drained, its nodes lost, under load; a hundred replicas")
         keep("swarm", swarm.swarm(swarm.SHORT if args.short else swarm.Lengths()))
+    if "standby" in chosen:
+        _say("the active balancer's manager lost, its standby taking over")
+        keep("standby", swarm_standby.standby(args.many_runs))
     groups = [group for group in logs.GROUPS if {"logs", f"logs:{group}"} & set(chosen)]
     if groups:
         _say("logs: floods, slow links, ten minutes of memory, a million lines")

@@ -14,8 +14,9 @@ from dftui.ui.canvas import Canvas
 from dftui.ui.draw import row_width
 from dftui.ui.options import Options
 from dftui.watch.alarms import Alarm
+from dftui.watch.derive import beside
 from dftui.watch.drift import SETUP_OPEN
-from dftui.watch.snapshot import Drift, ReplicaState, Snapshot
+from dftui.watch.snapshot import Drift, ReplicaState, Service, Snapshot
 
 from .conftest import picture, words
 from .fake_backend import FakeBackend, busy, nothing, replica, stack
@@ -73,6 +74,19 @@ def replicating() -> FakeBackend:
     return busy(FakeBackend(replace(found, db=replace(found.db, figures=figures, why=why))))
 
 
+def took_over() -> FakeBackend:
+    """The manager of one of two balancers is lost."""
+    found = stack()
+    standby = Service("standby", "df-standby", state="lost", node="node1")
+    gone = Drift(
+        "the balancer on node1 is lost: its node does not answer",
+        "wait for node1, then bring it in step",
+        Alarm.BALANCER_LOST,
+    )
+    balancer = beside(replace(found.balancer, node="node2"), standby)
+    return busy(FakeBackend(replace(found, balancer=balancer, standby=standby, drift=(gone,))))
+
+
 def locked() -> FakeBackend:
     fake = busy(FakeBackend())
     fake.asks = "something else"
@@ -112,6 +126,7 @@ SCENES = (
     Scene("logs-levels", keys=("l", "e")),
     Scene("logs-marked-matches", keys=("slash", *"system", "ctrl+o", "enter", "n")),
     Scene("services", keys=("1", "right")),
+    Scene("standby", took_over, ("1", "right", "right")),
     Scene("services-zoomed", replicating, ("1", "z")),
     Scene(
         "admin", lambda: busy(FakeBackend(stack(admin="no admin"))), ("A", *["enter"] * 5, *"short", "enter", "enter")

@@ -19,9 +19,9 @@ from dftui.balancer.config import (
     Filed,
     Held,
     Server,
-    parse,
     render,
 )
+from dftui.balancer.marks import parse
 
 WEBS = tuple(Server(f"{n:012x}", f"172.30.0.{10 + n}", 80, f"df-web{n}") for n in range(1, 4))
 CFG = BalancerConfig("df", 3, WEBS)

@@ -16,8 +16,9 @@ from typing import cast
 import pytest
 
 from dftui.balancer import shell
-from dftui.balancer.config import BalancerConfig, Server, parse, render
+from dftui.balancer.config import BalancerConfig, Server, render
 from dftui.balancer.errors import BalancerError, BalancerGone
+from dftui.balancer.marks import parse
 from dftui.balancer.shell import STALE, Shell
 from dftui.control.errors import ActionError
 from dftui.control.lock import held

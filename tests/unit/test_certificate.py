@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dftui.balancer.config import BalancerConfig, parse, render
+from dftui.balancer.config import BalancerConfig, render
+from dftui.balancer.marks import parse
 from dftui.balancer.tls import parse as parse_shown
 from dftui.control.tls import Renewals
 from dftui.stack.certificate import CertificateError, check, load

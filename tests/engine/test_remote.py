@@ -132,6 +132,8 @@ def image() -> str:
 async def test_a_stack_on_an_engine_behind_tls(image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with behind_tls(tmp_path) as port:
         host = f"tcp://127.0.0.1:{port}"
+        # The authorities of the web are none of the engine's.
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().cafile or "/etc/ssl/cert.pem")
         tls = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
         with Stack(tmp_path / "stack", text(image, 1, "  kind: plain\n")) as stack:
             stack.env = {**stack.env, **tls}

@@ -114,6 +114,8 @@ class Calls:
                     tls=tls,
                     max_pool_size=LOOKERS + WORKERS,
                 )
+                # Else REQUESTS_CA_BUNDLE would stand in the place of the engine's own authority.
+                self._client.trust_env = self.address.tls is None
             return self._client
 
     async def _in(self, pool: Threads, doing: str, call: Callable[[APIClient], T]) -> T:

@@ -119,8 +119,22 @@ async def bring_back(world: World, progress: Progress, noted: Record) -> None:
     for old in sorted(noted.containers, key=lambda one: _ORDER.index(one.role)):
         if old.ran:
             with progress.step(f"start {old.name}", command=f"docker start {old.name}"):
-                await world.engine.start(old.id)
+                await _start(world, old)
     await record.forget(world)
+
+
+async def _start(world: World, old: Old) -> None:
+    try:
+        await world.engine.start(old.id)
+    except EngineError as error:
+        if "Cannot link to" not in str(error):
+            raise
+        # An engine that was restarted meanwhile looked for these names, which were dftui's then.
+        raise ActionError(
+            f"{old.name} has its name and its data again, but the engine, which was restarted since, does not find "
+            f"what it is linked to: {error}",
+            "restart the engine once more (systemctl restart docker), then again: dftui adopt --undo",
+        ) from None
 
 
 async def finish(world: World) -> Finished:

@@ -59,12 +59,16 @@ def to_strip(row: Row, palette: Palette, base: Style, stale: bool = False, width
     return Strip([Segment(text, style) for text, style in segments], max(cells, width))
 
 
-def in_window(strip: Strip, x: int, width: int, base: Style, ui: DftuiApp) -> Strip:
-    """The `width` cells of a row from `x` on; what goes on to the right says so."""
-    if strip.cell_length - x <= width:
-        return strip.crop_extend(x, x + width, base)
+def in_window(strip: Strip, x: int, width: int, base: Style, ui: DftuiApp, *, empty: bool = False) -> Strip:
+    """The `width` cells of a row from `x` on; what goes on to the right, or began to the left, says so. Nothing began
+    to the left of an `empty` row."""
+    begins = x > 0 and not empty and width > 1
+    ends = strip.cell_length - x > width
+    inner = strip.crop_extend(x + begins, x + width - ends, base)
+    if not begins and not ends:
+        return inner
     mark = Segment(ui.glyphs.ellipsis, base + ui.palette.style("muted"))
-    return Strip([*strip.crop(x, x + width - 1), mark], width)
+    return Strip([*([mark] if begins else ()), *inner, *([mark] if ends else ())], width)
 
 
 def span_at(row: Row, x: int) -> Span | None:

@@ -221,7 +221,8 @@ async def test_wrap_shows_the_whole_line_and_sideways_keeps_the_name() -> None:
         for _ in range(30):
             await s.press("right")
         await s.see("yEND")
-        assert log_rows(s)[-1].startswith(" 11:06:40.000 df-web1    ")
+        # That there is more to the left is said as it is to the right.
+        assert log_rows(s)[-1].startswith(" 11:06:40.000 df-web1    …")
         await s.press(*["left"] * 30)
         await s.see("xxx…")
 

@@ -13,10 +13,11 @@ from dftui.control.action import Context
 from dftui.control.actions import ACTIONS, footer_actions
 from dftui.ui import terminal
 from dftui.ui.app import states
-from dftui.ui.draw import ASCII, UNICODE, Span, changed, clip, clip_row, fit, row_width, spread
+from dftui.ui.draw import ASCII, UNICODE, Row, Span, changed, clip, clip_row, fit, row_width, spread
 from dftui.ui.keymap import RESERVED, normal, remap, shown
 from dftui.ui.options import Options
 from dftui.ui.panes.history import Item, fold
+from dftui.ui.panes.logrow import wrap_row
 from dftui.ui.panes.replicas import choose_columns
 from dftui.watch.format import age, millis, percent, rate, size
 from dftui.watch.records import Step
@@ -170,3 +171,25 @@ def test_calmer_over_ssh_and_under_tmux(monkeypatch: pytest.MonkeyPatch) -> None
     assert Options.from_environment().fence
     monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
     assert not Options.from_environment().fence
+
+
+def wrapped(row: Row, width: int) -> list[str]:
+    return ["".join(span.text for span in part) for part in wrap_row(row, width)]
+
+
+def test_a_line_is_wrapped_between_words_unless_that_leaves_a_row_half_empty() -> None:
+    row = (Span("select * from ", "muted"), Span("orders", "match"), Span(" where id = 1"))
+    assert wrapped(row, 18) == ["select * from ", "orders where id = ", "1"]
+    assert wrapped(row, 20) == ["select * from orders", "where id = 1"]
+    assert wrapped((Span("a " + "x" * 30),), 10) == ["a xxxxxxxx", "x" * 10, "x" * 10, "xx"]
+    assert wrapped((Span(""),), 10) == [""]
+    # A word that is found stays marked in both of its rows.
+    assert [part[-1].role for part in wrap_row((Span("ab"), Span("c" * 12, "match")), 8)] == ["match", "match"]
+
+
+@given(st.lists(st.text("ab 漢字é", max_size=12), max_size=6), st.integers(1, 20))
+def test_wrapping_loses_nothing_but_blanks_and_no_row_is_too_wide(texts: list[str], width: int) -> None:
+    rows = wrapped(tuple(Span(text) for text in texts), width)
+    assert all(cell_len(row) <= width for row in rows)
+    if width > 1:
+        assert "".join(rows).replace(" ", "") == "".join(texts).replace(" ", "")

@@ -180,7 +180,7 @@ class LogLines(Drawn, can_focus=True):
         if room <= 0:
             return head.crop(0, width)
         body = to_strip(shown.body, ui.palette, base, self.stale, self.left + room)
-        return Strip.join([head, in_window(body, self.left, room, base, ui)])
+        return Strip.join([head, in_window(body, self.left, room, base, ui, empty=not shown.body)])
 
     def on_resize(self) -> None:
         """The window changed its height, at its upper edge: what is read stays where it is on the screen, and

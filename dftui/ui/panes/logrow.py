@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -125,24 +126,30 @@ def _marked(text: str, start: int, role: str, search: Matcher) -> list[Span]:
 
 
 def wrap_row(row: Row, width: int) -> list[Row]:
-    """A row in as many of at most `width` cells as it takes."""
+    """A row in as many of at most `width` cells as it takes, parted between words where that leaves none half empty;
+    the blank where it is parted is not shown."""
+    text, width = "".join(span.text for span in row), max(1, width)
     rows: list[Row] = []
-    now: list[Span] = []
-    room = width = max(1, width)
+    at = 0
+    while at < len(text):
+        part = _first(text[at : at + width], width)
+        after = text[at + len(part) : at + len(part) + 1]
+        if after and after != " " and (cut := part.rfind(" ") + 1) > len(part) // 2:
+            part = part[:cut]
+        if part:
+            rows.append(tuple(_slice(row, at, at + len(part))))
+        # Without a part it is a wide character in a window of one cell.
+        at += len(part) + (after == " " if part else 1)
+    return rows or [()]
+
+
+def _slice(row: Row, begin: int, end: int) -> Iterator[Span]:
+    """The characters of a row from `begin` on, before `end`."""
+    at = 0
     for text, role, action in row:
-        while text:
-            part = _first(text, room)
-            if part:
-                now.append(Span(part, role, action))
-                room -= cell_len(part)
-                text = text[len(part) :]
-            if text:
-                rows.append(tuple(now))
-                now, room = [], width
-                if cell_len(text[0]) > width:
-                    text = text[1:]  # a wide character in a window of one cell
-    rows.append(tuple(now))
-    return rows
+        if part := text[max(0, begin - at) : max(0, end - at)]:
+            yield Span(part, role, action)
+        at += len(text)
 
 
 def _first(text: str, room: int) -> str:

@@ -243,6 +243,7 @@ class LogsPane(TabPane):
             return
         if self.lines.marked is not None and self.lines.has_focus:
             self.lines.mark()
+            self.say("Marking has ended.")
         elif self.field.has_focus or self.wanted.search:
             self.close_filter(keep=False)
         elif self.wanted.least:

@@ -1,9 +1,9 @@
-"""`make soak`: the long trials. `python -m tests.bench.soak [scaling|kills|logs|hostile …] [--minutes M] [--seed S]`.
+"""`make soak`: the long trials. `python -m tests.bench.soak [scaling|kills|logs|hostile|swarm …]`.
 
 scaling: `+` and `-` at random on a real screen under load, while replicas are killed; kills: every action killed
 before each of its calls, looks too, and the engine killed before each change (no minutes: it takes what it takes);
 logs: an hour of tailing replicas, compared line by line with the engine's files; hostile: thousands of made-up
-outputs, read from the raw stream.
+outputs, read from the raw stream; swarm: all that is tested on a swarm, and the acceptance script on one engine, too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,15 @@ from pathlib import Path
 
 from tests.bench import soak_logs, soak_scaling
 
-MINUTES = {"scaling": 10.0, "kills": 0.0, "logs": 60.0, "hostile": 10.0}
+MINUTES = {"scaling": 10.0, "kills": 0.0, "logs": 60.0, "hostile": 10.0, "swarm": 0.0}
 KILLS = ("tests/engine/test_killed.py", "tests/engine/test_second_stack.py")
 HOSTILE = ("tests/ui/test_hostile.py",)
+SWARM = (
+    "tests/engine/test_both_engines.py",
+    "tests/engine/test_swarm.py",
+    "tests/engine/test_swarm_nodes.py",
+    "tests/engine/test_swarm_standby.py",
+)
 EXAMPLES_A_MINUTE = 150
 
 
@@ -53,6 +59,8 @@ def main() -> int:
                     good &= soak_logs.soak(Path(folder), minutes, args.seed)
                 case "hostile":
                     good &= tests(HOSTILE, DFTUI_FUZZ=str(int(minutes * EXAMPLES_A_MINUTE)))
+                case "swarm":
+                    good &= tests(SWARM, DFTUI_LONG="1")
                 case _:
                     good &= tests(KILLS, DFTUI_EVERY_CALL="1")
     return 0 if good else 1

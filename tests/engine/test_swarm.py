@@ -302,6 +302,7 @@ def test_a_node_whose_engine_is_killed_costs_no_get_and_its_replicas_are_drained
     assert tally.failed == Counter()
 
 
+@pytest.mark.long
 def test_a_node_whose_link_is_cut_costs_no_more_than_was_on_its_way_there(stack: Stack, lab: SwarmLab) -> None:
     node, before = lost(stack, lab)
     with traffic(stack, posts=0) as load:
@@ -316,6 +317,7 @@ def test_a_node_whose_link_is_cut_costs_no_more_than_was_on_its_way_there(stack:
     stack.wait_serving(sum(nodes_of(stack).values()))
 
 
+@pytest.mark.long
 def test_a_manager_that_restarts_leaves_the_replicas_serving(stack: Stack, lab: SwarmLab) -> None:
     before = {web["name"]: web["host"] for web in stack.json("status")["web"] if web["node"] != lab.manager.name}
     with traffic(stack, posts=0) as load:
@@ -338,6 +340,7 @@ def test_a_manager_that_restarts_leaves_the_replicas_serving(stack: Stack, lab: 
     assert tally.failed == Counter()
 
 
+@pytest.mark.long
 def test_a_restore_brings_the_files_to_every_node(stack: Stack, tmp_path: Path) -> None:
     file, archive = f"{STORAGE_PATH}/mine", str(tmp_path / "one.tar")
     stack.ok("shell", stack.json("status")["web"][0]["name"], "--", "sh", "-c", f"echo kept >{file}")

@@ -200,6 +200,7 @@ async def test_doctor_says_whether_it_is_a_manager(lab: SwarmLab, engines: dict[
     assert "a worker of its swarm" in worker.what and worker.ok is None and "--docker" in worker.do
 
 
+@pytest.mark.long
 async def test_a_killed_daemons_containers_run_on(lab: SwarmLab, engines: dict[str, Engine]) -> None:
     node = lab.nodes[1]
     cluster = cluster_of(engines["node1"])

@@ -24,6 +24,7 @@ from dftui.engine.bundled import BUNDLED_ROLES
 from dftui.engine.connect import connect
 from dftui.engine.images import ensure_bundled
 from tests.stacks import docker
+from tests.tinyweb import tiny_web
 
 PRINTED_KEY = "UseAny32CharactersLongStringHere"
 """The placeholder in the post's own lines, which people took as it stood."""
@@ -47,6 +48,11 @@ FROM ${BASE}
 RUN sed -i -e 's|"/status"|"/later"|' -e 's|"/up"|"/much-later"|' /usr/local/lib/standin/app.py
 """
 """DreamFactory 2.x had neither path."""
+_TINY = """ARG BASE
+FROM ${BASE}
+EXPOSE 80
+"""
+"""For an engine that has to be given its images; a link tells of ports that are exposed."""
 _RUN = r"""#!/bin/sh
 trap '' TERM
 {
@@ -83,7 +89,7 @@ async def _built(engine: Engine, name: str, base: str, **files: str) -> str:
 
 
 def images() -> dict[str, str]:
-    """Image by role; they stay, as the bundled ones do. "2016" is a web of that year."""
+    """Image by role; they stay, as the bundled ones do. "2016" is a web of that year, "tiny" a small one."""
 
     async def made() -> dict[str, str]:
         engine = await connect()
@@ -93,6 +99,7 @@ def images() -> dict[str, str]:
                 "db": bundled["db"],
                 "web": bundled["web"],
                 "2016": await _built(engine, "web-2016", bundled["web"], Dockerfile=_WEB_OF_2016),
+                "tiny": await _built(engine, "web-tiny", await tiny_web(engine), Dockerfile=_TINY),
                 "cache": await _built(engine, "redis", bundled["cache"], Dockerfile=_CACHE),
                 "balancer": await _built(
                     engine, "tutum-haproxy", bundled["balancer"], Dockerfile=_BALANCER, **{"run.sh": _RUN}
@@ -136,7 +143,10 @@ class Handmade:
         self.until_database()
         for number in range(1, self.webs + 1):
             docker("run", "-d", "--name", f"{name}-web{number}", *variables, *more, *links, image[web])
-            if number == 1:
+            if web == "tiny":  # by its settings it is known as a web
+                settings = f"mkdir -p /opt/dreamfactory && echo APP_KEY={PRINTED_KEY} >/opt/dreamfactory/.env"
+                docker("exec", "-u", "0", f"{name}-web{number}", "sh", "-c", settings)
+            elif number == 1:
                 self.make_admin(f"{name}-web1")
         balanced = [word for n in range(1, self.webs + 1) for word in ("--link", f"{name}-web{n}:{name}-web{n}")]
         docker("run", "-d", "--name", f"{name}-lb", *balanced, "-p", f"127.0.0.1:{self.port}:80", image["balancer"])

@@ -62,7 +62,7 @@ def main() -> int:
                 case "swarm":
                     good &= tests(SWARM, DFTUI_LONG="1")
                 case _:
-                    good &= tests(KILLS, DFTUI_EVERY_CALL="1")
+                    good &= tests(KILLS, DFTUI_EVERY_CALL="1", DFTUI_LONG="1")
     return 0 if good else 1
 
 

@@ -19,8 +19,8 @@ class SecondEngine:
     """
 
     def __init__(self, folder: Path, *, whole: bool = False) -> None:
-        """`whole`: good for a whole stack, with the storage driver that it would choose and a loopback to publish
-        on; otherwise for containers of two megabytes, whatever file system there is."""
+        """`whole`: good for a whole stack, with the storage driver that it would choose, a loopback to publish on and
+        the bridge on which links work; otherwise for containers of two megabytes, whatever file system there is."""
         self.whole = whole
         self.folder = folder
         self.socket = folder / "docker.sock"
@@ -50,8 +50,8 @@ class SecondEngine:
                 *("--pidfile", str(self.folder / "pid")),
                 *("--host", self.host),
                 *("--config-file", str(settings)),
-                *("--iptables=false", "--ip6tables=false", "--bridge=none"),
-                *(() if self.whole else ("--storage-driver=vfs",)),
+                *("--iptables=false", "--ip6tables=false"),
+                *(() if self.whole else ("--storage-driver=vfs", "--bridge=none")),
             ],
             stdout=log,
             stderr=log,

@@ -22,6 +22,7 @@ from tests.certificates import pair
 from tests.pty_run import PtyRun
 from tests.sshd import Sshd
 from tests.stacks import Stack, docker
+from tests.tinyweb import text, tiny_image
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +124,30 @@ async def behind_tls(folder: Path) -> AsyncIterator[int]:
         yield listening.sockets[0].getsockname()[1]
 
 
-async def test_an_engine_behind_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def image() -> str:
+    return tiny_image()
+
+
+async def test_a_stack_on_an_engine_behind_tls(image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with behind_tls(tmp_path) as port:
         host = f"tcp://127.0.0.1:{port}"
         # The authorities of the web are none of the engine's.
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", ssl.get_default_verify_paths().cafile or "/etc/ssl/cert.pem")
         tls = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
-        with Stack(tmp_path / "stack") as stack:
+        with Stack(tmp_path / "stack", text(image, 1, "  kind: plain\n")) as stack:
             stack.env = {**stack.env, **tls}
-            assert (await asyncio.to_thread(stack.json, "status"))["engine"]["host"] == host
+            await asyncio.to_thread(stack.ok, "up")
+            scaled = await asyncio.to_thread(stack.json, "scale", "+1")
+            assert (scaled["to"], scaled["receipt"]["failed"]) == (2, 0)
+            hosts = (await asyncio.to_thread(stack.json, "probe", "-n", "4"))["hosts"]
+            assert sorted(hosts.values()) == [2, 2]
+            word = await asyncio.to_thread(stack.ok, "shell", "2", "--", "cat", "/etc/hostname")
+            assert word.strip() in hosts
+            lines = await asyncio.to_thread(stack.ok, "logs", f"{stack.name}-lb", "--tail", "3")
+            assert lines.strip()
+            await asyncio.to_thread(stack.ok, "down", "--volumes", "--yes")
+            assert stack.left() == []
         # Another authority's certificate is none.
         for name, value in tls.items():
             monkeypatch.setenv(name, value)

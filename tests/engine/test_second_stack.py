@@ -17,6 +17,7 @@ from dftui.engine.bundled import BUNDLED_ROLES, bundled_tag
 from tests.engine.jobs import EVERY_CALL, Jobs
 from tests.engine.operate import assert_sound, operating, start_again, until_all_serve
 from tests.engine.second import SecondEngine
+from tests.handmade import Handmade, images
 from tests.pty_run import PtyRun
 from tests.stacks import Stack, docker
 from tests.tinyweb import text, tiny_image
@@ -30,7 +31,12 @@ def second() -> Iterator[SecondEngine]:
     own = SecondEngine(Path(tempfile.mkdtemp(prefix="dftui-engine-")), whole=True)
     try:
         own.again()
-        own.load(*(bundled_tag(role) for role in BUNDLED_ROLES if role != "web"), tiny_image())
+        theirs = images()
+        own.load(
+            *(bundled_tag(role) for role in BUNDLED_ROLES if role != "web"),
+            tiny_image(),
+            *(theirs[role] for role in ("tiny", "cache", "balancer")),
+        )
         yield own
     finally:
         own.stop()
@@ -138,6 +144,34 @@ async def test_an_engine_that_dies_in_the_middle_of_down_and_up(
     assert stack.left() == []
 
 
+@pytest.mark.long
+def test_what_was_adopted_comes_back_after_a_restart_of_the_engine_too(second: SecondEngine, tmp_path: Path) -> None:
+    """The engine then looks for the old containers' links under names that are dftui's meanwhile."""
+    file = f"images: {{source: bundled, web: '{images()['tiny']}'}}\nweb: {{replicas: 1}}\n"
+    with Stack(tmp_path, file, host=second.host) as stack, Handmade(stack.name, stack.port, 1, second.host) as old:
+        old.blog("-e", "DB_DRIVER=mysql", web="tiny")
+        old.sql("CREATE TABLE kept (word TEXT); INSERT INTO kept VALUES ('theirs')")
+        stack.ok("adopt", "--yes")
+        second.ended(signal.SIGTERM)
+        second.again()
+        stack.wait_serving(1, 120)
+        old.sql("INSERT INTO kept VALUES ('since')", f"{stack.name}-mysql")
+        # Undone as far as it can be; another restart finds the links by their own names again.
+        refused = stack.run("adopt", "--undo", "--yes")
+        assert refused.returncode == 1
+        assert "restart the engine once more" in refused.stderr
+        second.ended(signal.SIGTERM)
+        second.again()
+        undone = stack.json("adopt", "--undo", "--yes")
+        assert sorted(undone["back"]) == sorted(old.names)
+        assert undone["unlinked"] == []
+        assert stack.left() == []
+        assert old.states() == dict.fromkeys(old.names, "running")
+        old.until_it_answers()
+        old.until_database()
+        assert old.sql("SELECT word FROM kept") == "theirs"
+
+
 def there(second: SecondEngine) -> dict[str, set[str]]:
     """Everything that the engine holds, by kind."""
     listed = {
@@ -166,13 +200,15 @@ def test_uninstalling_leaves_neither_on_the_engine_nor_in_the_folders_what_dftui
         assert (stack.folder / "config").is_dir() and (stack.folder / "state").is_dir()
         (stack.folder / "config" / "config.yaml").write_text("theme: day\n")
         assert stack.run("uninstall").returncode == 2  # nobody is there to say yes
+        theirs = {tag for tag in there(second)["images"] if tag.startswith("dftui-test/")}
+        assert image in theirs
         done = stack.json("uninstall", "--yes")
         assert set(done["images"]) == {bundled_tag(role) for role in BUNDLED_ROLES if role != "web"}
         assert there(second) == {
             "containers": set(),
-            "networks": {"host", "none"},
+            "networks": {"bridge", "host", "none"},
             "volumes": set(),
-            "images": {image, *(f for f in there(second)["images"] if f == "<none>:<none>")},
+            "images": {*theirs, *(f for f in there(second)["images"] if f == "<none>:<none>")},
         }
         left = [path for path in stack.folder.rglob("*") if path.is_file()]
         assert sorted(path.name for path in left) == ["config.yaml", "dftui.yaml"]

@@ -23,7 +23,7 @@ BOOL = "tag:yaml.org,2002:bool"
 NULL = "tag:yaml.org,2002:null"
 
 SPELLING = "spelling"
-"""A number or truth value that YAML takes for one, written as this file does not want it (0x10, 1_000, yes)."""
+"""A number or truth value that YAML takes for one, written as this file does not want it (0x10, 1_000, 3.0, yes)."""
 ADDRESS = "address"
 """What an IP address or network must be beyond its shape (an IPv6 address's groups, a network's host bits)."""
 
@@ -98,7 +98,7 @@ class Text:
 
     def read(self, value: Scalar) -> str:
         """The text."""
-        if value.tag == INT and self.numbers is not None:
+        if value.tag in (INT, FLOAT) and self.numbers is not None:
             low, high = self.numbers
             if not _DECIMAL.fullmatch(value.text):
                 raise Bad(self.allowed, SPELLING)
@@ -135,7 +135,7 @@ class Whole:
     def read(self, value: Scalar) -> int:
         """The number."""
         allowed = f"a whole number from {self.low} to {self.high}"
-        if value.tag != INT:
+        if value.tag not in (INT, FLOAT):
             raise Bad(allowed)
         if not re.fullmatch(r"-?(0|[1-9][0-9]*)", value.text):
             raise Bad(allowed, SPELLING)
@@ -288,7 +288,7 @@ class Size:
 
     def read(self, value: Scalar) -> int:
         """Bytes."""
-        if value.tag == INT and not _DECIMAL.fullmatch(value.text):
+        if value.tag in (INT, FLOAT) and not _DECIMAL.fullmatch(value.text):
             raise Bad(self.allowed, SPELLING)
         if value.tag not in (STR, INT) or not re.fullmatch(self._pattern, value.text):
             raise Bad(self.allowed)

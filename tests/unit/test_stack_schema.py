@@ -35,7 +35,7 @@ BEYOND = {
     "log memory": "logs.per_container is a part of logs.memory",
     "subnet's room": "the front network holds all replicas",
     "yaml": "what is no YAML, doubled keys, keys that are no words: an editor's parser tells them",
-    SPELLING: "how a number or truth value is written (0x10, yes): it is the same to JSON",
+    SPELLING: "how a number or truth value is written (0x10, 3.0, yes): it is the same to JSON",
     ADDRESS: "an address's own arithmetic: groups of IPv6, host bits of a network",
 }
 """What the validator alone can tell, by its rule; nothing else."""
@@ -240,6 +240,13 @@ def fields(held: Section | Table | Items | Key) -> st.SearchStrategy[Any]:
     if isinstance(held, Table):
         return st.dictionaries(NAMES, SCALARS, max_size=3) | VALUES
     return st.lists(SCALARS, max_size=3) | VALUES if isinstance(held, Items) else SCALARS | VALUES
+
+
+def test_a_whole_number_is_written_without_a_point() -> None:
+    # JSON knows no difference, so the schema takes it.
+    for document in ({"web": {"replicas": 3.0}}, {"web": {"memory": 8388608.0}}, {"keys": {"drain": 1.0}}):
+        assert by_schema(document)
+        assert not agree(document)
 
 
 @pytest.mark.parametrize("name", [*TOP.keys, "unknown"])

@@ -1,6 +1,6 @@
 """The acceptance script: a stack's life by commands alone, word for word the same on one engine and on a swarm.
 
-`test_swarm` imports it and runs it on its nodes.
+`test_swarm` runs it on its nodes in each test run; on one engine, where each command has tests of its own, it is long.
 """
 
 from __future__ import annotations
@@ -57,7 +57,13 @@ def anew(stack: Stack, who: str) -> None:
         assert time.monotonic() < end, f"{who} is not started again"
 
 
+@pytest.mark.long
 def test_a_stacks_life_by_commands_alone(bare: Bare, tmp_path: Path) -> None:
+    a_stacks_life(bare, tmp_path)
+
+
+def a_stacks_life(bare: Bare, tmp_path: Path) -> None:
+    """The script."""
     stack = bare.stack
     one, two, three = (f"{stack.name}-web{number}" for number in (1, 2, 3))
     assert [web["state"] for web in stack.json("up")["web"]] == ["serving"] * 2

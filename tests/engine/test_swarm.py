@@ -25,11 +25,7 @@ from dftui.stack.spec import StackSpec
 from tests import tinyweb
 from tests.engine.conftest import everything_of, remove_stack
 from tests.engine.swarm_rig import left, swarm_stack
-from tests.engine.test_both_engines import (  # noqa: F401  (the script runs here, too)
-    LINES,
-    Bare,
-    test_a_stacks_life_by_commands_alone,
-)
+from tests.engine.test_both_engines import LINES, Bare, a_stacks_life
 from tests.engine.test_engine_contract import (  # noqa: F401  (they run here)
     Rig,
     test_a_creation_that_fails_part_way_leaves_nothing,
@@ -177,6 +173,10 @@ def bare(lab: SwarmLab, tmp_path: Path) -> Iterator[Bare]:
     """For the acceptance script."""
     with swarm_stack(tmp_path / "stack", lab, LINES) as made:
         yield Bare(made, lambda: left(lab, made.name))
+
+
+def test_a_stacks_life_by_commands_alone(bare: Bare, tmp_path: Path) -> None:
+    a_stacks_life(bare, tmp_path)
 
 
 @pytest.fixture(scope="module")

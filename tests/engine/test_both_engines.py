@@ -1,6 +1,6 @@
 """The acceptance script: a stack's life by commands alone, word for word the same on one engine and on a swarm.
 
-`test_swarm` runs it on its nodes in each test run; on one engine, where each command has tests of its own, it is long.
+`test_swarm` runs it on its nodes.  `make soak` runs both: each command has tests of its own.
 """
 
 from __future__ import annotations

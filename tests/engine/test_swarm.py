@@ -175,6 +175,7 @@ def bare(lab: SwarmLab, tmp_path: Path) -> Iterator[Bare]:
         yield Bare(made, lambda: left(lab, made.name))
 
 
+@pytest.mark.long
 def test_a_stacks_life_by_commands_alone(bare: Bare, tmp_path: Path) -> None:
     a_stacks_life(bare, tmp_path)
 

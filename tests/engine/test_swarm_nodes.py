@@ -141,6 +141,7 @@ async def test_an_image_comes_to_the_nodes_that_lack_it(lab: SwarmLab, engines: 
             pass
 
 
+@pytest.mark.long
 def test_a_drained_nodes_tasks_run_elsewhere_and_it_comes_back(lab: SwarmLab, tmp_path: Path) -> None:
     serve(lab, "one", "--constraint", "node.hostname!=node1")
     serve(lab, "two", "--publish", "mode=host,published=8080,target=80", "--constraint", "node.hostname==node1")
@@ -172,6 +173,7 @@ def test_a_drained_nodes_tasks_run_elsewhere_and_it_comes_back(lab: SwarmLab, tm
     assert f"docker node update --availability drain {full}" in entries[0]["commands"]
 
 
+@pytest.mark.long
 def test_a_node_with_a_database_is_not_drained_by_mistake(lab: SwarmLab, tmp_path: Path) -> None:
     serve(
         lab,

@@ -19,6 +19,8 @@ from tests.stacks import LABEL, Stack
 from tests.swarmlab import LabNode, SwarmLab
 from tests.twohomes import TwoHomes
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def web() -> str:

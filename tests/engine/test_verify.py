@@ -84,7 +84,7 @@ async def seat(stack: Stack) -> AsyncIterator[Seat]:
 
 
 async def test_a_sound_stack_holds_all_checks_while_it_is_scaled(stack: Stack) -> None:
-    assert await false_alarms(stack, 10) == []
+    assert await false_alarms(stack, 5) == []  # a hundred: `python -m tests.bench sound`
     await assert_sound(stack, 3)
 
 

@@ -19,10 +19,10 @@ _PAUSE = 0.05
 
 async def bring(engine: Engine, source: BalancerLink, of: str, target: BalancerLink, to: str) -> None:
     """Make the running balancer `to` what the running balancer `of` is; no request is lost. Raises EngineError."""
-    if await source.shell.marks() != await target.shell.marks() or await rules_of(source) != await rules_of(target):
+    rules = balance, health, trusted = await rules_of(source)
+    if await source.shell.marks() != await target.shell.marks() or rules != await rules_of(target):
         text = await engine.get_file(of, CONFIG_PATH)
         await target.shell.write(text.decode())
-    balance, health, trusted = await rules_of(source)
     if (await rules_of(target))[:2] != (balance, health):
         await reload_as(engine, to, target, health)
     if (await rules_of(target))[2] != trusted:

@@ -39,6 +39,8 @@ class Finding:
     who: str
     what: str
     repair: str
+    asked: bool = False
+    """It is as it should be, but is to be replaced all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,6 @@ _LOOK_AGAIN = 0.5
 HALF_DONE = ("setup", "created", "server", "unknown", "count", "file")
 """Kinds of findings that an interrupted action leaves."""
 REPLACE = "replace it, a new one first"
-_ASKED = "is to be replaced"
 _SERVICES = {"db": "the database", "cache": "the cache", "balancer": "the balancer"}
 
 
@@ -230,7 +231,7 @@ class Repairer:
         progress = Progress("repair", self._world.report)
         try:
             done: list[Finding] = []
-            asked = [Finding("replace", name, f"{name} {_ASKED}", REPLACE) for name in replaced]
+            asked = [Finding("replace", name, f"{name} is to be replaced", REPLACE, True) for name in replaced]
             if asked:
                 progress.total += len(asked)
                 await self._put_right(progress, asked)
@@ -335,8 +336,6 @@ class Repairer:
                 command = docker_begin(word, container.name, service=world.spec.swarm)
                 with progress.step(f"{word} {container.name}", command=command):
                     await (world.engine.unpause if word == "unpause" else world.engine.start)(container.id)
-                if world.spec.swarm:  # a service's container is another one then
-                    container = next((c for c in await world.containers() if c.name == container.name), container)
                 await self._admit_again(progress, plan, container)
             case "created":
                 with progress.step(f"remove {container.name}", command=f"docker rm {container.name}"):
@@ -349,11 +348,11 @@ class Repairer:
             case "replace" if (await look(world)).outside(container):
                 await replicas.dispose(world, progress, container)  # it serves nothing, and another is there for it
             case "replace":
-                why = "as asked" if finding.what.endswith(_ASKED) else "it is not like the others"
+                why = "as asked" if finding.asked else "it is not like the others"
                 await self._scaler.replace(progress, plan, container, wanted, why)
 
     async def _admit_again(self, progress: Progress, plan: Plan, container: Container) -> None:
-        if container.pending:  # the swarm has placed it since: another container, with an address
+        if self._world.spec.swarm:  # a service that was started or placed since has another container
             container = next((c for c in await self._world.containers() if c.name == container.name), container)
         state = await replicas.state_of(self._world, container.short)
         expected = self._world.server(plan, container)

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 
 from dftui.engine.api import Engine, EngineError, EngineUnreachable, Image, ImageProgress, NotFound
-from dftui.engine.docker_images import error_in
+from dftui.engine.docker_images import post_tar
 from dftui.engine.errors import refused
-from dftui.engine.wire import HttpRefused, Wire, json_lines
+from dftui.engine.wire import HttpRefused, Wire
 
 AT_ONCE = 4
 """Engines that are written to at the same time."""
@@ -81,18 +81,7 @@ async def _pipe(
     try:
         saved = await source.open("GET", f"/images/{ref}/get", head_timeout=None)
         async with saved:
-            reply = await target.open(
-                "POST",
-                "/images/load",
-                query={"quiet": "1"},
-                body=pieces(),
-                headers={"Content-Type": "application/x-tar"},
-                head_timeout=None,
-            )
-        async with reply, aclosing(reply.pieces()) as said, aclosing(json_lines(said)) as values:
-            async for raw in values:
-                if problem := error_in(raw):
-                    raise refused(0, problem, doing)
+            await post_tar(target, "/images/load", (("quiet", "1"),), pieces(), doing)
     except HttpRefused as error:
         raise refused(error.status, error.message, doing) from None
     except EngineUnreachable as error:

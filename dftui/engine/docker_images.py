@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -147,6 +147,25 @@ async def import_image(
     yield ImageProgress(tag, "done")
 
 
+async def post_tar(
+    wire: Wire, path: str, query: Sequence[tuple[str, str]], chunks: AsyncIterator[bytes], doing: str
+) -> None:
+    """Send a tar as it comes, and read to its end what the engine says of it. Raises HttpRefused, EngineUnreachable,
+    and EngineError for what the engine says only then."""
+    reply = await wire.open(
+        "POST",
+        path,
+        query=query,
+        body=chunks,
+        headers={"Content-Type": "application/x-tar"},
+        head_timeout=None,
+    )
+    async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
+        async for raw in values:
+            if problem := error_in(raw):
+                raise refused(0, problem, doing)
+
+
 async def _upload(
     wire: Wire, tag: str, query: list[tuple[str, str]], chunks: AsyncIterator[bytes], doing: str
 ) -> AsyncIterator[ImageProgress]:
@@ -163,18 +182,7 @@ async def _upload(
 
     async def send() -> None:
         try:
-            reply = await wire.open(
-                "POST",
-                "/images/create",
-                query=query,
-                body=counted(),
-                headers={"Content-Type": "application/x-tar"},
-                head_timeout=None,
-            )
-            async with reply, aclosing(reply.pieces()) as pieces, aclosing(json_lines(pieces)) as values:
-                async for raw in values:
-                    if problem := error_in(raw):
-                        raise refused(0, problem, doing)
+            await post_tar(wire, "/images/create", query, counted(), doing)
         except HttpRefused as error:
             raise refused(error.status, error.message, doing) from None
         except EngineUnreachable:

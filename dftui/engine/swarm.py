@@ -180,9 +180,7 @@ class SwarmEngine(Shared):
             raise NotFound(f"Could not create {spec.name}: No such image: {spec.image}.")
         where = {await self.data_node(stack)} if spec.place == "data" else None
         with suppress(EngineUnreachable):  # a node that has just been lost gets no task either
-            async with aclosing(self.bring(spec.image, where)) as told:  # type: ignore[type-var]
-                async for _ in told:
-                    pass
+            await self._brought(spec.image, where)
         ids = {one.name: one.id for one in await self.networks()}
         if missing := [one.network for one in spec.networks if one.network not in ids]:
             raise NotFound(f"Could not create {spec.name}: network {missing[0]} not found.")

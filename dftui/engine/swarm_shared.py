@@ -102,9 +102,7 @@ class Shared:
         ports = tuple(replace(p, host_ip=nodes[node_id].address) if p.host_ip in others else p for p in spec.ports)
         engine = await self.links.reach(node_id)
         if name:
-            async with aclosing(self.bring(spec.image, {node_id})) as told:  # type: ignore[type-var]
-                async for _ in told:
-                    pass
+            await self._brought(spec.image, {node_id})
         return node_id, await engine.create(replace(spec, ports=ports))
 
     @property
@@ -238,6 +236,12 @@ class Shared:
     async def remove_image(self, ref: str) -> None:
         """From every node."""
         await self.links.each(lambda engine: engine.remove_image(ref))
+
+    async def _brought(self, ref: str, to: Collection[str] | None) -> None:
+        """Have an image where `bring` has it, without a word of its progress."""
+        async with aclosing(self.bring(ref, to)) as told:  # type: ignore[type-var]
+            async for _ in told:
+                pass
 
     async def bring(self, ref: str, to: Collection[str] | None = None) -> AsyncIterator[ImageProgress]:
         """Have an image of the manager's on every node that is connected to, or on these. Raises as `carry` does."""
